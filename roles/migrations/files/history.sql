@@ -1,0 +1,71 @@
+-- The history of migrations: what was done to this database, when, by whom, from which file.
+-- Sent before the first migration of a database, in a transaction that holds the lock of the migrations.
+--
+-- It stands in a schema of its own: the application's roles have no right on it. Rows are only ever added, also by
+-- its owner, because an EMR has to be able to say how its tables came to be what they are.
+
+CREATE SCHEMA IF NOT EXISTS migrations;
+REVOKE ALL ON SCHEMA migrations FROM PUBLIC;
+COMMENT ON SCHEMA migrations IS 'PhysioFlow Database: history of migrations, format 1';
+
+CREATE TABLE IF NOT EXISTS migrations.history (
+    id          bigint      GENERATED ALWAYS AS IDENTITY,
+    act         text        NOT NULL,
+    version     text        NOT NULL,
+    name        text        NOT NULL,
+    description text        NOT NULL DEFAULT '',
+    sha256      text        NOT NULL,
+    sha256_raw  text        NOT NULL,
+    release     text        NOT NULL,
+    run_id      uuid        NOT NULL,
+    backup_id   text,
+    reason      text,
+    executed_by text        NOT NULL DEFAULT SESSION_USER,
+    operator    text        NOT NULL,
+    controller  text        NOT NULL,
+    started_at  timestamptz NOT NULL,
+    duration_ms numeric     NOT NULL,
+    CONSTRAINT history_pkey PRIMARY KEY (id),
+    CONSTRAINT chk_history_act CHECK (act IN ('apply', 'start', 'rollback', 'baseline', 'accept')),
+    CONSTRAINT chk_history_version CHECK (version ~ '^[0-9]{3,}$'),
+    CONSTRAINT chk_history_sha256 CHECK (sha256 ~ '^[0-9a-f]{64}$' AND sha256_raw ~ '^[0-9a-f]{64}$'),
+    CONSTRAINT chk_history_duration CHECK (duration_ms >= 0),
+    CONSTRAINT chk_history_reason CHECK (act <> 'accept' OR reason <> '')
+);
+COMMENT ON TABLE migrations.history IS 'One row per act on a migration; rows are never changed or removed';
+COMMENT ON COLUMN migrations.history.act IS
+    'apply, rollback; start: a file without transaction began; baseline: adopted; accept: a reviewed edit';
+COMMENT ON COLUMN migrations.history.sha256 IS 'Checksum of the file as sent: LF line ends, no byte order mark';
+COMMENT ON COLUMN migrations.history.sha256_raw IS 'Checksum of the bytes on disk';
+COMMENT ON COLUMN migrations.history.release IS 'Name of the release, or the checksum of its catalog';
+COMMENT ON COLUMN migrations.history.run_id IS 'Equal in all rows of one run';
+COMMENT ON COLUMN migrations.history.backup_id IS 'The verified backup taken before the run; null where none was';
+COMMENT ON COLUMN migrations.history.operator IS 'Login name of the person on the controller';
+COMMENT ON COLUMN migrations.history.controller IS 'Host name of the controller';
+COMMENT ON COLUMN migrations.history.duration_ms IS 'Milliseconds of the file alone, without waiting for the lock';
+
+CREATE INDEX IF NOT EXISTS idx_history_version ON migrations.history (version, id);
+
+-- What stands now: the newest act of each version, unless that act took it back or never came to its end.
+CREATE OR REPLACE VIEW migrations.applied AS
+SELECT newest.*
+FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
+WHERE newest.act IN ('apply', 'baseline', 'accept');
+COMMENT ON VIEW migrations.applied IS 'The migrations that stand in this database now, by their newest history row';
+
+CREATE OR REPLACE FUNCTION migrations.refuse_change() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'insufficient_privilege',
+        MESSAGE = 'migrations.history only grows: its rows are never changed or removed';
+END
+$$;
+REVOKE ALL ON FUNCTION migrations.refuse_change() FROM PUBLIC;
+COMMENT ON FUNCTION migrations.refuse_change() IS 'Refuses UPDATE, DELETE and TRUNCATE on the history';
+
+CREATE OR REPLACE TRIGGER trg_history_append_only
+BEFORE UPDATE OR DELETE OR TRUNCATE ON migrations.history
+FOR EACH STATEMENT EXECUTE FUNCTION migrations.refuse_change();

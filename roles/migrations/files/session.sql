@@ -1,0 +1,123 @@
+-- The functions of one run. They live in pg_temp, so that the engine is always the one of the release that runs and
+-- nothing of it stays in the database.
+
+-- Waits for the lock of the migrations without ever waiting inside PostgreSQL's lock queue: a statement that waits
+-- there holds a snapshot, and CREATE INDEX CONCURRENTLY of the holder would wait for it in turn.
+-- The lock ends with the transaction, also when the client is killed.
+CREATE FUNCTION pg_temp.migrations_lock(p_wait interval) RETURNS void
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    c_key      CONSTANT bigint := hashtextextended('migrations.history', 0);
+    v_deadline CONSTANT timestamptz := clock_timestamp() + p_wait;
+    v_holder   record;
+BEGIN
+    WHILE NOT pg_try_advisory_xact_lock(c_key) LOOP
+        IF clock_timestamp() > v_deadline THEN
+            SELECT a.pid, a.usename, a.application_name, a.xact_start INTO v_holder
+            FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+            WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND (l.classid::bigint << 32 | l.objid::bigint) = c_key;
+            RAISE EXCEPTION USING
+                ERRCODE = 'lock_not_available',
+                MESSAGE = format(
+                    'another run holds the lock of the migrations since %s: pid %s, user %s, application %s',
+                    v_holder.xact_start, v_holder.pid, v_holder.usename, v_holder.application_name);
+        END IF;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    -- Proved again when the history row is written: lock, file and row are one transaction.
+    PERFORM set_config('physioflow.transaction', pg_current_xact_id()::text, true);
+END
+$function$;
+
+-- Refuses a file that another run applied after this one was planned, or left in doubt.
+CREATE FUNCTION pg_temp.migrations_refuse_applied(p_version text) RETURNS void
+LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM migrations.applied WHERE version = p_version) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'another run has applied it since this run was planned';
+    END IF;
+END
+$function$;
+
+-- Adds the history row of an act. A file without transaction took as long as the time since its row `start`.
+CREATE FUNCTION pg_temp.migrations_record(
+    p_act       text,
+    p_migration jsonb,   -- version, name, description, file, sha256, sha256_raw
+    p_run       jsonb,   -- release, run_id, backup_id, operator, controller
+    p_started   timestamptz DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    v_started timestamptz := p_started;
+BEGIN
+    IF p_act = 'start' THEN
+        PERFORM pg_temp.migrations_refuse_applied(p_migration ->> 'version');
+        v_started := clock_timestamp();
+    ELSIF v_started IS NULL THEN
+        SELECT max(started_at) INTO STRICT v_started
+        FROM migrations.history
+        WHERE act = 'start' AND version = p_migration ->> 'version' AND run_id = (p_run ->> 'run_id')::uuid;
+    END IF;
+    INSERT INTO migrations.history (act, version, name, description, sha256, sha256_raw,
+                                    release, run_id, backup_id, operator, controller, started_at, duration_ms)
+    VALUES (p_act, p_migration ->> 'version', p_migration ->> 'name', p_migration ->> 'description',
+            p_migration ->> 'sha256', p_migration ->> 'sha256_raw',
+            p_run ->> 'release', (p_run ->> 'run_id')::uuid, p_run ->> 'backup_id',
+            p_run ->> 'operator', p_run ->> 'controller', v_started,
+            round(extract(epoch FROM clock_timestamp() - v_started) * 1000, 1));
+END
+$function$;
+
+-- Runs the statements of one file as p_owner and adds its history row, all in the caller's transaction.
+-- Any failure is raised anew with its SQLSTATE and its place, and without DETAIL, which would show rows.
+CREATE FUNCTION pg_temp.migrations_apply(
+    p_owner      text,
+    p_migration  jsonb,
+    p_run        jsonb,
+    p_lines      integer[],
+    p_statements text[]
+) RETURNS void
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    v_started   CONSTANT timestamptz := clock_timestamp();
+    v_line      integer := 1;
+    v_statement integer;
+    v_state     text;
+    v_message   text;
+    v_hint      text;
+BEGIN
+    PERFORM pg_temp.migrations_refuse_applied(p_migration ->> 'version');
+
+    PERFORM set_config('role', p_owner, true);
+    FOR v_statement IN 1 .. cardinality(p_statements) LOOP
+        v_line := p_lines[v_statement];
+        EXECUTE p_statements[v_statement];
+    END LOOP;
+    SET CONSTRAINTS ALL IMMEDIATE; -- a deferred constraint fails here, where its file is known
+    PERFORM set_config('role', 'none', true);
+
+    IF pg_current_xact_id()::text IS DISTINCT FROM current_setting('physioflow.transaction', true) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_transaction_termination',
+            MESSAGE = 'the transaction changed while the file ran';
+    END IF;
+
+    PERFORM pg_temp.migrations_record('apply', p_migration, p_run, v_started);
+EXCEPTION
+    WHEN OTHERS OR query_canceled OR assert_failure THEN
+        GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_hint = PG_EXCEPTION_HINT;
+        RAISE EXCEPTION USING
+            ERRCODE = v_state,
+            MESSAGE = format('migration-failure %s %s', p_run ->> 'run_id', jsonb_build_object(
+                'file', p_migration ->> 'file', 'line', v_line,
+                'sqlstate', v_state, 'message', v_message, 'hint', v_hint));
+END
+$function$;

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: say why a run failed and in which state the database is."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: migration_failure
+short_description: Explain why a run of migrations failed
+description:
+  - Always fails, with the place of the error, the state of the database and the next step, and without the SQL text
+    and the rows that the message of M(community.postgresql.postgresql_script) holds.
+options:
+  connection:
+    description: How to reach the server, with the options of C(community.postgresql.all).
+    type: dict
+    required: true
+  database:
+    description: Name of the database.
+    type: str
+    required: true
+  message:
+    description: The message of the failed task.
+    type: str
+    required: true
+  run_id:
+    description: Id of the run.
+    type: str
+    required: true
+  pending:
+    description: What the run was to apply.
+    type: list
+    elements: dict
+    required: true
+  file:
+    description: The file that went alone in the failed script, if there was one.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Explain the failure
+  migration_failure:
+    connection: "{{ postgresql_connection }}"
+    database: physioflow
+    message: "{{ ansible_failed_result.msg }}"
+    run_id: "{{ migrations_run.run_id }}"
+    pending: "{{ migrations_plan.pending }}"
+"""
+
+RETURN = r"""
+sqlstate:
+  description: SQLSTATE of the failure, where PostgreSQL gave one.
+  returned: always
+  type: str
+file:
+  description: The file that failed.
+  returned: always
+  type: str
+line:
+  description: Line of the statement that failed.
+  returned: always
+  type: int
+"""
+
+import dataclasses
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.migration_failure import explain, read_failure
+from ansible.module_utils.migration_history import history_argument_spec, read_history
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=history_argument_spec()
+        | {
+            # Holds the whole SQL text of the run: not to be logged on the host.
+            "message": {"type": "str", "required": True, "no_log": True},
+            "run_id": {"type": "str", "required": True, "no_log": False},
+            "pending": {"type": "list", "elements": "dict", "required": True},
+            "file": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    failure = read_failure(module.params["message"], module.params["run_id"])
+    if failure.file is None and module.params["file"]:
+        failure = dataclasses.replace(failure, file=module.params["file"], line=1)
+    history = read_history(module)
+    applied = {row["version"] for row in history.applied}
+    in_doubt = {row["version"] for row in history.in_doubt}
+    files = {entry["file"]: entry["version"] for entry in module.params["pending"]}
+    module.fail_json(
+        msg=explain(
+            failure,
+            planned=list(files),
+            applied={file for file, version in files.items() if version in applied},
+            in_doubt={file for file, version in files.items() if version in in_doubt},
+            database=module.params["database"],
+        ),
+        sqlstate=failure.sqlstate,
+        file=failure.file,
+        line=failure.line,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: compare a release with the history in a database."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: migration_plan
+short_description: Compare a release with the history of migrations in a database
+description:
+  - Reads the history of a database and says which migrations of the release are pending.
+  - Fails, with every reason at once, where release and history contradict each other. Only reads.
+options:
+  connection:
+    description:
+      - How to reach the server, with the options of the module defaults group C(community.postgresql.all).
+      - Left out where the server does not exist yet, which only check mode meets.
+    type: dict
+  database:
+    description: Name of the database.
+    type: str
+    required: true
+  migrations:
+    description: The catalog of the release, as M(migration_release) returns it.
+    type: list
+    elements: dict
+    required: true
+  target:
+    description: The last version to apply; all when empty.
+    type: str
+    default: ""
+  out_of_order:
+    description: Apply a pending migration although a later one is applied.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Compare the release with the history
+  migration_plan:
+    connection: "{{ postgresql_connection }}"
+    database: physioflow
+    migrations: "{{ migrations_release.migrations }}"
+"""
+
+RETURN = r"""
+applied:
+  description: What stands in the database, a row of the view C(migrations.applied) each.
+  returned: success
+  type: list
+  elements: dict
+pending:
+  description: The entries of the catalog that are to be applied, in order.
+  returned: success
+  type: list
+  elements: dict
+has_history:
+  description: Whether the database has the schema C(migrations).
+  returned: success
+  type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.migration_history import history_argument_spec, read_history
+from ansible.module_utils.migration_plan import make_plan
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=history_argument_spec()
+        | {
+            "migrations": {"type": "list", "elements": "dict", "required": True},
+            "target": {"type": "str", "default": ""},
+            "out_of_order": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    history = read_history(module)
+    plan = make_plan(
+        catalog=module.params["migrations"],
+        applied=history.applied,
+        in_doubt=history.in_doubt,
+        target=module.params["target"] or None,
+        out_of_order=module.params["out_of_order"],
+        foreign_tables=0 if history.exists else history.tables,
+    )
+    if plan.problems:
+        module.fail_json(
+            msg="\n".join(
+                [
+                    f"Release and database {module.params['database']} contradict each other; nothing was changed.",
+                    *(f"  {problem}" for problem in plan.problems),
+                ]
+            )
+        )
+    for note in plan.notes:
+        module.warn(note)
+    module.exit_json(changed=False, applied=plan.applied, pending=plan.pending, has_history=history.exists)
+
+
+if __name__ == "__main__":
+    main()

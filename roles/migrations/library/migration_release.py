@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: read and check a release folder."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: migration_release
+short_description: Read and check the migrations of a release
+description:
+  - Reads C(migrations/) and C(rollbacks/) of a release folder and refuses, all at once and with file and line,
+    whatever would fail or silently go wrong on a database.
+  - Refuses variables that no role knows, with the name that was probably meant.
+  - Runs on the controller; touches nothing.
+options:
+  directory:
+    description: Folder of the release.
+    type: path
+    required: true
+  variables:
+    description: Names of variables in the inventory and on the command line.
+    type: list
+    elements: str
+    default: []
+  roles:
+    description: Folder of the roles, whose C(meta/argument_specs.yml) declare the variables there are.
+    type: path
+    required: true
+  shared_variables:
+    description: Names of further variables that there are.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Read and check the release
+  migration_release:
+    directory: "{{ release_directory }}"
+    roles: "{{ role_path | dirname }}"
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+migrations:
+  description: The migrations in the order in which they are applied; without their SQL.
+  returned: success
+  type: list
+  elements: dict
+release:
+  description: First 12 hex digits of the checksum of the catalog.
+  returned: success
+  type: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.migration_catalog import read_catalog
+from ansible.module_utils.migration_variables import declared_variables, unknown_variables
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "variables": {"type": "list", "elements": "str", "default": []},
+            "roles": {"type": "path", "required": True},
+            "shared_variables": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    release = Path(module.params["directory"])
+    if not release.is_dir():
+        module.fail_json(msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory.")
+    catalog = read_catalog(release)
+    problems = [str(finding) for finding in catalog.findings]
+    known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
+    problems += unknown_variables(module.params["variables"], known)
+    if problems:
+        module.fail_json(
+            msg="\n".join(
+                [
+                    "The release or the inventory is refused; no host was touched.",
+                    *(f"  {problem}" for problem in problems),
+                    "Correct it and run the same command again.",
+                ]
+            )
+        )
+    for migration in catalog.migrations:
+        for note in migration.notes:
+            module.warn(f"{migration.file} {note}.")
+    module.exit_json(
+        changed=False, migrations=[migration.as_dict() for migration in catalog.migrations], release=catalog.release
+    )
+
+
+if __name__ == "__main__":
+    main()

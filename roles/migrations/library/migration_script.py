@@ -1,0 +1,193 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: write the scripts of a run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: migration_script
+short_description: Write the scripts that apply pending migrations
+description:
+  - Reads the pending files once more, makes sure that they are the files that were planned, and writes the scripts for
+    M(community.postgresql.postgresql_script) into a new folder that only the caller can read.
+  - One script for each unbroken row of transactional files (one for most runs); a file with C(Transactional no) goes
+    alone, between two scripts that record its begin and its end.
+  - Runs on the controller. In check mode nothing is written; with C(--diff) the SQL of the pending files is shown.
+options:
+  directory:
+    description: Folder of the release.
+    type: path
+    required: true
+  pending:
+    description: What M(migration_plan) returned as pending.
+    type: list
+    elements: dict
+    required: true
+  functions:
+    description: File with the functions of a run.
+    type: path
+    required: true
+  history:
+    description: File with the definition of the history; empty where the database has it.
+    type: path
+  owner:
+    description: Role that owns what the files make.
+    type: str
+    required: true
+  release:
+    description: Name of the release for the history.
+    type: str
+    required: true
+  backup_id:
+    description: Backup taken before the run.
+    type: str
+  run_lock_wait:
+    description: How long to wait for another run, as an interval of PostgreSQL.
+    type: str
+    required: true
+  statement_timeout:
+    description: How long one file may take, as an interval of PostgreSQL; 0 is for ever.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Write the scripts of the run
+  migration_script:
+    directory: "{{ release_directory }}"
+    pending: "{{ migrations_plan.pending }}"
+    functions: "{{ role_path }}/files/session.sql"
+    history: "{{ role_path }}/files/history.sql"
+    owner: emr
+    release: "{{ migrations_release.release }}"
+    run_lock_wait: 60s
+    statement_timeout: 1h
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+directory:
+  description: Folder with the scripts; the caller removes it.
+  returned: not in check mode
+  type: str
+steps:
+  description: The scripts in the order in which they are to be sent.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    script:
+      description: Name of the script in the folder.
+      type: str
+    session_role:
+      description: Role to run the script as; empty where the script sees to it.
+      type: str
+    file:
+      description: The migration that goes alone in this script; empty for the others.
+      type: str
+run_id:
+  description: Id of the run in the history.
+  returned: success
+  type: str
+"""
+
+import getpass
+import itertools
+import socket
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.migration_catalog import Migration, own_statements, read_text
+from ansible.module_utils.migration_script import Limits, Run, write_begin, write_end, write_script
+
+
+def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
+    """Read the pending files with their text, and refuse one that changed since it was planned."""
+    files = []
+    for entry in module.params["pending"]:
+        migration = Migration(**{**entry, "depends": tuple(entry["depends"]), "notes": tuple(entry["notes"])})
+        sql = read_text(Path(module.params["directory"]).parent / migration.file, migration.file)
+        if sql.sha256 != migration.sha256:
+            module.fail_json(msg=f"{migration.file} changed while the run was planned. Nothing was applied. Run again.")
+        files.append((migration, sql.text))
+    return files
+
+
+def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: Run) -> list[dict[str, Any]]:
+    """Return the scripts of a run: [{script, session_role, file, text}]."""
+    limits = Limits(module.params["run_lock_wait"], module.params["statement_timeout"])
+    functions = Path(module.params["functions"]).read_text(encoding="utf-8")
+    history = Path(module.params["history"]).read_text(encoding="utf-8") if module.params["history"] else None
+    owner = module.params["owner"]
+    steps: list[dict[str, Any]] = []
+
+    def add(text: str, session_role: str = "", file: str = "") -> None:
+        name = f"{len(steps) + 1:03d}.sql"
+        steps.append({"script": name, "session_role": session_role, "file": file, "text": text})
+
+    for transactional, group in itertools.groupby(files, key=lambda pair: pair[0].transactional):
+        if transactional:
+            parsed = [(migration, own_statements(text)) for migration, text in group]
+            add(write_script(parsed, run, limits, owner=owner, functions=functions, history=history))
+            history = None
+            continue
+        for migration, text in group:
+            add(write_begin(migration, run, limits, functions=functions, history=history))
+            history = None
+            add(own_statements(text)[0].text, session_role=owner, file=migration.file)
+            add(write_end(migration, run, limits, functions=functions))
+    return steps
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "pending": {"type": "list", "elements": "dict", "required": True},
+            "functions": {"type": "path", "required": True},
+            "history": {"type": "path"},
+            "owner": {"type": "str", "required": True},
+            "release": {"type": "str", "required": True},
+            "backup_id": {"type": "str"},
+            "run_lock_wait": {"type": "str", "required": True},
+            "statement_timeout": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    files = read_pending(module)
+    run = Run(
+        release=module.params["release"],
+        run_id=str(uuid.uuid4()),
+        operator=getpass.getuser(),
+        controller=socket.gethostname(),
+        backup_id=module.params["backup_id"] or None,
+    )
+    steps = write_steps(module, files, run)
+    result: dict[str, Any] = {"changed": True, "run_id": run.run_id}
+    if module._diff:  # noqa: SLF001 - the documented way to ask
+        shown = "\n".join(f"-- {migration.file}\n{text}" for migration, text in files)
+        result["diff"] = {"before": "", "after": shown, "after_header": f"{len(files)} pending migrations"}
+    if not module.check_mode:
+        folder = Path(tempfile.mkdtemp(prefix="physioflow-migrations-"))
+        for step in steps:
+            (folder / step["script"]).write_text(step["text"], encoding="utf-8", newline="\n")
+        result["directory"] = str(folder)
+    result["steps"] = [{key: value for key, value in step.items() if key != "text"} for step in steps]
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

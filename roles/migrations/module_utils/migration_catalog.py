@@ -1,0 +1,475 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads the migrations of a release and refuses what would fail, or worse succeed, on a database.
+
+Runs on the controller, before any host is touched. A file is judged by PostgreSQL's own parser (pglast), never by
+patterns: what passes here is text that the server will split into the same statements.
+
+Everything wrong with a release is found in one reading: each problem is a `Finding` with file, line and remedy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pglast import ast, enums, parser
+
+FILE_NAME = re.compile(r"(?P<version>\d{3,})_(?P<name>[a-z0-9]+(?:_[a-z0-9]+)*)\.sql")
+HEADER_LINE = re.compile(r"--\s*(?P<key>Migration|Rollback|Description|Depends on|Transactional):\s*(?P<value>.*)")
+QUOTED_TOKEN = re.compile(r' at or near "(?P<token>.*)"$', re.DOTALL)
+LONGEST_TOKEN = 30  # characters of the file that a syntax error may repeat
+BOM = b"\xef\xbb\xbf"
+
+# Statements that PostgreSQL refuses inside a transaction block, by their parse node.
+NEVER_IN_TRANSACTION = (
+    ast.AlterSystemStmt,
+    ast.CreatedbStmt,
+    ast.CreateTableSpaceStmt,
+    ast.DropTableSpaceStmt,
+    ast.DropdbStmt,
+    ast.VacuumStmt,
+)
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that is wrong with a release, as one sentence with its place and its remedy."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        """Return `file:line: message`, or `file: message` where no line is meant."""
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One top-level statement: its text without the comments before it, and the line it starts at (from 1)."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SqlText:
+    """The text of one SQL file as it is hashed, parsed and sent: UTF-8, LF line ends, no BOM.
+
+    `sha256` is of that text, `sha256_raw` of the bytes on disk: equal content with other line ends can be told from
+    an edited file.
+    """
+
+    file: str
+    text: str
+    sha256: str
+    sha256_raw: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One migration of a release; everything but its SQL."""
+
+    version: str
+    name: str
+    file: str
+    description: str
+    depends: tuple[str, ...]
+    transactional: bool
+    sha256: str
+    sha256_raw: str
+    rollback: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for Ansible."""
+        return asdict(self) | {"depends": list(self.depends), "notes": list(self.notes)}
+
+
+@dataclass
+class Catalog:
+    """All migrations of a release in the order in which they are applied, and what was found wrong."""
+
+    migrations: list[Migration] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def release(self) -> str:
+        """Name of this content: the first 12 hex digits of SHA-256 over versions, names and checksums."""
+        lines = (f"{m.version} {m.name} {m.sha256}\n" for m in self.migrations)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
+
+
+def read_catalog(release: Path) -> Catalog:
+    """Read and check `migrations/` and `rollbacks/` of a release folder.
+
+    Args:
+        release: folder of the release.
+
+    Returns:
+        The catalog. Nothing may be done with its migrations while it has findings.
+    """
+    catalog = Catalog()
+    migrations, findings = _read_folder(release, "migrations")
+    catalog.findings += findings
+    if not migrations and not findings:
+        catalog.findings.append(
+            Finding(f"{release.name}/migrations", 0, "holds no migration. Correct release_directory.")
+        )
+    rollbacks, findings = _read_folder(release, "rollbacks")
+    catalog.findings += findings
+
+    by_path = {text.file: _check_migration(text, catalog.findings) for text in migrations}
+    catalog.findings += duplicate_versions(by_path.values())
+    catalog.findings += broken_dependencies(by_path.values())
+    catalog.findings += _check_rollbacks(rollbacks, by_path.values())
+    ways_back = {Path(text.file).name: text.file for text in rollbacks}
+    catalog.migrations = sorted(
+        (replace(m, rollback=ways_back.get(Path(m.file).name)) for m in by_path.values()),
+        key=lambda m: int(m.version),
+    )
+    catalog.findings.sort()
+    return catalog
+
+
+def read_text(path: Path, file: str) -> SqlText:
+    """Read one SQL file as it will be hashed and sent.
+
+    Args:
+        path: the file on disk.
+        file: its name in messages: relative to the folder that holds the release.
+
+    Raises:
+        ValueError: with a `Finding` as its only argument, where the bytes are not UTF-8 or hold a NUL byte.
+    """
+    raw = path.read_bytes()
+    if (nul := raw.find(b"\0")) >= 0:
+        raise ValueError(
+            Finding(
+                file,
+                raw.count(b"\n", 0, nul) + 1,
+                f"NUL byte at offset {nul}: programs cut the file there without a word. Remove it.",
+            )
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = error.start + (len(BOM) if raw.startswith(BOM) else 0)
+        raise ValueError(
+            Finding(
+                file,
+                raw.count(b"\n", 0, at) + 1,
+                f"not UTF-8: byte 0x{raw[at]:02X} at offset {at}. Save the file as UTF-8.",
+            )
+        ) from error
+    notes = []
+    if raw.startswith(BOM):
+        notes.append("starts with a byte order mark; read without it")
+    if "\r\n" in text:
+        notes.append("has CRLF line ends; read as LF")
+        text = text.replace("\r\n", "\n")
+    return SqlText(
+        file=file,
+        text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        sha256_raw=hashlib.sha256(raw).hexdigest(),
+        notes=tuple(notes),
+    )
+
+
+def read_header(text: str) -> dict[str, tuple[int, str]]:
+    """Return the header's entries as {key: (line, value)}: the comment lines before the first statement."""
+    entries: dict[str, tuple[int, str]] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip() and not line.startswith("--"):
+            break
+        if match := HEADER_LINE.fullmatch(line.rstrip()):
+            entries.setdefault(match["key"], (number, match["value"].strip()))
+    return entries
+
+
+def split_statements(text: str) -> list[tuple[Statement, Any]]:
+    """Split a file into its top-level statements, each with its parse node.
+
+    Raises:
+        parser.ParseError: where PostgreSQL would refuse the text; its second argument is the offset in characters.
+    """
+    nodes = parser.parse_sql(text)
+    starts = iter([token.start for token in parser.scan(text) if token.name not in ("SQL_COMMENT", "C_COMMENT")])
+    statements = []
+    line, counted = 1, 0
+    for raw in nodes:
+        begin = next(start for start in starts if start >= raw.stmt_location)
+        end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(text.rstrip())
+        line += text.count("\n", counted, begin)
+        counted = begin
+        statements.append((Statement(line, text[begin:end].rstrip()), raw.stmt))
+    return statements
+
+
+def own_statements(text: str) -> list[Statement]:
+    """Return the statements to send: without the BEGIN and COMMIT around the whole file, which the run replaces."""
+    return [statement for statement, _ in _unwrapped(split_statements(text))]
+
+
+def check_statements(sql: SqlText, transactional: bool) -> list[Finding]:
+    """Return what in a file's statements would break the run, or break out of it."""
+    try:
+        statements = split_statements(sql.text)
+    except parser.ParseError as error:
+        return [_syntax_finding(sql, error)]
+    if not statements:
+        return [Finding(sql.file, 1, "holds no SQL statement. Write it, or delete the file.")]
+    statements = _unwrapped(statements)
+    findings = [
+        Finding(sql.file, statement.line, problem)
+        for statement, node in statements
+        if (problem := _problem(node, transactional))
+    ]
+    if not transactional and len(statements) != 1:
+        findings.append(
+            Finding(
+                sql.file,
+                statements[1][0].line if statements else 1,
+                f"a file with `Transactional: no` holds exactly one statement, this one has {len(statements)}: "
+                "nothing could undo the first when the second fails. Split the file.",
+            )
+        )
+    return findings
+
+
+def duplicate_versions(migrations: Iterable[Migration]) -> list[Finding]:
+    """Return a finding for each file that takes a version another file has."""
+    first: dict[int, Migration] = {}
+    findings = []
+    for migration in sorted((m for m in migrations), key=lambda m: m.file):
+        other = first.setdefault(int(migration.version), migration)
+        if other is not migration:
+            findings.append(
+                Finding(
+                    migration.file,
+                    0,
+                    f"version {migration.version} is also the version of {other.file}. Renumber the newer file.",
+                )
+            )
+    return findings
+
+
+def broken_dependencies(migrations: Iterable[Migration]) -> list[Finding]:
+    """Return unknown dependencies, cycles (with their path) and dependencies on a later version."""
+    by_version = {m.version: m for m in migrations}
+    findings = []
+    on_cycle: set[str] = set()
+    for version in sorted(by_version, key=int):
+        if version not in on_cycle and (path := _cycle_from(version, by_version)):
+            on_cycle.update(path)
+            findings.append(
+                Finding(
+                    by_version[version].file,
+                    0,
+                    f"its dependencies run in a circle: {' -> '.join(path)}. Remove one of these `Depends on`.",
+                )
+            )
+    for version, migration in by_version.items():
+        for needed in migration.depends:
+            if needed not in by_version:
+                findings.append(
+                    Finding(
+                        migration.file,
+                        0,
+                        f"depends on {needed}, and no file has that version. Add {needed}_NAME.sql or correct "
+                        "`Depends on`.",
+                    )
+                )
+            elif int(needed) > int(version) and version not in on_cycle:
+                findings.append(
+                    Finding(
+                        migration.file,
+                        0,
+                        f"depends on {needed}, which is applied after it. Renumber one of the two files.",
+                    )
+                )
+    return findings
+
+
+def _read_folder(release: Path, folder: str) -> tuple[list[SqlText], list[Finding]]:
+    """Read every file of a folder; hidden files are none of our business."""
+    texts: list[SqlText] = []
+    findings: list[Finding] = []
+    directory = release / folder
+    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+        file = f"{release.name}/{folder}/{path.name}"
+        if path.name.startswith("."):
+            continue
+        if not path.is_file() or not FILE_NAME.fullmatch(path.name):
+            findings.append(
+                Finding(file, 0, "not named NNN_name.sql (three digits, lower case, underscores). Rename or move it.")
+            )
+            continue
+        try:
+            texts.append(read_text(path, file))
+        except ValueError as error:
+            findings.append(error.args[0])
+        except OSError as error:
+            findings.append(Finding(file, 0, f"cannot be read: {error.strerror}. Correct its permissions."))
+    return texts, findings
+
+
+def _check_migration(sql: SqlText, findings: list[Finding]) -> Migration:
+    """Make the catalog's entry of a file, and add to `findings` what is wrong with it."""
+    match = FILE_NAME.fullmatch(Path(sql.file).name)
+    assert match is not None  # noqa: S101 - _read_folder let nothing else through
+    header = read_header(sql.text)
+    findings.extend(_check_header(sql, header, "Migration"))
+    transactional = header.get("Transactional", (0, "yes"))[1].lower() != "no"
+    depends: tuple[str, ...] = ()
+    if "Depends on" in header:
+        line, value = header["Depends on"]
+        depends = tuple(part.strip() for part in value.split(",")) if value.lower() != "none" else ()
+        if not all(re.fullmatch(r"\d{3,}", part) for part in depends):
+            findings.append(
+                Finding(sql.file, line, "`Depends on` is `none` or a list of versions like `001, 002`. Correct it.")
+            )
+            depends = ()
+    findings.extend(check_statements(sql, transactional))
+    return Migration(
+        version=match["version"],
+        name=match["name"],
+        file=sql.file,
+        description=header.get("Description", (0, ""))[1],
+        depends=depends,
+        transactional=transactional,
+        sha256=sql.sha256,
+        sha256_raw=sql.sha256_raw,
+        notes=sql.notes,
+    )
+
+
+def _check_header(sql: SqlText, header: dict[str, tuple[int, str]], title: str) -> Iterator[Finding]:
+    """Yield what is missing or wrong in a header."""
+    stem = Path(sql.file).stem
+    required = (title, "Description", "Depends on") if title == "Migration" else (title, "Description")
+    for key in required:
+        if not header.get(key, (0, ""))[1]:
+            example = {"Depends on": "none", title: stem}.get(key, "what it does")
+            yield Finding(sql.file, 1, f"its header has no `{key}`. Add a first line like `-- {key}: {example}`.")
+    line, named = header.get(title, (0, stem))
+    if named and named != stem:
+        yield Finding(sql.file, line, f"its header calls it {named}. Make header and file name equal.")
+    line, answer = header.get("Transactional", (0, "yes"))
+    if answer.lower() not in ("yes", "no"):
+        yield Finding(sql.file, line, "`Transactional` is `yes` or `no`. Correct it.")
+
+
+def _check_rollbacks(rollbacks: Sequence[SqlText], migrations: Iterable[Migration]) -> Iterator[Finding]:
+    """Yield rollbacks that belong to no migration, and what is wrong with the others."""
+    known = {Path(m.file).name: m for m in migrations}
+    for sql in rollbacks:
+        name = Path(sql.file).name
+        if name not in known:
+            yield Finding(sql.file, 0, f"belongs to no migration: a rollback is named like its migration. Rename or remove it.")
+            continue
+        header = read_header(sql.text)
+        yield from _check_header(sql, header, "Rollback")
+        yield from check_statements(sql, header.get("Transactional", (0, "yes"))[1].lower() != "no")
+
+
+def _unwrapped(statements: list[tuple[Statement, Any]]) -> list[tuple[Statement, Any]]:
+    """Drop a BEGIN that is the first and a COMMIT that is the last statement of a file."""
+    kinds = [getattr(node, "kind", None) if isinstance(node, ast.TransactionStmt) else None for _, node in statements]
+    begin = (enums.TransactionStmtKind.TRANS_STMT_BEGIN, enums.TransactionStmtKind.TRANS_STMT_START)
+    end = enums.TransactionStmtKind.TRANS_STMT_COMMIT
+    if len(kinds) > 1 and kinds[0] in begin and kinds[-1] == end:
+        return statements[1:-1]
+    return statements
+
+
+def _problem(node: Any, transactional: bool) -> str | None:
+    """Return why a statement cannot stand in a migration, or None."""
+    if isinstance(node, ast.TransactionStmt):
+        return (
+            "transaction control (BEGIN, COMMIT, ROLLBACK, SAVEPOINT): each file is one transaction together with its "
+            "history row. Remove it."
+        )
+    if isinstance(node, ast.CopyStmt) and not node.filename:
+        return "COPY with standard input or output works in psql only. Use INSERT."
+    if isinstance(node, ast.SelectStmt) and node.intoClause:
+        return "SELECT INTO cannot be sent by the run. Write CREATE TABLE ... AS."
+    if isinstance(node, ast.VariableSetStmt) and node.name in ("role", "session_authorization"):
+        return "SET ROLE or SET SESSION AUTHORIZATION: the run decides who owns what is made. Remove it."
+    if transactional and _needs_no_transaction(node):
+        return (
+            "PostgreSQL does not run this statement in a transaction. Put it in a file of its own with the header line "
+            "`-- Transactional: no`."
+        )
+    return None
+
+
+def _needs_no_transaction(node: Any) -> bool:
+    """Tell whether PostgreSQL refuses a statement inside a transaction block (PreventInTransactionBlock)."""
+    if isinstance(node, ast.VacuumStmt):
+        return bool(node.is_vacuumcmd)
+    if isinstance(node, ast.ReindexStmt):
+        concurrently = any(option.defname == "concurrently" for option in node.params or ())
+        whole = (enums.ReindexObjectType.REINDEX_OBJECT_SYSTEM, enums.ReindexObjectType.REINDEX_OBJECT_DATABASE)
+        return concurrently or node.kind in whole
+    return isinstance(node, NEVER_IN_TRANSACTION) or bool(getattr(node, "concurrent", False))
+
+
+def _cycle_from(start: str, by_version: dict[str, Migration]) -> list[str] | None:
+    """Return a path of versions from `start` back to `start` along the dependencies, or None (depth first)."""
+    stack = [(start, [start])]
+    seen: set[str] = set()
+    while stack:
+        version, path = stack.pop()
+        for needed in by_version[version].depends:
+            if needed == start:
+                return [*path, start]
+            if needed in by_version and needed not in seen:
+                seen.add(needed)
+                stack.append((needed, [*path, needed]))
+    return None
+
+
+def _syntax_finding(sql: SqlText, error: parser.ParseError) -> Finding:
+    """Turn a parser's error into a finding that names the cause a person would name."""
+    message, offset = error.args
+    line = sql.text.count("\n", 0, offset) + 1
+    before = sql.text[:offset]
+    if _ends_in_copy_from_stdin(before):
+        line = before.rstrip().count("\n") + 1
+        return Finding(sql.file, line, "COPY with standard input or output works in psql only. Use INSERT.")
+    if sql.text[offset : offset + 1] == "\\":
+        command = re.match(r"\\\S{0,20}", sql.text[offset:])
+        return Finding(
+            sql.file,
+            line,
+            f"{command[0] if command else '?'} is a command of psql, not SQL, and would run nowhere else. Remove it.",
+        )
+    return Finding(sql.file, line, f"{shorten_token(message)}. Correct the file.")
+
+
+def shorten_token(message: str) -> str:
+    """Cut the piece of SQL that PostgreSQL repeats in a syntax error: an open quote would show the whole file."""
+    match = QUOTED_TOKEN.search(message)
+    if match and (len(match["token"]) > LONGEST_TOKEN or "\n" in match["token"]):
+        return message[: match.start()]
+    return message
+
+
+def _ends_in_copy_from_stdin(text: str) -> bool:
+    """Tell whether the last complete statement of a text is COPY ... FROM stdin (its data follow)."""
+    statement_end = text.rfind(";")
+    if statement_end < 0:
+        return False
+    try:
+        nodes = parser.parse_sql(text[: statement_end + 1])
+    except parser.ParseError:
+        return False
+    return bool(nodes) and isinstance(nodes[-1].stmt, ast.CopyStmt) and not nodes[-1].stmt.filename

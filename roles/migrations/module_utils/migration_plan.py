@@ -1,0 +1,144 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compares a release with the history in a database: what is pending, and what makes a run unsafe.
+
+Pure functions on plain data. A plan with problems is never carried out; each problem says the way out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        applied: rows of the view migrations.applied, in order of version.
+        pending: entries of the catalog to apply, in order.
+        problems: sentences; while there is one, nothing may be applied.
+        notes: sentences about differences that are harmless.
+    """
+
+    applied: list[Row] = field(default_factory=list)
+    pending: list[Row] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def make_plan(
+    catalog: Sequence[Row],
+    applied: Sequence[Row],
+    *,
+    in_doubt: Sequence[Row] = (),
+    target: str | None = None,
+    out_of_order: bool = False,
+    foreign_tables: int = 0,
+) -> Plan:
+    """Compare the catalog of a release with the history of a database.
+
+    Args:
+        catalog: entries of the release (version, name, file, sha256, sha256_raw, depends) in order of version.
+        applied: rows of migrations.applied (version, name, sha256, sha256_raw).
+        in_doubt: the newest history rows of versions whose act is still `start`.
+        target: the last version to apply; None is the release's last.
+        out_of_order: apply a pending file although a later one is applied.
+        foreign_tables: number of tables in schema public where there is no history at all.
+
+    Returns:
+        The plan; with problems where the two contradict each other.
+    """
+    plan = Plan(applied=sorted(applied, key=_number))
+    by_version = {entry["version"]: entry for entry in catalog}
+    done = {row["version"] for row in applied}
+    newest = max((_number(row) for row in applied), default=0)
+
+    plan.problems += _unknown_target(by_version, target, newest)
+    if foreign_tables and not applied:
+        plan.problems.append(
+            f"The database holds {foreign_tables} tables in schema public and no history of migrations: it was not "
+            "made by this project, or by hand. Deploy into an empty database (-e database_name=...), or restore a "
+            "backup that has its history."
+        )
+    for row in plan.applied:
+        _compare(row, by_version, plan)
+    for row in in_doubt:
+        plan.problems.append(
+            f"{row['version']}_{row['name']}.sql is in doubt: it runs without a transaction, began at "
+            f"{row['started_at']} and its end was never recorded. Look whether its object exists and is valid "
+            "(an interrupted CREATE INDEX CONCURRENTLY leaves an INVALID index: drop it)."
+        )
+    last = _number({"version": target}) if target in by_version else None
+    for entry in catalog:
+        if entry["version"] in done or (last is not None and _number(entry) > last):
+            continue
+        if _number(entry) < newest and not out_of_order and not _renamed(entry, plan.applied, by_version):
+            plan.problems.append(
+                f"{entry['file']} is not applied, but the later {_last_name(plan.applied)} is. Give it the next free "
+                "number; or, where it is safe after the later ones, apply it with -e migrations_out_of_order=true."
+            )
+        plan.pending.append(entry)
+    return plan
+
+
+def _number(row: Row) -> int:
+    return int(row["version"])
+
+
+def _last_name(applied: Sequence[Row]) -> str:
+    last = applied[-1]
+    return f"{last['version']}_{last['name']}.sql"
+
+
+def _unknown_target(by_version: Mapping[str, Row], target: str | None, newest: int) -> list[str]:
+    """Return what is wrong with the wish to stop at a version."""
+    if target is None:
+        return []
+    if target not in by_version:
+        return [
+            f"The target {target} is no version of this release, which goes from {min(by_version, key=int)} to "
+            f"{max(by_version, key=int)}. Correct migrations_target."
+        ]
+    if int(target) < newest:
+        return [
+            f"The target {target} is before {newest:03d}, which is applied. A deploy never goes back: leave "
+            "migrations_target out."
+        ]
+    return []
+
+
+def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan) -> None:
+    """Compare one applied migration with the release."""
+    recorded = f"{row['version']}_{row['name']}.sql"
+    entry = by_version.get(row["version"])
+    if entry is None:
+        twin = next((e for e in by_version.values() if e["sha256"] == row["sha256"]), None)
+        if twin:
+            plan.problems.append(
+                f"{recorded} is applied, and its content now stands in {twin['file']}. Rename the file back to "
+                f"{recorded}."
+            )
+        else:
+            plan.problems.append(
+                f"{recorded} is applied and missing in the release. Bring the file back "
+                f"(git log --diff-filter=D -- '*{recorded}')."
+            )
+    elif entry["sha256"] != row["sha256"]:
+        plan.problems.append(
+            f"{entry['file']} was edited after it was applied: recorded SHA-256 {row['sha256'][:12]}, the file's "
+            f"{entry['sha256'][:12]}. Undo the edit and write the change as a new migration."
+        )
+    elif entry["name"] != row["name"]:
+        plan.problems.append(f"{recorded} is applied and is now called {entry['file']}. Rename the file back.")
+    elif entry["sha256_raw"] != row["sha256_raw"]:
+        plan.notes.append(f"{entry['file']} differs from what was applied in line ends or byte order mark only.")
+
+
+def _renamed(entry: Row, applied: Sequence[Row], by_version: Mapping[str, Row]) -> bool:
+    """Tell whether an entry is an applied file under another version (said once, by `_compare`)."""
+    return any(row["sha256"] == entry["sha256"] and row["version"] not in by_version for row in applied)

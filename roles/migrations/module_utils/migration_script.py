@@ -1,0 +1,131 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writes the one script of a run: every pending file in a transaction of its own, with its history row.
+
+The script is sent by community.postgresql.postgresql_script as one query, which costs one connection and one round
+trip for any number of files. PostgreSQL parses the whole text before it runs any of it; what each file may contain is
+therefore settled before, statement by statement, by `migration_catalog`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from ansible.module_utils.migration_catalog import Migration, Statement
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who runs the migrations, recorded in each history row."""
+
+    release: str
+    run_id: str
+    operator: str
+    controller: str
+    backup_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a run may wait, in PostgreSQL's notation of intervals (`5s`, `15min`; 0 is for ever)."""
+
+    run_lock_wait: str = "60s"
+    statement_timeout: str = "0"
+
+
+def quote(text: str) -> str:
+    """Quote a text as a dollar-quoted literal, with a tag that does not occur in it."""
+    number = 0
+    tag = "$sql$"
+    while tag in text:
+        number += 1
+        tag = f"$sql{number}$"
+    return f"{tag}{text}{tag}"
+
+
+def write_script(
+    files: Sequence[tuple[Migration, Sequence[Statement]]],
+    run: Run,
+    limits: Limits,
+    *,
+    owner: str,
+    functions: str,
+    history: str | None,
+) -> str:
+    """Return the script that applies transactional files in order.
+
+    Args:
+        files: the migrations with their statements.
+        run: what the history says of this run.
+        limits: how long it may wait.
+        owner: the role that owns what the files make.
+        functions: SQL of the functions of the run (files/session.sql).
+        history: SQL of the history (files/history.sql), where the database has none yet.
+    """
+    parts = [_prelude(limits, functions, history)]
+    parts += [_transaction(limits, _apply(owner, migration, run, statements)) for migration, statements in files]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_begin(migration: Migration, run: Run, limits: Limits, *, functions: str, history: str | None) -> str:
+    """Return the script that records that a file without transaction begins.
+
+    Should the run end before `write_end`, the file is in doubt, and the next plan says so.
+    """
+    return f"{_prelude(limits, functions, history)}\n\n{_transaction(limits, _record('start', migration, run))}\n"
+
+
+def write_end(migration: Migration, run: Run, limits: Limits, *, functions: str) -> str:
+    """Return the script that records that a file without transaction was applied."""
+    return f"{_prelude(limits, functions, None)}\n\n{_transaction(limits, _record('apply', migration, run))}\n"
+
+
+def _prelude(limits: Limits, functions: str, history: str | None) -> str:
+    """Return what a script begins with: the functions of the run, and the history where there is none."""
+    parts = [functions.rstrip()]
+    if history:
+        parts.append(_transaction(limits, history.rstrip()))
+    return "\n\n".join(parts)
+
+
+def _record(act: str, migration: Migration, run: Run) -> str:
+    """Return the call that adds a history row for a file that runs without a transaction."""
+    return (
+        f"SELECT pg_temp.migrations_record({quote(act)},\n"
+        f"{quote(json.dumps(_described(migration), ensure_ascii=False))},\n"
+        f"{quote(json.dumps(asdict(run), ensure_ascii=False))});"
+    )
+
+
+def _transaction(limits: Limits, body: str) -> str:
+    """Wrap SQL in a transaction that holds the lock of the migrations; afterwards no setting of a file remains."""
+    return (
+        "BEGIN;\n"
+        "SET LOCAL statement_timeout = 0;\n"
+        f"SELECT pg_temp.migrations_lock({quote(limits.run_lock_wait)});\n"
+        f"SET LOCAL statement_timeout = {quote(limits.statement_timeout)};\n"
+        f"{body}\n"
+        "COMMIT;\n"
+        "RESET ALL;"
+    )
+
+
+def _apply(owner: str, migration: Migration, run: Run, statements: Sequence[Statement]) -> str:
+    """Return the call that runs one file."""
+    lines = ",".join(str(statement.line) for statement in statements)
+    texts = ",\n".join(quote(statement.text) for statement in statements)
+    return (
+        f"-- {migration.file}\n"
+        f"SELECT pg_temp.migrations_apply({quote(owner)},\n"
+        f"{quote(json.dumps(_described(migration), ensure_ascii=False))},\n"
+        f"{quote(json.dumps(asdict(run), ensure_ascii=False))},\n"
+        f"'{{{lines}}}',\n"
+        f"ARRAY[{texts}]);"
+    )
+
+
+def _described(migration: Migration) -> dict[str, str]:
+    """Return what the history says of a file."""
+    return {key: getattr(migration, key) for key in ("version", "name", "description", "file", "sha256", "sha256_raw")}

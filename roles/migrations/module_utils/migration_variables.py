@@ -1,0 +1,44 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Finds variables that were meant for a role and that no role knows: Ansible itself would ignore them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+# The first words of our roles' variables. A name of another owner that starts so would be a name clash anyway.
+OURS = re.compile(r"_*(postgresql|database|migrations|verification|release)_\w+")
+CLOSE = 0.75  # similarity of two names from which on one is proposed for the other
+
+
+def declared_variables(roles: Path) -> list[str]:
+    """Return the names of all options in the `meta/argument_specs.yml` of the roles in a folder."""
+    names: list[str] = []
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        for entry_point in specs.values():
+            names += entry_point.get("options", {})
+    return names
+
+
+def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable that starts like one of ours and is declared by no role.
+
+    Args:
+        names: names found in the inventory and on the command line.
+        known: names in the roles' argument specs.
+    """
+    declared = sorted(set(known))
+    sentences = []
+    for name in sorted(set(names)):
+        if name in declared or not (OURS.fullmatch(name) or difflib.get_close_matches(name, declared, 1, 0.9)):
+            continue
+        near = difflib.get_close_matches(name, declared, 1, CLOSE)
+        advice = f" Did you mean {near[0]}?" if near else " Remove it, or correct its name."
+        sentences.append(f"The variable {name} is known to no role.{advice}")
+    return sentences
