@@ -18,7 +18,7 @@ class _RoleFinder:
     """A finder for sys.meta_path that knows the Python folders of the roles."""
 
     @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> object:
+    def find_spec(name: str, _path: object = None, _target: object = None) -> object:
         """Return the spec of a role's module, or None where another finder has to answer."""
         prefix = "ansible.module_utils."
         folder = "module_utils" if name.startswith(prefix) else "library"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -261,7 +261,7 @@ def duplicate_versions(migrations: Iterable[Migration]) -> list[Finding]:
     return findings
 
 
-def broken_dependencies(migrations: Iterable[Migration]) -> list[Finding]:
+def broken_dependencies(migrations: Collection[Migration]) -> list[Finding]:
     """Return unknown dependencies, cycles (with their path) and dependencies on a later version."""
     by_version = {m.version: m for m in migrations}
     findings = []
@@ -276,7 +276,8 @@ def broken_dependencies(migrations: Iterable[Migration]) -> list[Finding]:
                     f"its dependencies run in a circle: {' -> '.join(path)}. Remove one of these `Depends on`.",
                 )
             )
-    for version, migration in by_version.items():
+    for migration in migrations:
+        version = migration.version
         for needed in migration.depends:
             if needed not in by_version:
                 findings.append(
@@ -373,7 +374,9 @@ def _check_rollbacks(rollbacks: Sequence[SqlText], migrations: Iterable[Migratio
     for sql in rollbacks:
         name = Path(sql.file).name
         if name not in known:
-            yield Finding(sql.file, 0, f"belongs to no migration: a rollback is named like its migration. Rename or remove it.")
+            yield Finding(
+                sql.file, 0, "belongs to no migration: a rollback is named like its migration. Rename or remove it."
+            )
             continue
         header = read_header(sql.text)
         yield from _check_header(sql, header, "Rollback")
@@ -440,6 +443,7 @@ def _cycle_from(start: str, by_version: dict[str, Migration]) -> list[str] | Non
 def _syntax_finding(sql: SqlText, error: parser.ParseError) -> Finding:
     """Turn a parser's error into a finding that names the cause a person would name."""
     message, offset = error.args
+    offset = len(sql.text.rstrip()) if offset is None else offset  # None: at the end of the text
     line = sql.text.count("\n", 0, offset) + 1
     before = sql.text[:offset]
     if _ends_in_copy_from_stdin(before):

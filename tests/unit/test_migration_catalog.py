@@ -1,0 +1,285 @@
+"""The catalog of a release: what is accepted, what is refused, and where each refusal points."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.migration_catalog import (
+    Catalog,
+    SqlText,
+    check_statements,
+    own_statements,
+    read_catalog,
+    shorten_token,
+)
+
+HEADER = "-- Migration: {stem}\n-- Description: something\n-- Depends on: {depends}\n\n"
+
+
+class Release:
+    """A release folder under construction."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(
+        self, name: str, body: str | bytes = "SELECT 1;\n", depends: str = "none", folder: str = "migrations"
+    ) -> Path:
+        path = self.folder / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        head = HEADER.format(stem=path.stem, depends=depends)
+        if folder == "rollbacks":
+            head = f"-- Rollback: {path.stem}\n-- Description: back\n\n"
+        path.write_bytes(body if isinstance(body, bytes) else (head + body).encode())
+        return path
+
+    def read(self) -> Catalog:
+        return read_catalog(self.folder)
+
+    def findings(self) -> list[str]:
+        return [str(finding) for finding in self.read().findings]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    return Release(tmp_path / "files")
+
+
+def test_reads_migrations_in_order_of_their_number(release: Release) -> None:
+    release.add("010_late.sql", depends="002")
+    path = release.add("002_early.sql", "CREATE TABLE a (b int);\n", depends="none")
+    release.add("1000_last.sql", depends="002, 010")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [m.version for m in catalog.migrations] == ["002", "010", "1000"]
+    first = catalog.migrations[0]
+    assert first.file == "files/migrations/002_early.sql"
+    assert first.name == "early"
+    assert first.description == "something"
+    assert first.transactional
+    assert first.sha256 == first.sha256_raw == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert catalog.migrations[2].depends == ("002", "010")
+
+
+def test_a_rollback_is_found_by_its_migrations_name(release: Release) -> None:
+    release.add("001_a.sql")
+    release.add("002_b.sql")
+    release.add("001_a.sql", "SELECT 2;\n", folder="rollbacks")
+    assert [m.rollback for m in release.read().migrations] == ["files/rollbacks/001_a.sql", None]
+
+
+def test_the_name_of_the_release_follows_its_content(release: Release) -> None:
+    release.add("001_a.sql", "SELECT 1;\n")
+    before = release.read().release
+    assert before == release.read().release
+    release.add("001_a.sql", "SELECT 2;\n")
+    assert release.read().release != before
+
+
+def test_line_ends_and_byte_order_mark_do_not_change_the_checksum(release: Release) -> None:
+    path = release.add("001_a.sql", "SELECT 1;\nSELECT 2;\n")
+    plain = release.read().migrations[0]
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    other = release.read().migrations[0]
+    assert other.sha256 == plain.sha256
+    assert other.sha256_raw != plain.sha256_raw
+    assert other.notes == (
+        "starts with a byte order mark; read without it",
+        "has CRLF line ends; read as LF",
+    )
+
+
+def test_a_begin_and_commit_around_the_whole_file_are_left_out() -> None:
+    statements = own_statements(
+        "-- head\nBEGIN;\n\n-- a\nCREATE TABLE a (b int);\nINSERT INTO a VALUES (1)\n;\nCOMMIT;\n"
+    )
+    assert [(s.line, s.text) for s in statements] == [(5, "CREATE TABLE a (b int)"), (6, "INSERT INTO a VALUES (1)")]
+
+
+def test_statements_keep_their_text_and_line() -> None:
+    text = (
+        "-- đầu\nSELECT 'ô;\n;'; /* ; */ SELECT $$;\n;$$ -- last\n;"
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END"
+    )
+    assert [(s.line, s.text) for s in own_statements(text)] == [
+        (2, "SELECT 'ô;\n;'"),
+        (3, "SELECT $$;\n;$$ -- last"),
+        (5, "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "words"),
+    [
+        ("SELECT 1;\n\\i other.sql\n", ":6:", r"\i is a command of psql"),
+        ("SELECT 1 \\gexec\n", ":5:", r"\gexec is a command of psql"),
+        ("COPY a FROM stdin;\n1\n\\.\n", ":5:", "COPY with standard input"),
+        ("SELECT 1;\nCOPY a FROM STDIN;\n", ":6:", "COPY with standard input"),
+        ("SELECT 1;\nCOMMIT;\nSELECT 2;\n", ":6:", "transaction control"),
+        ("SAVEPOINT a;\n", ":5:", "transaction control"),
+        ("BEGIN;\nSELECT 1;\n", ":5:", "transaction control"),
+        ("BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;\nCOMMIT;\n", ":7:", "transaction control"),
+        ("SET ROLE postgres;\n", ":5:", "SET ROLE"),
+        ("RESET ROLE;\n", ":5:", "SET ROLE"),
+        ("SELECT 1 INTO a;\n", ":5:", "CREATE TABLE ... AS"),
+        ("CREATE INDEX CONCURRENTLY i ON a (b);\n", ":5:", "-- Transactional: no"),
+        ("DROP INDEX CONCURRENTLY i;\n", ":5:", "-- Transactional: no"),
+        ("REINDEX TABLE CONCURRENTLY a;\n", ":5:", "-- Transactional: no"),
+        ("VACUUM a;\n", ":5:", "-- Transactional: no"),
+        ("CREATE DATABASE a;\n", ":5:", "-- Transactional: no"),
+        ("", ":1:", "holds no SQL statement"),
+        ("-- nothing\n/* at all */\n", ":1:", "holds no SQL statement"),
+        ("SELECT 1;\nSELEC 2;\n", ":6:", 'syntax error at or near "SELEC"'),
+        ("SELECT 1;\n\nSELECT 'open;\nSELECT 2;\n", ":7:", "unterminated quoted string."),
+        ("SELECT 1;\n/* open\n", ":6:", "unterminated /* comment"),
+        ("SELECT $$ open\nSELECT 2;\n", ":5:", "unterminated dollar-quoted string."),
+        ("CREATE TABLE a (\n", ":5:", "syntax error at end of input"),
+    ],
+)
+def test_refuses_what_would_break_the_run(release: Release, body: str, place: str, words: str) -> None:
+    release.add("001_a.sql", body)
+    [finding] = release.findings()
+    assert finding.startswith(f"files/migrations/001_a.sql{place} ")
+    assert words in finding
+    assert finding.endswith((".", ". Correct the file."))
+
+
+def test_analyze_is_allowed_in_a_transaction(release: Release) -> None:
+    release.add("001_a.sql", "ANALYZE;\nREINDEX TABLE a;\nCREATE INDEX i ON a (b);\nSET LOCAL work_mem = '1MB';\n")
+    assert release.findings() == []
+
+
+def test_a_file_without_transaction_holds_one_statement(release: Release) -> None:
+    head = "-- Migration: 001_a\n-- Description: x\n-- Depends on: none\n-- Transactional: no\n"
+    release.add("001_a.sql", f"{head}CREATE INDEX CONCURRENTLY i ON a (b);\n".encode())
+    catalog = release.read()
+    assert catalog.findings == []
+    assert not catalog.migrations[0].transactional
+    release.add("001_a.sql", f"{head}VACUUM a;\nVACUUM b;\n".encode())
+    [finding] = release.findings()
+    assert finding.startswith(
+        "files/migrations/001_a.sql:6: a file with `Transactional: no` holds exactly one statement"
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "words"),
+    [
+        (b"SELECT 1;\nSELECT '\xe9';\n", 2, "not UTF-8: byte 0xE9 at offset 18"),
+        (b"\xef\xbb\xbfSELECT '\xe9';\n", 1, "not UTF-8: byte 0xE9 at offset 11"),
+        (b"SELECT 1;\n\nSELECT '\x00';\n", 3, "NUL byte at offset 19"),
+    ],
+)
+def test_refuses_bytes_that_are_no_text(release: Release, raw: bytes, line: int, words: str) -> None:
+    release.add("001_a.sql", raw)
+    [finding] = release.findings()
+    assert finding.startswith(f"files/migrations/001_a.sql:{line}: {words}")
+
+
+@pytest.mark.parametrize(
+    "name", ["1_a.sql", "001-a.sql", "001_A.sql", "001_a.txt", "001_.sql", "a.sql", "001_a.sql.bak"]
+)
+def test_refuses_other_file_names(release: Release, name: str) -> None:
+    release.add("001_a.sql")
+    release.add(name)
+    [finding] = release.findings()
+    assert finding.startswith(f"files/migrations/{name}: not named NNN_name.sql")
+
+
+def test_hidden_files_are_left_alone(release: Release) -> None:
+    release.add("001_a.sql")
+    release.add(".gitkeep")
+    assert release.findings() == []
+
+
+def test_refuses_two_files_of_one_version(release: Release) -> None:
+    release.add("003_a.sql")
+    release.add("003_b.sql")
+    assert release.findings() == [
+        "files/migrations/003_b.sql: version 003 is also the version of files/migrations/003_a.sql. "
+        "Renumber the newer file."
+    ]
+
+
+def test_refuses_an_unknown_dependency(release: Release) -> None:
+    release.add("003_a.sql", depends="002")
+    assert release.findings() == [
+        "files/migrations/003_a.sql: depends on 002, and no file has that version. Add 002_NAME.sql or correct "
+        "`Depends on`."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("depends", "path"),
+    [
+        ({"001": "001"}, "001 -> 001"),
+        ({"001": "002", "002": "001"}, "001 -> 002 -> 001"),
+        ({"001": "003", "002": "001", "003": "002"}, "001 -> 003 -> 002 -> 001"),
+    ],
+)
+def test_prints_the_path_of_a_cycle(release: Release, depends: dict[str, str], path: str) -> None:
+    for version, needed in depends.items():
+        release.add(f"{version}_a.sql", depends=needed)
+    [finding] = release.findings()
+    assert f"in a circle: {path}." in finding
+
+
+def test_refuses_a_dependency_on_a_later_file(release: Release) -> None:
+    release.add("001_a.sql", depends="002")
+    release.add("002_b.sql")
+    [finding] = release.findings()
+    assert finding == (
+        "files/migrations/001_a.sql: depends on 002, which is applied after it. Renumber one of the two files."
+    )
+
+
+def test_refuses_an_incomplete_or_wrong_header(release: Release) -> None:
+    release.add("001_a.sql", b"SELECT 1;\n")
+    release.add("002_b.sql", b"-- Migration: 001_b\n-- Description: x\n-- Depends on: one\nSELECT 1;\n")
+    release.add(
+        "003_c.sql", b"-- Migration: 003_c\n-- Description: x\n-- Depends on: none\n-- Transactional: maybe\nSELECT 1;"
+    )
+    assert [finding.split(". ")[0] for finding in release.findings()] == [
+        "files/migrations/001_a.sql:1: its header has no `Depends on`",
+        "files/migrations/001_a.sql:1: its header has no `Description`",
+        "files/migrations/001_a.sql:1: its header has no `Migration`",
+        "files/migrations/002_b.sql:1: its header calls it 001_b",
+        "files/migrations/002_b.sql:3: `Depends on` is `none` or a list of versions like `001, 002`",
+        "files/migrations/003_c.sql:4: `Transactional` is `yes` or `no`",
+    ]
+
+
+def test_refuses_a_rollback_without_its_migration_and_a_broken_one(release: Release) -> None:
+    release.add("001_a.sql")
+    release.add("001_a.sql", "DROP TABEL a;\n", folder="rollbacks")
+    release.add("002_b.sql", folder="rollbacks")
+    findings = release.findings()
+    assert findings[0].startswith('files/rollbacks/001_a.sql:4: syntax error at or near "TABEL"')
+    assert findings[1].startswith("files/rollbacks/002_b.sql: belongs to no migration")
+    assert len(findings) == 2
+
+
+def test_says_all_that_is_wrong_at_once(release: Release) -> None:
+    release.add("001_a.sql", "SELEC 1;\n", depends="009")
+    release.add("001_b.sql", "COMMIT;\n")
+    release.add("x.sql")
+    assert len(release.findings()) == 5
+
+
+def test_an_empty_release_is_refused(release: Release) -> None:
+    release.folder.mkdir()
+    assert release.findings() == ["files/migrations: holds no migration. Correct release_directory."]
+
+
+def test_a_statement_is_checked_in_the_middle_of_a_file() -> None:
+    sql = SqlText("a.sql", "SELECT 1;\nVACUUM;\n", "", "")
+    assert [finding.line for finding in check_statements(sql, transactional=True)] == [2]
+
+
+def test_a_syntax_error_repeats_no_more_than_a_word() -> None:
+    assert shorten_token('syntax error at or near "word"') == 'syntax error at or near "word"'
+    assert shorten_token('unterminated quoted string at or near "\'Nguyễn Văn A, and so on to the end"') == (
+        "unterminated quoted string"
+    )

@@ -1,0 +1,111 @@
+"""The plan: what is pending, and every contradiction between release and history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.migration_plan import make_plan
+
+
+def entry(version: str, name: str = "x", sha: str = "", raw: str = "") -> dict[str, Any]:
+    sha = sha or version * 4
+    return {
+        "version": version,
+        "name": name,
+        "file": f"files/migrations/{version}_{name}.sql",
+        "sha256": sha,
+        "sha256_raw": raw or sha,
+    }
+
+
+CATALOG = [entry("001"), entry("002"), entry("003")]
+
+
+def versions(rows: list[Any]) -> list[str]:
+    return [row["version"] for row in rows]
+
+
+def test_everything_is_pending_on_an_empty_database() -> None:
+    plan = make_plan(CATALOG, [])
+    assert versions(plan.pending) == ["001", "002", "003"]
+    assert plan.problems == []
+
+
+def test_nothing_is_pending_where_all_is_applied() -> None:
+    plan = make_plan(CATALOG, CATALOG)
+    assert (plan.pending, plan.problems, plan.notes) == ([], [], [])
+
+
+def test_stops_at_the_target_and_goes_on_from_there() -> None:
+    assert versions(make_plan(CATALOG, [], target="002").pending) == ["001", "002"]
+    assert versions(make_plan(CATALOG, CATALOG[:2]).pending) == ["003"]
+    assert make_plan(CATALOG, CATALOG[:2], target="002").pending == []
+
+
+def test_refuses_a_target_that_does_not_exist_or_lies_behind() -> None:
+    assert make_plan(CATALOG, [], target="009").problems == [
+        "The target 009 is no version of this release, which goes from 001 to 003. Correct migrations_target."
+    ]
+    assert make_plan(CATALOG, CATALOG, target="001").problems[0].startswith("The target 001 is before 003, which is")
+
+
+def test_an_edited_file_is_named_with_both_checksums() -> None:
+    [problem] = make_plan(CATALOG, [entry("001", sha="a" * 64), *CATALOG[1:]]).problems
+    assert problem.startswith(
+        "files/migrations/001_x.sql was edited after it was applied: recorded SHA-256 aaaaaaaaaaaa"
+    )
+    assert "new migration" in problem
+
+
+def test_a_deleted_file_is_named() -> None:
+    [problem] = make_plan(CATALOG[:2], CATALOG).problems
+    assert problem.startswith("003_x.sql is applied and missing in the release. Bring the file back")
+
+
+def test_a_renamed_file_is_recognised_by_name_and_by_number() -> None:
+    renamed = entry("002", name="y")
+    [problem] = make_plan([CATALOG[0], renamed, CATALOG[2]], CATALOG).problems
+    assert problem == "002_x.sql is applied and is now called files/migrations/002_y.sql. Rename the file back."
+    renumbered = entry("009", sha=CATALOG[1]["sha256"])
+    [problem] = make_plan([CATALOG[0], CATALOG[2], renumbered], CATALOG).problems
+    assert problem.startswith("002_x.sql is applied, and its content now stands in files/migrations/009_x.sql.")
+
+
+def test_a_file_renumbered_downwards_is_one_problem() -> None:
+    moved = entry("002", name="z", sha="9" * 64)
+    [problem] = make_plan(
+        [CATALOG[0], moved, CATALOG[2]], [CATALOG[0], CATALOG[2], entry("004", "z", "9" * 64)]
+    ).problems
+    assert problem.startswith("004_z.sql is applied, and its content now stands in files/migrations/002_z.sql.")
+
+
+def test_other_line_ends_are_harmless_and_said() -> None:
+    plan = make_plan([entry("001", raw="f" * 64), *CATALOG[1:]], CATALOG)
+    assert plan.problems == []
+    assert plan.notes == [
+        "files/migrations/001_x.sql differs from what was applied in line ends or byte order mark only."
+    ]
+
+
+def test_an_older_file_added_later_needs_a_decision() -> None:
+    applied = [CATALOG[0], CATALOG[2]]
+    [problem] = make_plan(CATALOG, applied).problems
+    assert problem.startswith("files/migrations/002_x.sql is not applied, but the later 003_x.sql is.")
+    plan = make_plan(CATALOG, applied, out_of_order=True)
+    assert plan.problems == []
+    assert versions(plan.pending) == ["002"]
+
+
+def test_tables_without_a_history_are_not_touched() -> None:
+    [problem] = make_plan(CATALOG, [], foreign_tables=30).problems
+    assert problem.startswith("The database holds 30 tables in schema public and no history of migrations")
+
+
+def test_a_file_without_transaction_that_never_ended_is_in_doubt() -> None:
+    doubt = {"version": "003", "name": "x", "started_at": "2026-02-11 10:00:00+00"}
+    [problem] = make_plan(CATALOG, CATALOG[:2], in_doubt=[doubt]).problems
+    assert problem.startswith("003_x.sql is in doubt")
+
+
+def test_all_problems_are_said_at_once() -> None:
+    assert len(make_plan(CATALOG[1:], [entry("001"), entry("003", sha="0" * 64)], target="009").problems) == 4
