@@ -13,9 +13,10 @@ MIGRATION = Migration("001", "a", "files/migrations/001_a.sql", "it's $sql$", ()
 
 
 def script(*statements: Statement, history: str | None = None) -> str:
-    return write_script(
+    text: str = write_script(
         [(MIGRATION, statements)], RUN, Limits(), owner="emr", functions="SELECT 'functions';", history=history
     )
+    return text
 
 
 def test_a_literal_survives_any_text() -> None:

@@ -1,0 +1,134 @@
+"""The means to run a playbook as a user does, and to look at the database that it made: for tests and bench."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+SECONDS = 300  # a playbook that takes longer hangs
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a playbook printed and how it ended."""
+
+    status: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """Number of changed tasks over all hosts."""
+        return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", self.output))
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks that were run and shown."""
+        return re.findall(r"^TASK \[(.*?)\] \**$", self.output, re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Local:
+    """An inventory `local` with its own folder, and so its own server and passwords."""
+
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def play(self, playbook: str = "deploy.yml", *options: str, **variables: Any) -> Result:
+        """Run a playbook with the inventory local; `variables` are extra variables."""
+        extra = {"local_directory": str(self.folder)} | self.variables | variables
+        done = subprocess.run(
+            [BIN / "ansible-playbook", playbook, "-e", json.dumps(extra), *options],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout)
+
+    def deploy(self, *options: str, **variables: Any) -> Result:
+        """Run the main job, which has to succeed."""
+        result = self.play("deploy.yml", *options, **variables)
+        assert result.status == 0, result.output
+        return result
+
+    def psql(self, sql: str, database: str = "physioflow", user: str = "postgres", role: str = "emr") -> str:
+        """Run SQL with the psql that the role brought, and return what it printed (unaligned, rows only)."""
+        done = self.run_psql("-c", sql, database=database, user=user, role=role)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def run_psql(
+        self, *arguments: str, database: str = "physioflow", user: str = "postgres", role: str = "emr"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run psql with arguments; `user` other than postgres logs in with its own password."""
+        env = environment() | {
+            "PGSERVICEFILE": str(self.server / "pg_service.conf"),
+            "PGSERVICE": "physioflow",
+            "PGDATABASE": database,
+        }
+        if user == "postgres":
+            env["PGOPTIONS"] = f"-c role={role}"
+        else:
+            env |= {"PGUSER": user, "PGPASSWORD": self.password(user), "PGPASSFILE": os.devnull, "PGOPTIONS": " "}
+        return self.run_program("psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", *arguments, env=env)
+
+    def run_program(
+        self, program: str, *arguments: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of the programs that the role brought."""
+        return subprocess.run(
+            [self.server / "bin" / program, *arguments],
+            env=env or environment() | {"PGSERVICEFILE": str(self.server / "pg_service.conf")},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    def catalogs(self, database: str) -> str:
+        """Return the schema of a database as pg_dump writes it, without its random line."""
+        done = self.run_program("pg_dump", "--schema-only", f"service=physioflow dbname={database}")
+        assert done.returncode == 0, done.stderr
+        return "\n".join(line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line))
+
+    def password(self, user: str) -> str:
+        """Return the password that the inventory made for a role."""
+        return (self.folder / "passwords" / user).read_text().strip()
+
+    @property
+    def server(self) -> Path:
+        """Folder of the embedded server."""
+        return self.folder / "postgresql"
+
+    def stop_server(self) -> None:
+        """End the server as its administrator would (SIGINT is PostgreSQL's fast shutdown), and wait for its end."""
+        pidfile = self.server / "server/data/postmaster.pid"
+        os.kill(int(pidfile.read_text().split()[0]), signal.SIGINT)
+        deadline = time.monotonic() + SECONDS
+        while pidfile.exists():
+            assert time.monotonic() < deadline, "the server does not stop"
+            time.sleep(0.05)
+
+    def databases(self) -> list[str]:
+        """Return the names of all databases."""
+        return self.psql("SELECT datname FROM pg_database ORDER BY 1", "postgres", role="postgres").splitlines()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a person: without what pytest or CI may have set for Ansible and PostgreSQL."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PG"))}
+    return kept | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
