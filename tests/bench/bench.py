@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""What the deploy costs beside what else one could use: `make bench`.
+
+Every way applies the same files to an empty database of one embedded server. The ways are measured in rotation, so
+that a busy moment of the machine hits all of them; each figure is the median of the rounds. CPU is that of the
+client's processes plus that of the server, in seconds. Figures are printed, never asserted: a machine has its moods.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from ansible.module_utils.migration_catalog import own_statements, read_catalog
+from ansible.module_utils.migration_script import Limits, Run, write_script
+
+from tests import role_python  # noqa: F401 - makes the roles' Python importable
+from tests.local import BIN, ROOT, Local, environment
+
+DBMATE = "dbmate@2.36.0"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physioflow-database" / "bench"
+MANY = 1000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+EMPTY_PLAY = """
+- hosts: database_servers
+  gather_facts: false
+"""
+APPLY_PLAY = """
+- hosts: database_servers
+  gather_facts: false
+  tasks:
+    - community.postgresql.postgresql_script:
+        path: "{{ script }}"
+        login_db: "{{ bench_db }}"
+        login_host: 127.0.0.1
+        login_port: "{{ bench_port }}"
+        connect_params: {passfile: "{{ bench_passfile }}"}
+      no_log: true
+"""
+ROLE_PLAY = """
+- hosts: database_servers
+  gather_facts: false
+  vars:
+    database_name: "{{ bench_db }}"
+    database_owner: emr
+    postgresql_connection:
+      login_host: 127.0.0.1
+      login_port: "{{ bench_port }}"
+      connect_params: {passfile: "{{ bench_passfile }}"}
+  module_defaults:
+    group/community.postgresql.all: "{{ postgresql_connection }}"
+  tasks:
+    - import_role: {name: migrations, tasks_from: release}
+    - import_role: {name: migrations}
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall-clock and CPU seconds of one run."""
+
+    wall: float
+    cpu: float
+
+
+class Bench:
+    """One server, a scratch folder, and the ways to apply a folder of migrations."""
+
+    def __init__(self, local: Local, scratch: Path) -> None:
+        """Remember where the server is and write the plays."""
+        self.local = local
+        self.scratch = scratch
+        self.port = local.psql("SHOW port", "postgres", role="postgres")
+        self.env = environment() | {"PGSERVICEFILE": str(local.server / "pg_service.conf")}
+        for name, text in (("empty", EMPTY_PLAY), ("apply", APPLY_PLAY), ("role", ROLE_PLAY)):
+            (scratch / f"{name}.yml").write_text(text)
+
+    def server_cpu(self) -> float:
+        """Return the CPU seconds that the server's processes used so far, ended ones included."""
+        postmaster = int((self.local.server / "server/data/postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        ticks = 0
+        for pid in [str(postmaster), *children]:
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except FileNotFoundError:
+                continue  # ended between the two readings; its time went to the postmaster
+            ticks += sum(map(int, fields[11:15] if pid == str(postmaster) else fields[11:13]))
+        return ticks / TICKS
+
+    def run(self, command: list[str | Path], cwd: Path = ROOT) -> Cost:
+        """Run a command and return its cost, that of its children and that of the server."""
+        before, server = resource.getrusage(resource.RUSAGE_CHILDREN), self.server_cpu()
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=cwd, env=self.env, capture_output=True, text=True, check=False)
+        wall = time.perf_counter() - began
+        if done.returncode:
+            sys.exit(f"{command}\n{done.stdout}\n{done.stderr}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        client = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return Cost(wall, client + self.server_cpu() - server)
+
+    def psql(self, database: str) -> list[str | Path]:
+        """Return the command of a psql session that reads no file of its user."""
+        return [
+            self.local.server / "bin/psql",
+            "-XqAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            f"service=physioflow dbname={database}",
+        ]
+
+    def playbook(self, name: str | Path, **variables: str) -> list[str | Path]:
+        """Return the command that runs a playbook on the server of this bench."""
+        extra = [f"{key}={value}" for key, value in variables.items()]
+        return [BIN / "ansible-playbook", name, *(x for pair in extra for x in ("-e", pair))]
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Make an empty database with the extensions, and drop it afterwards."""
+        name = f"bench_{time.monotonic_ns()}"
+        self.local.psql(f"CREATE DATABASE {name} OWNER emr TEMPLATE template0", "postgres", role="postgres")
+        self.local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', name, role="postgres")
+        yield name
+        self.local.psql(f"DROP DATABASE {name} WITH (FORCE)", "postgres", role="postgres")
+
+    # The ways. Each takes a release folder and returns its cost.
+
+    def empty(self, _release: Path) -> Cost:
+        """Run a play without tasks."""
+        return self.run(self.playbook(self.scratch / "empty.yml"))
+
+    def psql_session(self, release: Path) -> Cost:
+        """Send all files through one psql."""
+        with self.database() as name:
+            files = sorted((release / "migrations").iterdir(), key=lambda path: int(path.name.split("_")[0]))
+            return self.run([*self.psql(name), *(x for path in files for x in ("-f", path))])
+
+    def psql_loop(self, release: Path) -> Cost:
+        """Send each file through a psql of its own, as the guide's loop does."""
+        with self.database() as name:
+            loop = 'for file in "$0"/migrations/*.sql; do "$@" -f "$file" || exit 1; done'
+            return self.run(["bash", "-c", loop, release, *self.psql(name)])
+
+    def dbmate(self, release: Path) -> Cost:
+        """Apply with dbmate, whose files carry a line of its own."""
+        folder = self.scratch / f"dbmate-{release.name}"
+        if not folder.exists():
+            folder.mkdir()
+            for path in (release / "migrations").iterdir():
+                (folder / path.name).write_text("-- migrate:up\n" + path.read_text())
+        password = (self.local.server / "pgpass").read_text().strip().rsplit(":", 1)[1]
+        with self.database() as name:
+            url = f"postgres://postgres:{password}@127.0.0.1:{self.port}/{name}?sslmode=disable"
+            program = CACHE / "node_modules/.bin/dbmate"
+            return self.run([program, "-u", url, "-d", folder, "--no-dump-schema", "migrate"])
+
+    def ours_apply(self, release: Path) -> Cost:
+        """Send the script of a run by postgresql_script: the apply step alone."""
+        with self.database() as name:
+            script = self.scratch / f"{release.name}.sql"
+            if not script.exists():
+                write_run(release, script)
+            play = self.scratch / "apply.yml"
+            return self.run(self.playbook(play, script=str(script), **self.connection(name)))
+
+    def ours_role(self, release: Path) -> Cost:
+        """Check the release, plan, apply, read the history again: the whole role migrations."""
+        with self.database() as name:
+            play = self.scratch / "role.yml"
+            return self.run(self.playbook(play, release_directory=str(release), **self.connection(name)))
+
+    def ours_nothing(self, release: Path) -> Cost:
+        """Run the whole main job where nothing is to do (release of the project only)."""
+        return self.run(
+            self.playbook("deploy.yml", release_directory=str(release), local_directory=str(self.local.folder))
+        )
+
+    def connection(self, database: str) -> dict[str, str]:
+        """Return the variables of the plays above."""
+        return {"bench_db": database, "bench_port": self.port, "bench_passfile": str(self.local.server / "pgpass")}
+
+
+def write_run(release: Path, path: Path) -> None:
+    """Write what the module migration_script would send."""
+    role = ROOT / "roles/migrations/files"
+    migrations = read_catalog(release).migrations
+    files = [(m, own_statements((release.parent / m.file).read_text(encoding="utf-8"))) for m in migrations]
+    run = Run("bench", "00000000-0000-4000-8000-000000000000", "bench", "bench")
+    functions, history = ((role / name).read_text(encoding="utf-8") for name in ("session.sql", "history.sql"))
+    path.write_text(write_script(files, run, Limits(), owner="emr", functions=functions, history=history))
+
+
+def generate(folder: Path, number: int) -> Path:
+    """Write a release of many small migrations."""
+    (folder / "migrations").mkdir(parents=True)
+    for version in range(1, number + 1):
+        (folder / "migrations" / f"{version:04d}_table.sql").write_text(
+            f"-- Migration: {version:04d}_table\n-- Description: generated\n-- Depends on: none\n\n"
+            f"CREATE TABLE t{version} (id integer CONSTRAINT t{version}_pkey PRIMARY KEY, name text NOT NULL);\n"
+        )
+    return folder
+
+
+def compare(title: str, ways: dict[str, Callable[[Path], Cost]], release: Path, rounds: int) -> None:
+    """Measure the ways in rotation and print them side by side."""
+    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            costs[name].append(way(release))
+    median = {
+        name: Cost(statistics.median(c.wall for c in runs), statistics.median(c.cpu for c in runs))
+        for name, runs in costs.items()
+    }
+    print(f"\n{title} (median of {rounds} rounds in rotation)")
+    print(f"  {'way':44} {'wall s':>7} {'CPU s':>7} {'CPU to psql':>12} {'CPU to empty play':>18}")
+    for name, cost in median.items():
+        to_psql = cost.cpu / median["one psql session"].cpu
+        to_empty = cost.cpu / median["empty play"].cpu
+        print(f"  {name:44} {cost.wall:7.2f} {cost.cpu:7.2f} {to_psql:12.1f} {to_empty:18.1f}")
+
+
+def main() -> None:
+    """Make a server, measure, remove the server."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=5)
+    rounds = arguments.parse_args().rounds
+    CACHE.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["npm", "install", "--silent", "--prefix", CACHE, DBMATE], check=True)
+    folder = Path(tempfile.mkdtemp(prefix="physioflow-bench-"))
+    folder.chmod(0o755)
+    local = Local(folder / "local")
+    try:
+        began = time.perf_counter()
+        local.deploy()
+        print(f"make deploy from nothing, downloads at hand: {time.perf_counter() - began:.1f} s")
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        bench = Bench(local, scratch)
+        ways: dict[str, Callable[[Path], Cost]] = {
+            "empty play": bench.empty,
+            "one psql session": bench.psql_session,
+            "psql a file (the guide's loop)": bench.psql_loop,
+            "dbmate": bench.dbmate,
+            "ours, apply step alone": bench.ours_apply,
+            "ours, role migrations from check to history": bench.ours_role,
+        }
+        of_project = ways | {"ours, deploy.yml with nothing to do": bench.ours_nothing}
+        compare("The 15 files of the project", of_project, ROOT / "files", rounds)
+        compare(f"{MANY} generated files", ways, generate(scratch / "many", MANY), max(1, rounds // 2))
+    finally:
+        local.play("playbooks/destroy.yml", destroy_confirmed=True)
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
