@@ -1,0 +1,5 @@
+-- Rollback: 013_seed_medical_terms
+-- Description: Empties the medical terms
+-- Lost: every medical term, also those that a clinic added after the seed. Save them first.
+
+TRUNCATE vietnamese_medical_terms;
