@@ -1,0 +1,354 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: look in a live database whether the promises of its migrations are kept."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: database_verification
+short_description: Check what migrations promise in the live database
+description:
+  - Compares a database with the promises of its migrations, all of them in one read-only transaction that is rolled
+    back. Fails with everything that is wrong at once.
+options:
+  connection:
+    description:
+      - How to reach the server, with the options of the module defaults group C(community.postgresql.all).
+      - Left out where the server does not exist yet, which only check mode meets.
+    type: dict
+  database:
+    description: Name of the database.
+    type: str
+    required: true
+  promises:
+    description: Promises of the migrations that stand in the database, as M(verification_promises) returns them.
+    type: list
+    elements: dict
+    required: true
+  history:
+    description:
+      - Versions that stand in the view C(migrations.applied), no more and no fewer.
+      - Left out to leave the history alone.
+    type: list
+    elements: str
+  fresh:
+    description:
+      - Whether nobody but the migrations wrote into the database. Then seeded rows are exact in number and values;
+        otherwise each has to be there, and more are fine.
+    type: bool
+    default: false
+  statement_timeout:
+    description: How long one check may take.
+    type: str
+    default: 10s
+  show_table:
+    description: Return the table also when something is wrong.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Check the promises
+  database_verification:
+    connection: "{{ postgresql_connection }}"
+    database: physioflow
+    promises: "{{ verification_promises.promises }}"
+    history: ["001", "002"]
+    fresh: true
+"""
+
+RETURN = r"""
+ok:
+  description: Whether every promise is kept.
+  returned: always
+  type: bool
+checks:
+  description: Number of comparisons.
+  returned: always
+  type: int
+summary:
+  description: The result in one line.
+  returned: success
+  type: str
+table:
+  description: Lines of a table of what was expected and found, by migration.
+  returned: success, or O(show_table)
+  type: list
+  elements: str
+failures:
+  description: A sentence for each broken promise.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.verification_check import (
+    Catalog,
+    Check,
+    check_catalog,
+    check_error,
+    check_examples,
+    check_history,
+    check_plan,
+    check_query,
+    check_seeds,
+    example_rows,
+    expression_of,
+    failure_message,
+    failure_sentences,
+    missing_in,
+    render_table,
+    seed_totals,
+)
+from ansible.module_utils.verification_promise import Promise, merge_promises
+from ansible.module_utils.verification_sql import (
+    HISTORY,
+    batch_sql,
+    begin_sql,
+    catalog_sql,
+    examples_sql,
+    plan_sql,
+    query_sql,
+    seeds_sql,
+)
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
+    connect_to_db,
+    ensure_required_libs,
+    get_conn_params,
+    pg_cursor_args,
+    postgres_common_argument_spec,
+)
+
+UNCHANGED = "Nothing was changed."
+NOTHING_YET = "nothing to verify yet"
+# SQLSTATE classes whose messages repeat values: data exceptions, integrity violations, a function's own words.
+MESSAGES_WITH_VALUES = ("22", "23", "P0")
+
+
+class QueryError(Exception):
+    """A statement failed; its text says why without a value of any row."""
+
+
+class Database:
+    """The one connection with its one read-only transaction."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Connect and begin; fails the module where that does not work."""
+        ensure_required_libs(module)
+        self.module = module
+        name = module.params["database"]
+        parameters = get_conn_params(module, module.params["connection"] | {"login_db": name})
+        parameters = {"connect_timeout": 10, "application_name": "physioflow-verification"} | parameters
+        self.connection, error = connect_to_db(
+            module, parameters | {"client_encoding": "UTF8"}, autocommit=True, fail_on_conn=False
+        )
+        if self.connection is None and f'database "{name}" does not exist' in str(error):
+            self.fail(f"The server has no database {name}. Next: ansible-playbook deploy.yml makes it.")
+        if self.connection is None:
+            self.fail(
+                f"The database {name} cannot be reached: {' '.join(str(error).split())} "
+                "Start the server or correct the connection, and run the same command again."
+            )
+        self.cursor = self.connection.cursor(**pg_cursor_args)
+        self.execute_or_fail(begin_sql(module.params["statement_timeout"]))
+
+    def fail(self, sentence: str) -> NoReturn:
+        """Fail the module."""
+        self.module.fail_json(msg=f"{sentence} {UNCHANGED}", ok=False, checks=0, failures=[sentence])
+        raise AssertionError  # fail_json does not return
+
+    def execute(self, sql: str, hidden: tuple[str, ...] = MESSAGES_WITH_VALUES) -> None:
+        """Run statements; raises QueryError, without the message for the SQLSTATE classes in `hidden`."""
+        try:
+            self.cursor.execute(sql)
+            if hasattr(self.connection, "pgconn"):  # psycopg 3 stands on the first result, psycopg2 on the last
+                while self.cursor.nextset():
+                    pass
+        except Exception as error:  # psycopg's and psycopg2's errors share no other ancestor
+            state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
+            words = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+            if state.startswith(hidden):
+                raise QueryError(f"an error (SQLSTATE {state})") from None
+            raise QueryError(f"an error ({words}, SQLSTATE {state})" if state else f"an error ({words})") from None
+
+    def execute_or_fail(self, sql: str) -> None:
+        """Run our own statements, without which nothing can be verified; they read no table."""
+        try:
+            self.execute(sql, hidden=())
+        except QueryError as error:
+            name = self.module.params["database"]
+            self.fail(f"The database {name} cannot be verified: the server answers with {error}.")
+
+    def json(self, sql: str) -> Any:
+        """Return the one value of a query, which is JSON."""
+        self.execute(sql)
+        return as_json(dict(self.cursor.fetchone()).popitem()[1])
+
+    def guarded_json(self, sql: str) -> Any:
+        """As `json`, but an error leaves the transaction usable."""
+        self.execute("SAVEPOINT guard")
+        try:
+            return self.json(sql)
+        finally:
+            self.execute("ROLLBACK TO SAVEPOINT guard; RELEASE SAVEPOINT guard")
+
+    def batch(self, queries: list[str]) -> list[Any]:
+        """Return the result of each query, or its QueryError: together, and one by one where one fails."""
+        if not queries:
+            return []
+        self.execute("SAVEPOINT batch")
+        try:
+            self.execute(batch_sql(queries))
+            rows = sorted((dict(row) for row in self.cursor.fetchall()), key=lambda row: row["n"])
+            return [as_json(row["j"]) for row in rows]
+        except QueryError:
+            self.execute("ROLLBACK TO SAVEPOINT batch")
+        results: list[Any] = []
+        for query in queries:
+            try:
+                results.append(self.guarded_json(f"SELECT ({query})::text AS j"))
+            except QueryError as error:
+                results.append(error)
+        return results
+
+    def plan(self, entry: dict[str, Any]) -> Any:
+        """Return the plan of a query; raises QueryError."""
+        try:
+            self.execute(plan_sql(entry))
+            plan = dict(self.cursor.fetchone()).popitem()[1]
+            return json.loads(plan) if isinstance(plan, str) else plan
+        finally:
+            self.execute("ROLLBACK TO SAVEPOINT plan; RELEASE SAVEPOINT plan")
+
+    def close(self) -> None:
+        """Roll back and close."""
+        self.execute("ROLLBACK")
+        self.connection.close()
+
+
+def as_json(text: str | None) -> Any:
+    """Return the value of a JSON text with exact numbers."""
+    return None if text is None else json.loads(text, parse_float=Decimal, object_pairs_hook=as_object)
+
+
+def as_object(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
+    """Return a JSON object; columns of one name, as in SELECT 1, 2, are all kept."""
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else dict(enumerate(value for _, value in pairs))
+
+
+def as_rows(text: Any) -> list[list[Any]]:
+    """Return rows that came as JSON objects as lists."""
+    return [list(row.values()) for row in text or ()]
+
+
+def verify(module: AnsibleModule, promises: list[Promise]) -> list[Check]:
+    """Compare everything."""
+    database = Database(module)
+    tables = {promise.table for promise in promises if promise.table}
+    schemas = {"public", *(table.partition(".")[0] for table in tables if "." in table)}
+    schemas |= {promise.key[0] for promise in promises if promise.kind == "schemas"}
+    database.execute_or_fail(catalog_sql(schemas))
+    catalog = Catalog(as_json(dict(database.cursor.fetchone()).popitem()[1]))
+    checks: list[Check] = []
+    history = module.params["history"]
+    if history is not None:
+        applied = None
+        if catalog.has_history:
+            try:
+                applied = database.guarded_json(HISTORY) or []
+            except QueryError as error:
+                database.fail(f"The history of {module.params['database']} cannot be read: {error}.")
+        checks += check_history(history, applied)
+    checks += check_catalog(promises, catalog)
+    checks += check_data(database, promises, catalog)
+    for promise in promises:
+        if promise.kind == "plans":
+            try:
+                checks += check_plan(promise, database.plan(promise.data))
+            except QueryError as error:
+                checks.append(check_error(promise, str(error)))
+    database.close()
+    return checks
+
+
+def check_data(database: Database, promises: list[Promise], catalog: Catalog) -> list[Check]:
+    """Compare what takes a query of its own: seeds, examples and queries, all in one."""
+    fresh = database.module.params["fresh"]
+    totals = seed_totals(promises) if fresh else {}
+    checks: list[Check] = []
+    queries: dict[Promise, str] = {}
+    for promise in promises:
+        if promise.kind == "queries":
+            if fresh or not promise.data.get("only_fresh"):
+                queries[promise] = query_sql(promise.data["sql"])
+        elif promise.kind not in ("seeds", "constraint_examples", "generated_examples"):
+            continue
+        elif reason := missing_in(promise, catalog):
+            checks.append(check_error(promise, reason))
+        elif promise.kind == "seeds":
+            queries[promise] = seeds_sql(promise.data, fresh)
+        elif expression := expression_of(promise, catalog):
+            columns = catalog.columns[promise.data["table"]]
+            queries[promise] = examples_sql(expression, columns, example_rows(promise))
+    for promise, found in zip(queries, database.batch(list(queries.values())), strict=True):
+        if isinstance(found, QueryError):
+            checks.append(check_error(promise, str(found)))
+        elif promise.kind == "queries":
+            checks.append(check_query(promise, as_rows(found)))
+        elif promise.kind == "seeds":
+            checks += check_seeds(promise, found, totals.get(promise.key))
+        else:
+            checks += check_examples(promise, found)
+    return checks
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "connection": {"type": "dict", "options": postgres_common_argument_spec()},
+            "database": {"type": "str", "required": True},
+            "promises": {"type": "list", "elements": "dict", "required": True},
+            "history": {"type": "list", "elements": "str"},
+            "fresh": {"type": "bool", "default": False},
+            "statement_timeout": {"type": "str", "default": "10s"},
+            "show_table": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    documents = module.params["promises"]
+    nothing = not documents and not module.params["history"]
+    if module.check_mode and (module.params["connection"] is None or nothing):
+        module.exit_json(changed=False, ok=True, checks=0, summary=NOTHING_YET, table=[NOTHING_YET], failures=[])
+    if module.params["connection"] is None:
+        module.fail_json(msg="postgresql_connection is empty: the provider did not say where the server is.")
+    promises, _ = merge_promises(documents)
+    try:
+        checks = verify(module, promises)
+    except QueryError as error:
+        module.fail_json(msg=f"The verification of {module.params['database']} ended early: {error}. {UNCHANGED}")
+    failures = failure_sentences(checks)
+    result: dict[str, Any] = {"changed": False, "ok": not failures, "checks": len(checks), "failures": failures}
+    if module.params["show_table"] or not failures:
+        result["table"] = render_table(checks)
+    if failures:
+        module.fail_json(msg=failure_message(module.params["database"], checks), **result)
+    migrations = len(documents if module.params["history"] is None else module.params["history"])
+    module.exit_json(summary=f"{len(checks)} checks of {migrations} migrations hold", **result)
+
+
+if __name__ == "__main__":
+    main()

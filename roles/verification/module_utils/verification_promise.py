@@ -1,0 +1,160 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the migrations of a release promise together, after what later ones took back.
+
+A promise file is plain data (see the role's README). Here each single thing that it promises becomes a `Promise`, and
+the files of the applied migrations are merged in the order of their versions.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+# The kinds of promises by the shape of their data; the order is the one of the table that is shown.
+NAMES = ("extensions", "collations", "schemas", "types", "tables", "functions")
+BY_TABLE = ("columns", "constraints", "indexes", "triggers")
+ENTRIES = ("seeds", "constraint_examples", "generated_examples", "queries", "plans")
+KINDS = (*NAMES, *BY_TABLE, *ENTRIES)
+# What makes an entry the same entry in a later file.
+IDENTITY = {
+    "seeds": ("table", "where"),
+    "constraint_examples": ("table", "constraint", "column"),
+    "generated_examples": ("table", "column"),
+    "queries": ("name",),
+    "plans": ("name",),
+}
+
+
+@dataclass(frozen=True, eq=False)  # its data may be unhashable, so it is equal to itself only
+class Promise:
+    """One promised thing.
+
+    Attributes:
+        file: the promise file.
+        kind: one of `KINDS`.
+        key: what it is about: a name, or table and name.
+        data: a column's type, or the whole entry of a kind in `ENTRIES`.
+    """
+
+    file: str
+    kind: str
+    key: tuple[str, ...]
+    data: Any = None
+
+    @property
+    def table(self) -> str | None:
+        """The table that the promise is about, if it is about one."""
+        if self.kind in BY_TABLE or self.kind == "tables" or "table" in IDENTITY.get(self.kind, ()):
+            return self.key[0]
+        return None
+
+
+def table_name(name: str) -> str:
+    """Return a table's name without the schema public, which is the one meant where none is named."""
+    return name.removeprefix("public.")
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """Return ` Did you mean ...?` for a misspelt name, or nothing."""
+    found = difflib.get_close_matches(name, sorted(set(names)), 1, 0.6)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def flatten(document: Mapping[str, Any]) -> Iterator[Promise]:
+    """Yield the single promises of one file."""
+    file = document["file"]
+    for kind in KINDS:
+        content = document.get(kind) or ()
+        if kind in NAMES:
+            for name in content:
+                yield Promise(file, kind, (table_name(name) if kind == "tables" else name,))
+        elif kind in BY_TABLE:
+            for table, names in content.items() if content else ():
+                for name in names:
+                    data = names[name] if kind == "columns" else None
+                    yield Promise(file, kind, (table_name(table), name), data)
+        else:
+            for entry in content:
+                tidy = dict(entry) | ({"table": table_name(entry["table"])} if "table" in entry else {})
+                yield Promise(file, kind, _entry_key(kind, tidy, file), tidy)
+
+
+def merge_promises(documents: Iterable[Mapping[str, Any]]) -> tuple[list[Promise], list[str]]:
+    """Merge promise files in the order of their versions.
+
+    Args:
+        documents: the content of each file with its `version` and `file`.
+
+    Returns:
+        What is promised in the end, and a sentence for each withdrawal of something that nobody promised and for each
+        query or plan whose name is taken.
+    """
+    merged: dict[tuple[str, tuple[str, ...]], Promise] = {}
+    problems: list[str] = []
+    for document in sorted(documents, key=lambda one: int(one["version"])):
+        problems += _withdraw(merged, document)
+        for promise in flatten(document):
+            earlier = merged.get((promise.kind, promise.key))
+            if earlier and promise.kind in ENTRIES:
+                problems.append(
+                    f"{promise.file}: `{promise.kind}` {' '.join(filter(None, promise.key))} is promised by "
+                    f"{earlier.file} too. Rename it, or name it under `withdraws` first."
+                )
+            merged[promise.kind, promise.key] = promise
+    return list(merged.values()), problems
+
+
+def _entry_key(kind: str, entry: Mapping[str, Any], file: str) -> tuple[str, ...]:
+    """Return what tells an entry from others; seeds of several files add up, so theirs has the file."""
+    key = tuple(str(entry.get(part) or "") for part in IDENTITY[kind])
+    return (*key, file, str(entry.get("key"))) if kind == "seeds" else key
+
+
+def _withdraw(merged: dict[tuple[str, tuple[str, ...]], Promise], document: Mapping[str, Any]) -> list[str]:
+    """Take back what a file withdraws; return a sentence for each thing that was not promised."""
+    problems = []
+    for kind, content in (document.get("withdraws") or {}).items():
+        for key, rows in _withdrawn_keys(kind, content):
+            hits = [promise for promise in merged.values() if promise.kind == kind and _is_meant(promise, key)]
+            if not hits:
+                names = [promise.key[-1] for promise in merged.values() if promise.kind == kind]
+                problems.append(
+                    f"{document['file']}: withdraws `{kind}` {' '.join(key)}, which no earlier file promises."
+                    + (near(key[-1], names) if kind not in IDENTITY or len(key) == 1 else "")
+                )
+            for promise in hits:
+                left = [row for row in promise.data["rows"] if row not in rows] if rows is not None else []
+                if left:
+                    merged[kind, promise.key] = replace(promise, data=promise.data | {"rows": left})
+                else:
+                    del merged[kind, promise.key]
+            if kind == "tables":  # and with it all that was promised about the table
+                for other in [one for one in merged.values() if one.table == key[0]]:
+                    del merged[other.kind, other.key]
+    return problems
+
+
+def _is_meant(promise: Promise, key: tuple[str, ...]) -> bool:
+    """Return whether a withdrawal's key, which may leave out the last parts, means a promise."""
+    return promise.key[: len(key)] == key
+
+
+def _withdrawn_keys(kind: str, content: Any) -> Iterator[tuple[tuple[str, ...], list[Any] | None]]:
+    """Yield the keys that a withdrawal names, and for seeds the rows if not all are meant."""
+    if kind in BY_TABLE:
+        for table, names in content.items():
+            for name in names:
+                yield (table_name(table), name), None
+    elif kind in NAMES or IDENTITY[kind] == ("name",):
+        for name in content:
+            yield (table_name(name) if kind == "tables" else name,), None
+    else:
+        for entry in content:
+            parts = [str(entry.get(part) or "") for part in IDENTITY[kind]]
+            parts[0] = table_name(parts[0])
+            while not parts[-1]:
+                parts.pop()
+            yield tuple(parts), entry.get("rows")

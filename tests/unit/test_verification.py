@@ -1,0 +1,462 @@
+"""Promises: reading, merging, comparing and saying what is wrong, without a database."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.verification_check import (
+    Catalog,
+    Check,
+    check_catalog,
+    check_examples,
+    check_history,
+    check_plan,
+    check_query,
+    check_seeds,
+    failure_message,
+    missing_in,
+    render_table,
+    same,
+    seed_totals,
+)
+from ansible.module_utils.verification_promise import Promise, merge_promises
+from ansible.module_utils.verification_release import read_promises
+from ansible.module_utils.verification_sql import examples_sql, identifier, literal, plan_sql, seeds_sql, value_text
+from pglast import parser
+
+from tests.local import ROOT
+
+NAMES = ["001_first", "002_second"]
+
+
+def document(version: str = "001", **content: Any) -> dict[str, Any]:
+    return {"version": version, "name": f"{version}_x", "file": f"files/verify/{version}_x.yml"} | content
+
+
+def promised(*documents: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    merged, problems = merge_promises(documents)
+    assert problems == []
+    return [(promise.kind, promise.key) for promise in merged]
+
+
+def only(**content: Any) -> Promise:
+    (promise,), problems = merge_promises([document(**content)])
+    assert problems == []
+    assert isinstance(promise, Promise)
+    return promise
+
+
+def catalog(**content: Any) -> Catalog:
+    kinds = ("extensions", "collations", "schemas", "types", "tables", "functions", "columns", "constraints")
+    return Catalog(dict.fromkeys((*kinds, "indexes", "triggers")) | {"has_history": True} | content)
+
+
+def broken(checks: Any) -> list[str]:
+    return [str(check) for check in checks if not check.ok]
+
+
+def read(folder: Path, text: str | bytes, name: str = "001_first.yml") -> list[str]:
+    (folder / "files/verify").mkdir(parents=True)
+    path = folder / "files/verify" / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    result = read_promises(folder / "files/verify", NAMES)
+    return list(result.problems)
+
+
+# Reading
+
+
+def test_the_release_of_this_project_is_sound() -> None:
+    migrations = [path.stem for path in (ROOT / "files/migrations").glob("*.sql")]
+    result = read_promises(ROOT / "files/verify", migrations)
+    assert result.problems == []
+    assert [one["name"] for one in result.documents] == sorted(migrations)
+    tables = [promise.key[0] for promise in merge_promises(result.documents)[0] if promise.kind == "tables"]
+    assert len(tables) == len(set(tables)) == 30
+
+
+def test_a_release_without_the_folder_promises_nothing(tmp_path: Path) -> None:
+    result = read_promises(tmp_path / "verify", NAMES)
+    assert (result.documents, result.problems) == ([], [])
+
+
+def test_yaml_words_numbers_and_dates_stay_text(tmp_path: Path) -> None:
+    text = "queries: [{name: q, sql: SELECT 1, expect: [[NO, 012, 2026-01-01, 12:30, on, 1_000, 0x1F, .5]]}]"
+    assert read(tmp_path, text) == []
+    documents = read_promises(tmp_path / "files/verify", NAMES).documents
+    (row,) = documents[0]["queries"][0]["expect"]
+    assert row == ["NO", "012", "2026-01-01", "12:30", "on", "1_000", "0x1F", ".5"]
+
+
+def test_yaml_values_keep_their_types(tmp_path: Path) -> None:
+    text = "queries: [{name: q, sql: SELECT 1, expect: [[true, false, null, ~, -3, 80.00, 'x']]}]"
+    assert read(tmp_path, text) == []
+    documents = read_promises(tmp_path / "files/verify", NAMES).documents
+    assert documents[0]["queries"][0]["expect"] == [[True, False, None, None, -3, 80.0, "x"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("tables: [a\nx: 1", "files/verify/001_first.yml:2:2: not valid YAML: "),
+        ("tables: [a]\ntables: [b]", "files/verify/001_first.yml:2:1: not valid YAML: the key tables stands twice."),
+        (b"tables: [\xff]", "files/verify/001_first.yml: not UTF-8: byte at offset 9. Save the file as UTF-8."),
+        ("- a", "001_first.yml: holds no mapping. Its keys are extensions, "),
+        ("tabels: [a]", "001_first.yml: the key `tabels` is unknown. Did you mean tables?"),
+        ("tables: a", "001_first.yml: `tables` is a list of names. Correct it."),
+        ("tables: [1]", "`tables` is a list of names."),
+        ("tables: [a, a]", "`tables` names a twice. Remove one."),
+        ("indexes: [a]", "`indexes` is a mapping from tables."),
+        ("indexes: {t: a}", "`indexes.t` is a list of names."),
+        ("columns: {t: [a]}", "`columns.t` is a mapping from columns to types."),
+        ("queries: {}", "`queries` is not a list."),
+        ("queries: [a]", "`queries[0]` is not a mapping."),
+        ("queries: [{name: q, sql: SELECT 1}]", "`queries[0]` has no `expect`. Add it."),
+        (
+            "queries: [{name: q, sql: SELECT 1, expects: 1, expect: 1}]",
+            "`queries[0].expects` is unknown. Did you mean expect?",
+        ),
+        ("queries: [{name: 1, sql: SELECT 1, expect: 1}]", "`queries[0].name` is not a text."),
+        ("queries: [{name: q, sql: SELECT 1, expect: 1, show: maybe}]", "`queries[0].show` is not true or false."),
+        ("queries: [{name: q, sql: SELEC 1, expect: 1}]", "`queries[0].sql` is not one SELECT without semicolon: "),
+        ("queries: [{name: q, sql: SELECT 1;, expect: 1}]", "`queries[0].sql` is not one SELECT without semicolon"),
+        ("queries: [{name: q, sql: DELETE FROM t, expect: 1}]", "`queries[0].sql` is not one SELECT"),
+        ("queries: [{name: q, sql: 'SELECT 1) AS q; DELETE FROM t; SELECT (1', expect: 1}]", "is not one SELECT"),
+        ("plans: [{name: p, sql: SELECT 1}]", "`plans[0]` has neither `scans` nor `index`."),
+        ("plans: [{name: p, sql: SELECT 1, index: i, settings: {work_mem: on}}]", "is not a planner setting"),
+        ("seeds: [{table: t, key: [a], rows: [[1, 2]]}]", "`seeds[0].rows[0]` is a list of 1: a."),
+        ("seeds: [{table: t, key: [a], values: [b], rows: [[1, 2], [1, 3]]}]", "holds the key [1] twice."),
+        ("seeds: [{table: t, key: [a], rows: [], where: a =}]", "`seeds[0].where` is not a condition"),
+        ("constraint_examples: [{table: t, constraint: c}]", "neither `accepts` nor `refuses`"),
+        ("constraint_examples: [{table: t, constraint: c, accepts: [1]}]", "has no `column`."),
+        ("generated_examples: [{table: t, column: c, examples: [{given: {}}]}]", "with `given` and `expect`"),
+        ("withdraws: {table: [t]}", "`withdraws.table` is unknown. Did you mean tables?"),
+        ("withdraws: {indexes: {t: [i]}}", "withdraws `indexes` t i, which no earlier file promises."),
+        ("queries: [{name: q, sql: SELECT 1, expect: 1}, {name: q, sql: SELECT 1, expect: 1}]", "is promised by"),
+    ],
+)
+def test_refuses_with_place_and_remedy(tmp_path: Path, text: str | bytes, problem: str) -> None:
+    problems = read(tmp_path, text)
+    assert len(problems) == 1
+    assert problem in problems[0]
+    assert problems[0].endswith(".") or problems[0].endswith("?")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("001_frist.yml", "promises for a migration that does not exist. Did you mean 001_first?"),
+        ("001_first.yaml", "not named NNN_name.yml like its migration. Rename or move it."),
+        ("notes.txt", "not named NNN_name.yml"),
+    ],
+)
+def test_refuses_files_without_migration(tmp_path: Path, name: str, problem: str) -> None:
+    assert problem in read(tmp_path, "tables: [a]", name)[0]
+
+
+def test_finds_everything_wrong_in_one_reading(tmp_path: Path) -> None:
+    assert len(read(tmp_path, "tabels: [a]\nindexes: [b]\nqueries: [{name: 1, sql: x}]")) == 4
+
+
+# Merging
+
+
+def test_versions_are_merged_in_order_and_later_columns_win() -> None:
+    merged, _ = merge_promises(
+        [document("010", columns={"t": {"a": "bigint"}}), document("009", columns={"public.t": {"a": "integer"}})]
+    )
+    assert [(promise.key, promise.data, promise.file) for promise in merged] == [
+        (("t", "a"), "bigint", "files/verify/010_x.yml")
+    ]
+
+
+def test_a_withdrawal_takes_back_what_it_names() -> None:
+    first = document(
+        tables=["t", "u"],
+        indexes={"t": ["i", "j"]},
+        columns={"u": {"a": "text"}},
+        seeds=[{"table": "s", "key": ["a"], "rows": [[1], [2]]}],
+        queries=[{"name": "q", "sql": "SELECT 1", "expect": 1}],
+    )
+    second = document(
+        "002",
+        withdraws={
+            "tables": ["u"],
+            "indexes": {"t": ["i"]},
+            "queries": ["q"],
+            "seeds": [{"table": "s", "rows": [[1]]}],
+        },
+        queries=[{"name": "q", "sql": "SELECT 2", "expect": 2}],
+    )
+    merged, problems = merge_promises([first, second])
+    assert problems == []
+    assert [(promise.kind, promise.key[0]) for promise in merged] == [
+        ("tables", "t"),
+        ("indexes", "t"),
+        ("seeds", "s"),
+        ("queries", "q"),
+    ]
+    assert [promise.data["rows"] for promise in merged if promise.kind == "seeds"] == [[[2]]]
+
+
+def test_a_dropped_table_takes_all_its_promises_with_it() -> None:
+    example = {"table": "t", "constraint": "c", "column": "a", "accepts": [1]}
+    first = document(
+        tables=["t"],
+        columns={"t": {"a": "integer"}},
+        constraints={"t": ["c"]},
+        triggers={"t": ["g"]},
+        constraint_examples=[example],
+        seeds=[{"table": "t", "key": ["a"], "rows": [[1]]}],
+    )
+    assert promised(first, document("002", withdraws={"tables": ["public.t"]})) == []
+
+
+def test_a_withdrawal_of_nothing_is_refused_with_the_near_name() -> None:
+    _, problems = merge_promises([document(tables=["patients"]), document("002", withdraws={"tables": ["patient"]})])
+    assert problems == [
+        "files/verify/002_x.yml: withdraws `tables` patient, which no earlier file promises. Did you mean patients?"
+    ]
+
+
+def test_seeds_of_several_files_add_up() -> None:
+    def seeds(*rows: int) -> list[dict[str, Any]]:
+        return [{"table": "t", "key": ["a"], "rows": [[row] for row in rows]}]
+
+    merged, _ = merge_promises([document(seeds=seeds(1, 2)), document("002", seeds=seeds(2, 3))])
+    assert list(seed_totals(merged).values()) == [3]
+    assert merged[1].key in seed_totals(merged)
+
+
+# Comparing
+
+
+def test_the_catalogs_are_compared_kind_by_kind() -> None:
+    merged, _ = merge_promises(
+        [
+            document(
+                extensions=["pg_trgm"],
+                tables=["t"],
+                functions=["f(text)"],
+                columns={"t": {"a": "text not null", "b": "text", "c": "text"}, "u": {"a": "text"}},
+                constraints={"t": ["good", "weak"]},
+                indexes={"t": ["good", "bad", "elsewhere"], "u": ["i"]},
+                triggers={"t": ["off"]},
+            )
+        ]
+    )
+    found = catalog(
+        tables=["t"],
+        functions=["f(integer)"],
+        columns=[["t", "a", "text", False, None], ["t", "b", "integer", True, None]],
+        constraints=[["t", "good", True, None], ["t", "weak", False, "(a > 0)"]],
+        indexes=[["t", "good", True], ["t", "bad", False], ["v", "elsewhere", True]],
+        triggers=[["t", "off", False]],
+    )
+    file = "files/verify/001_x.yml"
+    assert broken(check_catalog(merged, found)) == [
+        f"{file}: extension pg_trgm: expected present, found nothing of that name.",
+        f"{file}: function f(text): expected present, found f(integer).",
+        f"{file}: column t.a: expected text not null, found text.",
+        f"{file}: column t.b: expected text, found integer.",
+        f"{file}: column t.c: expected text, found no such column.",
+        f"{file}: column u.a: expected text, found no such table.",
+        f"{file}: constraint weak on t: expected validated, found not validated.",
+        f"{file}: index bad on t: expected valid, found not valid, as after a failed CREATE INDEX CONCURRENTLY.",
+        f"{file}: index elsewhere on t: expected valid, found one on v.",
+        f"{file}: index i on u: expected valid, found no such table.",
+        f"{file}: trigger off on t: expected enabled, found disabled.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("applied", "sentences"),
+    [
+        (["001", "002"], []),
+        (["001"], ["migrations.applied: version 002: expected applied, found not applied."]),
+        (["001", "002", "003"], ["migrations.applied: version 003: expected not applied, found applied."]),
+        (None, ["migrations.applied: expected 2 versions, found no such view."]),
+    ],
+)
+def test_the_history_holds_exactly_the_expected_versions(applied: list[str] | None, sentences: list[str]) -> None:
+    assert broken(check_history(["001", "002"], applied)) == sentences
+
+
+def test_seeds_are_exact_when_fresh_and_present_later() -> None:
+    promise = only(seeds=[{"table": "t", "key": ["a"], "values": ["b"], "rows": [["x", 1], ["y", 2]]}])
+    assert broken(check_seeds(promise, {"count": 5, "missing": None, "other": None}, None)) == []
+    assert broken(check_seeds(promise, {"count": 3, "missing": [1], "other": [2]}, 2)) == [
+        "files/verify/001_x.yml: seeded rows t x: expected present, found missing.",
+        'files/verify/001_x.yml: seeded rows t y: expected present with {"b": 2}, found other values.',
+        "files/verify/001_x.yml: seeded rows t: expected exactly 2 on a fresh database, found 3.",
+    ]
+
+
+def test_constraint_examples_are_accepted_and_refused() -> None:
+    example = {"table": "t", "constraint": "c", "column": "a", "accepts": [1, None], "refuses": [2, "long"]}
+    promise = only(constraint_examples=[example])
+    good = [
+        {"valid": True, "value": True},
+        {"valid": True, "value": None},
+        {"valid": True, "value": False},
+        {"valid": False, "value": None},
+    ]
+    assert broken(check_examples(promise, good)) == []
+    assert broken(check_examples(promise, [*good[2:], *good[:2]])) == [
+        "files/verify/001_x.yml: constraint c on t 1: expected accepted, found refused.",
+        "files/verify/001_x.yml: constraint c on t null: expected accepted, found refused.",
+        "files/verify/001_x.yml: constraint c on t 2: expected refused, found accepted.",
+        "files/verify/001_x.yml: constraint c on t long: expected refused, found accepted.",
+    ]
+
+
+def test_generated_examples_are_computed() -> None:
+    promise = only(
+        generated_examples=[{"table": "t", "column": "g", "examples": [{"given": {"a": 1}, "expect": None}]}]
+    )
+    assert broken(check_examples(promise, [{"valid": True, "value": None}])) == []
+    assert broken(check_examples(promise, [{"valid": True, "value": False}])) == [
+        'files/verify/001_x.yml: generated column g on t given {"a": 1}: expected null, found false.'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"table": "u", "constraint": "c", "column": "a", "accepts": [1]}, "no such table"),
+        ({"table": "t", "constraint": "c", "column": "z", "accepts": [1]}, "no column z"),
+        ({"table": "t", "constraint": "d", "column": "a", "accepts": [1]}, "no such constraint"),
+        ({"table": "t", "constraint": "pk", "column": "a", "accepts": [1]}, "no condition in it"),
+        ({"table": "t", "constraint": "c", "column": "a", "accepts": [1]}, None),
+    ],
+)
+def test_examples_say_what_the_database_lacks(data: dict[str, Any], reason: str | None) -> None:
+    found = catalog(
+        columns=[["t", "a", "integer", False, None]],
+        constraints=[["t", "c", True, "(a > 0)"], ["t", "pk", True, None]],
+    )
+    assert missing_in(only(constraint_examples=[data]), found) == reason
+
+
+@pytest.mark.parametrize(
+    ("expect", "rows", "sentence"),
+    [
+        (80.0, [[Decimal("80.00")]], None),
+        ("80", [[Decimal("80.00")]], None),
+        (1, [[True]], "expected 1, found true."),
+        (True, [[1]], "expected true, found 1."),
+        (None, [[None]], None),
+        (1, [], "expected 1, found no row."),
+        (1, [[1], [2]], "expected 1, found 2 rows of 1 values."),
+        (["a", "b"], [["a"], ["b"]], None),
+        (["a", "b"], [["b"], ["a"]], "expected a, b, found b, a."),
+        ([["a", 1], ["b", 2]], [["a", 1], ["b", 3]], 'expected ["b", 2], found ["b", 3].'),
+        ([], [["Nguyễn Văn A"]], "expected no such row, found (another text)."),
+        ("x", [["Nguyễn Văn A"]], "expected x, found (another text)."),
+        ([[{"k": "x"}]], [[{"name": "A"}]], 'expected {"k": "x"}, found {"(another text)": "(another text)"}.'),
+    ],
+)
+def test_queries_are_compared_without_showing_unknown_texts(expect: Any, rows: Any, sentence: str | None) -> None:
+    check = check_query(only(queries=[{"name": "q", "sql": "SELECT 1", "expect": expect}]), rows)
+    assert check.ok is (sentence is None)
+    if sentence:
+        assert str(check) == f"files/verify/001_x.yml: query q: {sentence}"
+
+
+def test_a_query_may_show_release_data() -> None:
+    check = check_query(only(queries=[{"name": "q", "sql": "SELECT 1", "expect": [], "show": True}]), [["TX1"]])
+    assert check.found == "TX1"
+
+
+def test_plans_are_searched_in_depth() -> None:
+    plan = [
+        {
+            "Plan": {
+                "Node Type": "Append",
+                "Plans": [
+                    {"Node Type": "Seq Scan", "Relation Name": "p_2026"},
+                    {
+                        "Node Type": "Bitmap Heap Scan",
+                        "Relation Name": "p_2027",
+                        "Plans": [{"Node Type": "Bitmap Index Scan", "Index Name": "i"}],
+                    },
+                ],
+            }
+        }
+    ]
+    data = {"name": "p", "sql": "SELECT 1", "scans": ["p_2027", "p_2026"], "index": "i"}
+    assert broken(check_plan(only(plans=[data]), plan)) == []
+    assert broken(check_plan(only(plans=[data | {"scans": ["p_2026"], "index": "j"}]), plan)) == [
+        "files/verify/001_x.yml: plan p, scans: expected p_2026, found p_2026, p_2027.",
+        "files/verify/001_x.yml: plan p, index: expected j, found i.",
+    ]
+
+
+def test_equal_values() -> None:
+    assert same([1, {"a": 0.1}], (1, {"a": Decimal("0.10")}))
+    assert not same([1], [1, 2])
+    assert not same({"a": 1}, {"b": 1})
+    assert not same("x", 1)
+    assert not same(None, False)
+
+
+# Saying it
+
+CHECKS = [
+    Check("migrations.applied", "history", "001", "applied", "applied", True),
+    Check("f/002_b.yml", "tables", "t", "present", "nothing of that name", False),
+    Check("f/002_b.yml", "columns", "t.a", "text", "no such table", False, "t"),
+    Check("f/002_b.yml", "columns", "t.b", "text", "no such table", False, "t"),
+    Check("f/001_a.yml", "indexes", "i on u", "valid", "valid", True),
+]
+
+
+def test_the_table_is_aligned_and_spells_out_what_is_wrong() -> None:
+    assert render_table(CHECKS) == [
+        "what       expected  found                 result",
+        "migrations.applied",
+        "  history  1         1                     ok",
+        "f/001_a.yml",
+        "  indexes  1         1                     ok",
+        "f/002_b.yml",
+        "  tables   1         0                     WRONG",
+        "    t      present   nothing of that name  WRONG",
+        "  columns  2         0                     WRONG",
+    ]
+
+
+def test_a_failure_lists_everything_at_once_and_says_state_and_next_command() -> None:
+    lines = failure_message("db", CHECKS).split("\n")
+    assert lines[0] == "The database db is not what its release promises: 3 of 5 checks failed."
+    assert lines[1:3] == [
+        "  f/002_b.yml: table t: expected present, found nothing of that name.",
+        "  f/002_b.yml: 2 other promises about t cannot be kept without the table.",
+    ]
+    assert lines[3] == "Nothing was changed; the database is as the migrations left it."
+    assert "run the same command again" in lines[4]
+
+
+# SQL
+
+
+def test_names_and_values_are_quoted() -> None:
+    assert literal("a'b\\") == "'a''b\\'"
+    assert identifier('we"ird') == '"public"."we""ird"'
+    assert identifier("migrations.h") == '"migrations"."h"'
+    assert value_text(True, "boolean") == "true"
+    assert value_text(["a", 'b"', None], "text[]") == '{"a","b\\"",NULL}'
+    assert value_text({"a": ["đ"]}, "jsonb") == '{"a": ["đ"]}'
+
+
+def test_the_queries_are_sql_whatever_the_values() -> None:
+    entry = {"table": 'a"b', "key": ["k'"], "values": ["v"], "rows": [["x'); DROP", None]], "where": "x = 1 -- y"}
+    for fresh in (True, False):
+        assert len(parser.parse_sql(seeds_sql(entry, fresh))) == 1
+    sql = examples_sql("(a > 0)", {"a": "integer", 'q"': "text"}, [{"a": "'"}, {'q"': None}])
+    assert len(parser.parse_sql(sql)) == 1
+    assert json.dumps({"a": "''"}) in sql
+    assert "enable_seqscan = off; EXPLAIN" in plan_sql({"sql": "SELECT 1", "settings": {"enable_seqscan": False}})
