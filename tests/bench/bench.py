@@ -24,11 +24,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests import role_python  # noqa: F401 - makes the next imports possible
+from tests.local import BIN, ROOT, Local, environment
+
+# isort: split
 from ansible.module_utils.migration_catalog import own_statements, read_catalog
 from ansible.module_utils.migration_script import Limits, Run, write_script
-
-from tests import role_python  # noqa: F401 - makes the roles' Python importable
-from tests.local import BIN, ROOT, Local, environment
 
 DBMATE = "dbmate@2.36.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physioflow-database" / "bench"
