@@ -8,9 +8,10 @@
 -- The check of category casts to text: then a dump and a restore do not change its stored words.
 -- A user's own % and _ are wildcards of LIKE: escape them. Trigram indexes help from three letters on.
 
--- NFD splits a letter from its marks (U+0300 to U+036F); the bar of đ is no mark, so đ is replaced by itself.
+-- NFD splits a letter from its marks (U+0300 to U+036F). The bar of đ is no mark: translate() takes care of đ.
 -- COLLATE "C" keeps the result independent of the locale of the database.
-CREATE FUNCTION vietnamese_unaccent(p_text TEXT)
+-- OR REPLACE: the guide's own rollback drops the table and leaves the function.
+CREATE OR REPLACE FUNCTION vietnamese_unaccent(p_text TEXT)
 RETURNS TEXT
 LANGUAGE sql
 IMMUTABLE
