@@ -1,0 +1,70 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The queries that the module `database_setup` looks at a server with; each returns one JSON object."""
+
+from __future__ import annotations
+
+COLLATION = "vi-VN-x-icu"  # sorts Vietnamese text
+
+# An ACL as {grantee: [privileges]}; {0} is the column, {1} what NULL stands for.
+_ACL = """(SELECT coalesce(json_object_agg(grantee, privileges), '{{}}') FROM (
+    SELECT coalesce(r.rolname::text, 'public') AS grantee, json_agg(a.privilege_type) AS privileges
+    FROM aclexplode(coalesce({0}, {1})) AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee GROUP BY 1) AS acl)"""
+
+IDENTITY = "SELECT rolname::text AS name, rolsuper AS superuser FROM pg_roles WHERE rolname = current_user"
+
+CLUSTER = f"""
+SELECT json_build_object(
+    'version', current_setting('server_version'),
+    'version_num', current_setting('server_version_num')::int,
+    'standby', pg_is_in_recovery(),
+    'read_only', current_setting('default_transaction_read_only') = 'on',
+    'collation', EXISTS (SELECT FROM pg_collation WHERE collname = '{COLLATION}'),
+    'available', (SELECT json_agg(name) FROM pg_available_extensions),
+    'roles', (SELECT coalesce(json_object_agg(rolname, json_build_object(
+        'LOGIN', rolcanlogin, 'SUPERUSER', rolsuper, 'CREATEDB', rolcreatedb, 'CREATEROLE', rolcreaterole,
+        'REPLICATION', rolreplication, 'BYPASSRLS', rolbypassrls, 'INHERIT', rolinherit,
+        'limit', rolconnlimit, 'verifier', rolpassword,
+        'settings', (SELECT coalesce(json_agg(s), '[]') FROM pg_db_role_setting AS d, unnest(d.setconfig) AS s
+                     WHERE d.setrole = r.oid AND d.setdatabase = 0),
+        'member_of', (SELECT coalesce(json_agg(g.rolname), '[]') FROM pg_auth_members AS m
+                      JOIN pg_roles AS g ON g.oid = m.roleid WHERE m.member = r.oid))), '{{}}')
+        FROM pg_authid AS r WHERE rolname = ANY (%(roles)s)),
+    'databases', (SELECT json_object_agg(datname, json_build_object(
+        'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding), 'locale', datcollate,
+        'ctype', datctype, 'acl', {_ACL.format("datacl", "acldefault('d', datdba)")}))
+        FROM pg_database WHERE datname = ANY (%(databases)s))
+)::text AS j
+"""  # noqa: S608 - built from constants
+
+INSIDE = f"""
+SELECT json_build_object(
+    'extensions', (SELECT coalesce(json_agg(extname), '[]') FROM pg_extension),
+    'public_schema', (SELECT {_ACL.format("nspacl", "acldefault('n', nspowner)")}
+                      FROM pg_namespace WHERE nspname = 'public'),
+    'default_privileges', (SELECT json_object_agg(kind, {_ACL.format("defaclacl", "acldefault(fallback, o.oid)")})
+        FROM pg_roles AS o
+        CROSS JOIN (VALUES ('r', 'r'::"char"), ('S', 's'), ('f', 'f'), ('T', 'T'), ('n', 'n')) AS k (kind, fallback)
+        LEFT JOIN pg_default_acl AS d
+            ON d.defaclrole = o.oid AND d.defaclnamespace = 0 AND d.defaclobjtype = kind::"char"
+        WHERE o.rolname = %(owner)s),
+    'untouched', (SELECT coalesce(json_object_agg(kind, names), '{{}}') FROM (
+        SELECT kind, json_agg(name ORDER BY name) AS names FROM (
+            SELECT CASE relkind WHEN 'S' THEN 'S' ELSE 'r' END AS kind, oid::regclass::text AS name, oid,
+                   'pg_class'::regclass AS class, relowner AS owner, relnamespace AS schema, relacl AS acl
+            FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+            UNION ALL
+            SELECT 'f', oid::regprocedure::text, oid, 'pg_proc'::regclass, proowner, pronamespace, proacl FROM pg_proc
+            UNION ALL
+            SELECT 'T', oid::regtype::text, oid, 'pg_type'::regclass, typowner, typnamespace, typacl
+            FROM pg_type WHERE typtype IN ('d', 'e', 'r') OR typtype = 'c' AND EXISTS (
+                SELECT FROM pg_class WHERE pg_class.oid = typrelid AND relkind = 'c')
+            UNION ALL
+            SELECT 'n', oid::regnamespace::text, oid, 'pg_namespace'::regclass, nspowner, oid, nspacl FROM pg_namespace
+        ) AS object
+        WHERE acl IS NULL AND owner = (SELECT oid FROM pg_roles WHERE rolname = %(owner)s)
+          AND schema::regnamespace::text !~ '^pg_(toast_)?temp_'
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = object.oid AND deptype = 'e')
+        GROUP BY kind) AS kinds)
+)::text AS j
+"""  # noqa: S608 - built from constants

@@ -1,0 +1,267 @@
+"""The role database: which statements bring roles, database and privileges to what is wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from ansible.module_utils.database_scram import is_scram_verifier_of, scram_verifier
+from ansible.module_utils.database_state import (
+    Wanted,
+    cluster_statements,
+    create_statement,
+    input_problems,
+    inside_statements,
+    new_database,
+    new_inside,
+    server_problems,
+)
+
+WANTED = Wanted(
+    name="physioflow",
+    roles={"owner": "emr", "app": "emr_app", "readonly": "emr_readonly", "backup": "emr_backup"},
+    locale="C.UTF-8",
+    extensions=["uuid-ossp", "pg_trgm"],
+    passwords={"app": "secret of app"},
+    settings={"app": {"statement_timeout": "30s"}, "readonly": {"default_transaction_read_only": True}},
+    connection_limits={"app": 60},
+    closed_databases=["postgres"],
+    versions=[16],
+)
+
+
+def role(**changes: Any) -> dict[str, Any]:
+    plain = {"LOGIN": True, "INHERIT": True, "limit": -1, "verifier": None, "settings": [], "member_of": []}
+    flags = dict.fromkeys(["SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS"], False)
+    return plain | flags | changes
+
+
+def cluster(**changes: Any) -> dict[str, Any]:
+    """A server on which everything is as wanted."""
+    return {
+        "version": "16.14",
+        "version_num": 160014,
+        "standby": False,
+        "read_only": False,
+        "collation": True,
+        "available": ["uuid-ossp", "pg_trgm"],
+        "roles": {
+            "emr": role(),
+            "emr_app": role(
+                limit=60, verifier=scram_verifier("secret of app"), settings=["statement_timeout=30s", "work_mem=8MB"]
+            ),
+            "emr_readonly": role(settings=["default_transaction_read_only=on"]),
+            "emr_backup": role(BYPASSRLS=True, member_of=["pg_read_all_data"]),
+        },
+        "databases": {
+            "physioflow": {
+                "owner": "emr",
+                "encoding": "UTF8",
+                "locale": "C.UTF-8",
+                "ctype": "C.UTF-8",
+                "acl": {
+                    "emr": ["CREATE", "TEMPORARY", "CONNECT"],
+                    "emr_app": ["CONNECT"],
+                    "emr_readonly": ["CONNECT"],
+                    "emr_backup": ["CONNECT"],
+                },
+            },
+            "postgres": {"acl": {"postgres": ["CREATE", "TEMPORARY", "CONNECT"]}},
+        },
+    } | changes
+
+
+def texts(statements: list[Any]) -> list[str]:
+    return [str(statement) for statement in statements]
+
+
+def test_what_is_right_is_left_alone() -> None:
+    assert server_problems(WANTED, cluster(), "postgres") == []
+    assert cluster_statements(WANTED, cluster()) == []
+
+
+def test_everything_is_made_on_a_new_server() -> None:
+    made = texts(cluster_statements(WANTED, {"roles": {}, "databases": None}))
+    assert [text for text in made if text.startswith("CREATE")] == [
+        'CREATE ROLE "emr" LOGIN',
+        'CREATE ROLE "emr_app" LOGIN',
+        'CREATE ROLE "emr_readonly" LOGIN',
+        'CREATE ROLE "emr_backup" LOGIN',
+    ]
+    assert 'ALTER ROLE "emr_backup" BYPASSRLS' in made
+    assert 'GRANT pg_read_all_data TO "emr_backup"' in made
+    assert 'ALTER ROLE "emr_readonly" SET "default_transaction_read_only" = \'on\'' in made
+    inside = texts(inside_statements(WANTED, new_database("emr"), new_inside()))
+    assert 'REVOKE CONNECT, TEMPORARY ON DATABASE "physioflow" FROM PUBLIC' in inside
+    assert 'CREATE EXTENSION "uuid-ossp"' in inside
+    assert "REVOKE USAGE ON SCHEMA public FROM PUBLIC" in inside
+    assert 'ALTER DEFAULT PRIVILEGES FOR ROLE "emr" REVOKE EXECUTE ON ROUTINES FROM PUBLIC' in inside
+
+
+def test_no_statement_shows_a_verifier() -> None:
+    statements = cluster_statements(WANTED, {"roles": {}, "databases": None})
+    assert any("SCRAM-SHA-256$4096:" in statement.sql for statement in statements)
+    assert not any("$" in str(statement) or "secret of app" in statement.sql for statement in statements)
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "statement"),
+    [
+        ("emr", role(CREATEROLE=True, CREATEDB=True), 'ALTER ROLE "emr" NOCREATEDB NOCREATEROLE'),
+        ("emr", role(LOGIN=False), 'ALTER ROLE "emr" LOGIN'),
+        ("emr", role(limit=3), 'ALTER ROLE "emr" CONNECTION LIMIT -1'),
+        (
+            "emr_readonly",
+            role(settings=["default_transaction_read_only=off"]),
+            'ALTER ROLE "emr_readonly" SET "default_transaction_read_only" = \'on\'',
+        ),
+    ],
+)
+def test_what_differs_is_corrected(name: str, found: dict[str, Any], statement: str) -> None:
+    roles = cluster()["roles"] | {name: found}
+    assert texts(cluster_statements(WANTED, cluster(roles=roles))) == [statement]
+
+
+def test_another_password_is_sent_once() -> None:
+    roles = cluster()["roles"]
+    roles["emr_app"]["verifier"] = scram_verifier("another")
+    (statement,) = cluster_statements(WANTED, cluster(roles=roles))
+    verifier = statement.sql.split("'")[1]
+    assert is_scram_verifier_of(verifier, "secret of app")
+    roles["emr_app"]["verifier"] = verifier
+    assert cluster_statements(WANTED, cluster(roles=roles)) == []
+
+
+@pytest.mark.parametrize(
+    "password", ["x", "q'u\"o`te $ %s \\ :", "mật khẩu", "🏥 clinic", "\u00a0space\u00ad", "\u06ddx"]
+)
+def test_a_verifier_belongs_to_its_password_only(password: str) -> None:
+    verifier = scram_verifier(password)
+    assert is_scram_verifier_of(verifier, password)
+    assert not is_scram_verifier_of(verifier, password + "x")
+    assert not is_scram_verifier_of("md5" + "0" * 32, password)
+
+
+def test_the_verifier_is_the_one_of_the_standard() -> None:
+    # RFC 7677, section 3: user `user`, password `pencil`.
+    salt = b"[m\x99hWW\xc1\xd6\x85\x1d\xf0\xe8\x1f2v\x1a"
+    assert scram_verifier("pencil", salt).startswith("SCRAM-SHA-256$4096:")
+    assert is_scram_verifier_of(scram_verifier("pencil", salt), "pencil")
+
+
+def test_public_is_kept_out_of_other_databases() -> None:
+    databases = cluster()["databases"] | {"postgres": {"acl": {"public": ["CONNECT", "TEMPORARY"]}}}
+    assert texts(cluster_statements(WANTED, cluster(databases=databases))) == [
+        'REVOKE CONNECT, TEMPORARY ON DATABASE "postgres" FROM PUBLIC'
+    ]
+
+
+def as_wanted() -> dict[str, Any]:
+    """A database inside which everything is as wanted."""
+    two = {"emr_app": ["USAGE"], "emr_readonly": ["USAGE"]}
+    return {
+        "extensions": ["plpgsql", "uuid-ossp", "pg_trgm"],
+        "public_schema": dict(two),
+        "default_privileges": {
+            "r": {"emr_app": ["SELECT", "INSERT", "UPDATE", "DELETE"], "emr_readonly": ["SELECT"]},
+            "S": {"emr_app": ["SELECT", "USAGE"], "emr_readonly": ["SELECT"]},
+            "f": {"emr_app": ["EXECUTE"], "emr_readonly": ["EXECUTE"]},
+            "T": dict(two),
+            "n": dict(two),
+        },
+        "untouched": {},
+    }
+
+
+def test_privileges_that_are_right_are_left_alone() -> None:
+    assert inside_statements(WANTED, cluster()["databases"]["physioflow"], as_wanted()) == []
+
+
+def test_what_others_were_granted_stays() -> None:
+    inside = as_wanted()
+    inside["public_schema"] |= {"somebody": ["USAGE", "CREATE"]}
+    assert inside_statements(WANTED, cluster()["databases"]["physioflow"], inside) == []
+
+
+def test_too_much_is_revoked() -> None:
+    inside = as_wanted()
+    inside["public_schema"]["emr_app"] = ["USAGE", "CREATE"]
+    inside["default_privileges"]["r"]["public"] = ["SELECT"]
+    assert texts(inside_statements(WANTED, cluster()["databases"]["physioflow"], inside)) == [
+        'REVOKE CREATE ON SCHEMA public FROM "emr_app"',
+        'ALTER DEFAULT PRIVILEGES FOR ROLE "emr" REVOKE SELECT ON TABLES FROM PUBLIC',
+    ]
+
+
+def test_objects_made_by_hand_get_the_default_privileges() -> None:
+    inside = as_wanted() | {"untouched": {"r": ["patients", "users"], "f": ["validate(text)"]}}
+    assert texts(inside_statements(WANTED, cluster()["databases"]["physioflow"], inside)) == [
+        'GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE patients, users TO "emr_app"',
+        'GRANT SELECT ON TABLE patients, users TO "emr_readonly"',
+        "REVOKE EXECUTE ON ROUTINE validate(text) FROM PUBLIC",
+        'GRANT EXECUTE ON ROUTINE validate(text) TO "emr_app"',
+        'GRANT EXECUTE ON ROUTINE validate(text) TO "emr_readonly"',
+    ]
+
+
+def test_the_locale_is_a_literal() -> None:
+    odd = dataclasses.replace(WANTED, locale="C'; DROP DATABASE x; --")
+    assert "LOCALE 'C''; DROP DATABASE x; --'" in str(create_statement(odd))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "Physio"}, "database_name is 'Physio': a name is a to z"),
+        ({"name": "a" * 64}, "has 63 at most"),
+        ({"name": "physio\n"}, "database_name is"),
+        ({"name": "template1"}, "a name that PostgreSQL keeps for itself"),
+        ({"roles": WANTED.roles | {"app": "pg_app"}}, "database_app_role is 'pg_app', a name that PostgreSQL keeps"),
+        ({"roles": WANTED.roles | {"owner": "Emr App"}}, "database_owner is 'Emr App'"),
+        ({"roles": WANTED.roles | {"app": "emr"}}, "Each role needs a name of its own"),
+        ({"passwords": {"app": ""}}, "password of app in database_passwords is empty"),
+        ({"passwords": {"emr_app": "x"}}, "database_passwords has the key 'emr_app'; it takes owner, app, readonly"),
+        ({"settings": {"reader": {}}}, "database_role_settings has the key 'reader'"),
+        ({"connection_limits": {"app": -2}}, "database_connection_limits has -2 for app"),
+    ],
+)
+def test_bad_input_is_refused(changes: dict[str, Any], words: str) -> None:
+    (problem,) = input_problems(dataclasses.replace(WANTED, **changes))
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": "15.9", "version_num": 150009}, "The server is PostgreSQL 15.9; this release is made for 16."),
+        ({"version": "17.2", "version_num": 170002}, "The server is PostgreSQL 17.2; this release is made for 16."),
+        ({"standby": True}, "is a standby"),
+        ({"read_only": True}, "default_transaction_read_only = on"),
+        ({"collation": False}, "no collation vi-VN-x-icu"),
+        ({"available": ["uuid-ossp"]}, "The extension pg_trgm is not available"),
+        ({"roles": {"emr": role(SUPERUSER=True)}}, 'ALTER ROLE "emr" NOSUPERUSER'),
+    ],
+)
+def test_a_server_that_does_not_fit_is_refused(changes: dict[str, Any], words: str) -> None:
+    (problem,) = server_problems(WANTED, cluster(**changes), "postgres")
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"encoding": "SQL_ASCII"}, "with encoding SQL_ASCII, not UTF8. Choose another database_name."),
+        ({"locale": "en_US.UTF-8"}, "with locale en_US.UTF-8, not C.UTF-8"),
+        ({"owner": "postgres"}, "or keep it with database_owner: postgres"),
+    ],
+)
+def test_a_database_that_does_not_fit_is_refused(changes: dict[str, Any], words: str) -> None:
+    databases = {"physioflow": cluster()["databases"]["physioflow"] | changes}
+    (problem,) = server_problems(WANTED, cluster(databases=databases), "postgres")
+    assert words in problem
+
+
+def test_the_role_that_logs_in_is_none_of_ours() -> None:
+    (problem,) = server_problems(WANTED, cluster(), "emr")
+    assert "emr is the role that Ansible logs in as" in problem
