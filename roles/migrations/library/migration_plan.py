@@ -61,10 +61,19 @@ pending:
   returned: success
   type: list
   elements: dict
+standing:
+  description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
+  returned: success
+  type: list
+  elements: str
 has_history:
   description: Whether the database has the schema C(migrations).
   returned: success
   type: bool
+server_version:
+  description: Version of the server, for instance 16.14; empty where there is no server or database yet.
+  returned: success
+  type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -103,7 +112,17 @@ def main() -> None:
         )
     for note in plan.notes:
         module.warn(note)
-    module.exit_json(changed=False, applied=plan.applied, pending=plan.pending, has_history=history.exists)
+    standing = [row["version"] for row in plan.applied]
+    if not module.check_mode:
+        standing = sorted(standing + [entry["version"] for entry in plan.pending], key=int)
+    module.exit_json(
+        changed=False,
+        applied=plan.applied,
+        pending=plan.pending,
+        standing=standing,
+        has_history=history.exists,
+        server_version=history.server_version,
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
 
 STATE = """
 SELECT to_regclass('migrations.history') IS NOT NULL AS has_history,
-       (SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public') AS tables
+       (SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public') AS tables,
+       split_part(current_setting('server_version'), ' ', 1) AS server_version
 """
 APPLIED = """
 SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release, started_at::text,
@@ -41,12 +42,14 @@ class History:
         tables: number of tables in schema public.
         applied: rows of the view migrations.applied.
         in_doubt: files without transaction that began and whose end was not recorded.
+        server_version: for instance 16.14; empty where there is no server yet.
     """
 
     exists: bool = False
     tables: int = 0
     applied: list[dict[str, Any]] = field(default_factory=list)
     in_doubt: list[dict[str, Any]] = field(default_factory=list)
+    server_version: str = ""
 
 
 def history_argument_spec() -> dict[str, Any]:
@@ -73,10 +76,16 @@ def read_history(module: AnsibleModule) -> History:
     ensure_required_libs(module)
     parameters = get_conn_params(module, settings | {"login_db": module.params["database"]})
     connection, error = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
-    if connection is None:
-        if module.check_mode and f'database "{module.params["database"]}" does not exist' in str(error):
+    name = module.params["database"]
+    if connection is None and f'database "{name}" does not exist' in str(error):
+        if module.check_mode:
             return History()
-        module.fail_json(msg=f"The database {module.params['database']} cannot be reached: {error}")
+        module.fail_json(msg=f"The server has no database {name}. Next: ansible-playbook deploy.yml makes it.")
+    if connection is None:
+        module.fail_json(
+            msg=f"The database {name} cannot be reached: {' '.join(str(error).split())} "
+            "Start the server or correct postgresql_connection, and run the same command again."
+        )
     cursor = connection.cursor(**pg_cursor_args)
 
     def rows(query: str) -> list[dict[str, Any]]:
@@ -84,7 +93,7 @@ def read_history(module: AnsibleModule) -> History:
         return [dict(row) for row in cursor.fetchall()]
 
     state = rows(STATE)[0]
-    history = History(exists=state["has_history"], tables=state["tables"])
+    history = History(exists=state["has_history"], tables=state["tables"], server_version=state["server_version"])
     if history.exists:
         history.applied, history.in_doubt = rows(APPLIED), rows(IN_DOUBT)
     connection.close()

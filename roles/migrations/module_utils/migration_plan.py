@@ -128,13 +128,17 @@ def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan) -> None:
                 f"{recorded} is applied and missing in the release. Bring the file back "
                 f"(git log --diff-filter=D -- '*{recorded}')."
             )
+    elif entry["name"] != row["name"]:
+        edited = ", and its content is another" if entry["sha256"] != row["sha256"] else ""
+        plan.problems.append(
+            f"{recorded} is applied and is now called {entry['file']}{edited}. Rename the file back"
+            f"{' and undo the edit' if edited else ''}."
+        )
     elif entry["sha256"] != row["sha256"]:
         plan.problems.append(
             f"{entry['file']} was edited after it was applied: recorded SHA-256 {row['sha256'][:12]}, the file's "
             f"{entry['sha256'][:12]}. Undo the edit and write the change as a new migration."
         )
-    elif entry["name"] != row["name"]:
-        plan.problems.append(f"{recorded} is applied and is now called {entry['file']}. Rename the file back.")
     elif entry["sha256_raw"] != row["sha256_raw"]:
         plan.notes.append(f"{entry['file']} differs from what was applied in line ends or byte order mark only.")
 
