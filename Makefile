@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
-LOCAL := .local/postgresql
+LOCAL ?= .local/postgresql
 # Ansible and Molecule look for their helpers on PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 

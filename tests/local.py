@@ -45,7 +45,9 @@ class Local:
 
     def play(self, playbook: str = "deploy.yml", *options: str, **variables: Any) -> Result:
         """Run a playbook with the inventory local; `variables` are extra variables."""
-        extra = {"local_directory": str(self.folder)} | self.variables | variables
+        # Without the second a deploy of another database_name would point the service of psql there: a change.
+        extra = {"local_directory": str(self.folder), "postgresql_embedded_database": "physioflow"}
+        extra |= self.variables | variables
         done = subprocess.run(
             [BIN / "ansible-playbook", playbook, "-e", json.dumps(extra), *options],
             cwd=ROOT,
@@ -75,16 +77,22 @@ class Local:
         self, *arguments: str, database: str = "physioflow", user: str = "postgres", role: str = "emr"
     ) -> subprocess.CompletedProcess[str]:
         """Run psql with arguments; `user` other than postgres logs in with its own password."""
-        env = environment() | {
-            "PGSERVICEFILE": str(self.server / "pg_service.conf"),
-            "PGSERVICE": "physioflow",
-            "PGDATABASE": database,
-        }
-        if user == "postgres":
-            env["PGOPTIONS"] = f"-c role={role}"
-        else:
-            env |= {"PGUSER": user, "PGPASSWORD": self.password(user), "PGPASSFILE": os.devnull, "PGOPTIONS": " "}
-        return self.run_program("psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", *arguments, env=env)
+        env = self.environment()
+        settings = f"-c role={role}"
+        if user != "postgres":
+            env |= {"PGPASSWORD": self.password(user)}
+            settings = ""
+        conninfo = self.conninfo(database, user=user, options=settings)
+        return self.run_program("psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", conninfo, *arguments, env=env)
+
+    @staticmethod
+    def conninfo(database: str, **settings: str) -> str:
+        """Return a connection string; what it says wins over the service file."""
+        return " ".join(["service=physioflow", f"dbname={database}", *(f"{k}='{v}'" for k, v in settings.items())])
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which psql finds this server."""
+        return environment() | {"PGSERVICEFILE": str(self.server / "pg_service.conf")}
 
     def run_program(
         self, program: str, *arguments: str, env: dict[str, str] | None = None
@@ -92,7 +100,7 @@ class Local:
         """Run one of the programs that the role brought."""
         return subprocess.run(
             [self.server / "bin" / program, *arguments],
-            env=env or environment() | {"PGSERVICEFILE": str(self.server / "pg_service.conf")},
+            env=env or self.environment(),
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -101,7 +109,7 @@ class Local:
 
     def catalogs(self, database: str) -> str:
         """Return the schema of a database as pg_dump writes it, without its random line."""
-        done = self.run_program("pg_dump", "--schema-only", f"service=physioflow dbname={database}")
+        done = self.run_program("pg_dump", "--schema-only", self.conninfo(database, options=""))
         assert done.returncode == 0, done.stderr
         return "\n".join(line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line))
 

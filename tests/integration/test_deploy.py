@@ -15,7 +15,7 @@ SELECT (SELECT count(*) FROM pt_service_codes), (SELECT count(*) FROM vietnamese
 """
 PUBLIC_TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
 MIGRATIONS = sorted(path.stem for path in (ROOT / "files/migrations").glob("*.sql"))
-ROLES = ("emr", "emr_app", "emr_readonly", "emr_backup")
+ROLES = {"owner": "emr", "app": "emr_app", "readonly": "emr_readonly", "backup": "emr_backup"}
 MOST_TASKS = 15  # of a run that changes nothing
 
 
@@ -39,7 +39,7 @@ def test_deploys_from_nothing(folder: Path) -> None:
     assert re.search(r"15 applied now in \d+ ms, 0 before", first.output)
     assert local.psql(GUIDE_COUNTS) == "8|56|5|18"
     assert local.psql(PUBLIC_TABLES) == "30"
-    for role in ROLES:
+    for role in ROLES.values():
         assert (folder / "passwords" / role).stat().st_mode & 0o777 == 0o600
 
     again = local.deploy()
@@ -140,7 +140,7 @@ def test_a_later_table_is_usable_without_another_grant(local: Local) -> None:
 
 def test_a_password_may_hold_any_character(local: Local, database: str) -> None:
     password = "q'u\"o`te $HOME $$ %s %% {x} \\ : ; # é 🏥 end"
-    passwords = {role: local.password(role) for role in ROLES} | {"emr_app": password}
+    passwords = {purpose: local.password(role) for purpose, role in ROLES.items()} | {"app": password}
     kept = (local.folder / "passwords/emr_app").read_text()
     try:
         result = local.deploy(

@@ -31,7 +31,7 @@ def run(local: Local, database: str, folder: str, name: str) -> None:
 
 
 def data(local: Local, database: str) -> str:
-    done = local.run_program("pg_dump", "--data-only", "--inserts", f"service=physioflow dbname={database}")
+    done = local.run_program("pg_dump", "--data-only", "--inserts", local.conninfo(database, options=""))
     assert done.returncode == 0, done.stderr
     return re.sub(r"^\\(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
 
@@ -68,7 +68,7 @@ def test_by_hand_and_by_deploy_give_the_same_tables(local: Local, by_hand: str) 
 
     def public(database: str) -> list[str]:
         options = ("--schema-only", "--schema=public", "--no-privileges")
-        done = local.run_program("pg_dump", *options, f"service=physioflow dbname={database}")
+        done = local.run_program("pg_dump", *options, local.conninfo(database, options=""))
         return [line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line)]
 
     assert public(by_hand) == public("physioflow")
