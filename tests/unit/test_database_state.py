@@ -32,7 +32,14 @@ WANTED = Wanted(
 
 
 def role(**changes: Any) -> dict[str, Any]:
-    plain = {"LOGIN": True, "INHERIT": True, "limit": -1, "verifier": None, "settings": [], "member_of": []}
+    plain: dict[str, Any] = {
+        "LOGIN": True,
+        "INHERIT": True,
+        "limit": -1,
+        "verifier": None,
+        "settings": [],
+        "member_of": [],
+    }
     flags = dict.fromkeys(["SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS"], False)
     return plain | flags | changes
 
