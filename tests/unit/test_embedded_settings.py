@@ -55,7 +55,7 @@ def test_another_name_is_refused_with_its_variable(name: str) -> None:
         check_name(name, "postgresql_embedded_role")
 
 
-@pytest.mark.parametrize("path", ["relative", "", "/", "//", "/a/..", "/a$b", '/a"b', "/a`b", "/a\\b", "/a\nb", "/a'b"])
+@pytest.mark.parametrize("path", ["relative", "", "/a$b", '/a"b', "/a`b", "/a\\b", "/a\nb", "/a'b"])
 def test_a_folder_that_breaks_programs_is_refused(path: str) -> None:
     with pytest.raises(EmbeddedError, match="nothing was changed; set v to another folder"):
         check_path(path, "v")

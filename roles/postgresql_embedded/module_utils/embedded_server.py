@@ -10,7 +10,7 @@ import pwd
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,7 +137,7 @@ class Server:
                 f"The server on {self.layout.data} did not stop within {self.timeout} s ({done.text}); its data is "
                 "untouched; run again."
             )
-        await_end(self.layout.data, self.timeout)
+        await_end(self.layout.data, 5)  # the logger writes on for a moment
 
     def restart(self) -> None:
         """Stop the server and start it."""
@@ -147,25 +147,25 @@ class Server:
     def reload(self, port: int) -> bool:
         """Have the server that runs on a port take up its settings; return whether one of them needed a restart."""
         before = self._ask(port, "select pg_conf_load_time(), pg_reload_conf()").split("|")[0]
-        end = time.monotonic() + self.timeout
         query = f"select pg_conf_load_time() > '{before}', count(*) filter (where pending_restart) from pg_settings"  # noqa: S608 - the server's own word
-        while not (answer := self._ask(port, query)).startswith("t"):
-            if time.monotonic() > end:
-                raise EmbeddedError(f"The server did not take up its settings; {self._last_words()}")
-            time.sleep(0.1)
-        if answer == "t|0":
+        self._await(lambda: self._ask(port, query).startswith("t"), "does not take up its settings")
+        if self._ask(port, query) == "t|0":
             return False
         self.restart()
         return True
 
     def await_ready(self) -> None:
         """Wait until the server accepts connections, as after a crash it first has to recover."""
+        command = ["pg_isready", "-q", "-h", HOST, "-p", str(self.port), "-t", "3"]
+        self._await(lambda: self._run(*command).ok, "accepts no connections")
+
+    def _await(self, wanted: Callable[[], bool], failure: str) -> None:
         end = time.monotonic() + self.timeout
-        while not self._run("pg_isready", "-q", "-h", HOST, "-p", str(self.port), "-t", "3").ok:
+        while not wanted():
             if time.monotonic() > end:
-                state = f"The server on port {self.port} accepts no connections after {self.timeout} s"
+                state = f"The server on {self.layout.data} {failure} after {self.timeout} s"
                 raise EmbeddedError(f"{state}; {self._last_words()}")
-            time.sleep(0.2)
+            time.sleep(0.1)
 
     def _run(self, program: str, *arguments: str | Path, text: str = "") -> Result:
         return run([self.software / "bin" / program, *arguments], self.user, text=text, seconds=self.timeout + 240)
