@@ -103,11 +103,11 @@ class Bench:
             ticks += sum(map(int, fields[11:15] if pid == str(postmaster) else fields[11:13]))
         return ticks / TICKS
 
-    def run(self, command: list[str | Path], cwd: Path = ROOT) -> Cost:
+    def run(self, command: list[str | Path], **env: str) -> Cost:
         """Run a command and return its cost, that of its children and that of the server."""
         before, server = resource.getrusage(resource.RUSAGE_CHILDREN), self.server_cpu()
         began = time.perf_counter()
-        done = subprocess.run(command, cwd=cwd, env=self.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=self.env | env, capture_output=True, text=True, check=False)
         wall = time.perf_counter() - began
         if done.returncode:
             sys.exit(f"{command}\n{done.stdout}\n{done.stderr}")
@@ -163,12 +163,12 @@ class Bench:
         if not folder.exists():
             folder.mkdir()
             for path in (release / "migrations").iterdir():
-                (folder / path.name).write_text("-- migrate:up\n" + path.read_text())
+                (folder / path.name).write_text(f"-- migrate:up\n{path.read_text()}\n-- migrate:down\n")
         password = (self.local.server / "pgpass").read_text().strip().rsplit(":", 1)[1]
         with self.database() as name:
             url = f"postgres://postgres:{password}@127.0.0.1:{self.port}/{name}?sslmode=disable"
             program = CACHE / "node_modules/.bin/dbmate"
-            return self.run([program, "-u", url, "-d", folder, "--no-dump-schema", "migrate"])
+            return self.run([program, "-d", folder, "--no-dump-schema", "migrate"], DATABASE_URL=url)
 
     def ours_apply(self, release: Path) -> Cost:
         """Send the script of a run by postgresql_script: the apply step alone."""

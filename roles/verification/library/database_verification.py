@@ -329,7 +329,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    documents = module.params["promises"]
+    documents = [json.loads(promise["text"]) for promise in module.params["promises"]]
     nothing = not documents and not module.params["history"]
     if module.check_mode and (module.params["connection"] is None or nothing):
         module.exit_json(changed=False, ok=True, checks=0, summary=NOTHING_YET, table=[NOTHING_YET], failures=[])

@@ -39,12 +39,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 promises:
-  description: The content of each file, with C(version), C(name) and C(file).
+  description:
+    - The C(version) of each file, and its content as JSON in C(text).
+    - A text, because Ansible would otherwise look through thousands of values for templates each time they are used.
   returned: success
   type: list
   elements: dict
 """
 
+import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -72,7 +75,8 @@ def main() -> None:
                 ]
             )
         )
-    module.exit_json(changed=False, promises=promises.documents)
+    texts = [{"version": each["version"], "text": json.dumps(each)} for each in promises.documents]
+    module.exit_json(changed=False, promises=texts)
 
 
 if __name__ == "__main__":
