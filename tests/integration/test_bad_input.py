@@ -208,7 +208,7 @@ def test_line_ends_and_byte_order_mark_are_accepted_and_said(local: Local, relea
 def test_a_run_time_error_keeps_what_was_before_it(local: Local, release: Path, database: str) -> None:
     append(release, "003_checklist_schema.sql", b"\nINSERT INTO users (email)\nVALUES ('canary@example.org');\n")
     lines = (release / "migrations/003_checklist_schema.sql").read_text().count("\n")
-    result = local.play(release_directory=str(release), database_name=database)
+    result = local.play("deploy.yml", "-vvv", release_directory=str(release), database_name=database)
     assert result.status != 0
     assert re.search(
         rf"files/migrations/003_checklist_schema\.sql:{lines - 1}: \[23502\] null value in column", result.output

@@ -1,0 +1,110 @@
+"""What a person types: make, and the commands and statements of the docs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_deploy import GUIDE_COUNTS, PUBLIC_TABLES
+from tests.local import ROOT, Local, environment
+
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def make(local: Local, *arguments: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "-s", *arguments, f"LOCAL={local.server}"],
+        cwd=ROOT,
+        env=environment() | env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def code_blocks(path: Path) -> list[str]:
+    """Return the indented blocks of a Markdown file."""
+    return [block.strip("\n") for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", path.read_text(), re.MULTILINE)]
+
+
+def statements() -> list[str]:
+    """Return the SQL that docs/by-hand.md shows."""
+    blocks = [statement for block in code_blocks(ROOT / "docs/by-hand.md") for statement in block.split(";\n")]
+    return [" ".join(statement.split()) for statement in blocks if statement.strip()]
+
+
+def test_make_psql_reads_standard_input_and_takes_flags(local: Local) -> None:
+    done = make(local, "psql", stdin="select 1", PSQL_FLAGS="-qAt")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_make_psql_opens_as_the_owner(local: Local) -> None:
+    done = make(local, "psql", stdin="SELECT current_user, session_user, current_database()", PSQL_FLAGS="-qAt")
+    assert done.stdout == "emr|postgres|physioflow\n"
+
+
+def test_the_guides_counts_through_make_psql(local: Local) -> None:
+    assert make(local, "psql", stdin=GUIDE_COUNTS, PSQL_FLAGS="-qAt").stdout == "8|56|5|18\n"
+    assert make(local, "psql", stdin=PUBLIC_TABLES, PSQL_FLAGS="-qAt").stdout == "30\n"
+
+
+def test_make_psql_without_a_database_says_what_to_do(tmp_path: Path) -> None:
+    done = make(Local(tmp_path), "psql")
+    assert done.returncode != 0
+    assert "There is no local database yet. Next: make deploy" in done.stderr
+
+
+def test_make_help_lists_every_target() -> None:
+    done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = set(re.findall(r"make ([a-z]+)", done.stdout))
+    assert {"deploy", "migrate", "verify", "psql", "destroy", "test", "lint", "bench", "help"} <= listed
+    assert listed <= TARGETS
+
+
+@pytest.mark.parametrize("playbook", ["migrate", "verify"])
+def test_migrate_and_verify_find_nothing_to_do(local: Local, playbook: str) -> None:
+    result = local.play(f"playbooks/{playbook}.yml")
+    assert result.status == 0, result.output
+    assert result.changed == 0
+    assert "checks of 15 migrations hold" in result.output or re.search(r"seeds +8 +8 +ok", result.output)
+
+
+def test_verify_shows_all_that_is_wrong_at_once(local: Local, database: str) -> None:
+    local.deploy(database_name=database)
+    local.psql("DELETE FROM pt_service_codes", database)
+    local.psql("DROP TABLE bhyt_validation_rules CASCADE", database)
+    result = local.play("playbooks/verify.yml", database_name=database)
+    assert result.status != 0
+    assert "pt_service_codes" in result.output
+    assert "bhyt_validation_rules" in result.output
+
+
+def test_migrate_on_a_server_without_the_database_says_what_to_do(local: Local) -> None:
+    result = local.play("playbooks/migrate.yml", database_name="not_there")
+    assert result.status != 0
+    assert "The server has no database not_there. Next: ansible-playbook deploy.yml makes it." in result.output
+
+
+def test_the_docs_name_only_targets_and_playbooks_that_exist() -> None:
+    for path in DOCS:
+        text = path.read_text()
+        for target in re.findall(r"(?:^    |`)make(?: -s)? ([a-z]+)", text, re.MULTILINE):
+            assert target in TARGETS, f"{path.name}: make {target}"
+        for playbook in re.findall(r"ansible-playbook (?:-\S+ \S+ )*(\S+\.yml)", text):
+            assert (ROOT / playbook).is_file(), f"{path.name}: {playbook}"
+        for link in re.findall(r"\]\(([^)#]+\.md)\)", text):
+            assert (path.parent / link).is_file() or link.startswith("http"), f"{path.name}: {link}"
+
+
+def test_there_are_statements_in_the_docs() -> None:
+    assert len(statements()) == 6
+
+
+@pytest.mark.parametrize("statement", statements())
+def test_a_statement_of_the_docs_runs(local: Local, statement: str) -> None:
+    local.psql(statement)
