@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,19 @@ def test_deploys_another_release_into_another_database(local: Local, tmp_path: P
     history = "SELECT string_agg(act || ' ' || version, ', ' ORDER BY id) FROM migrations.history"
     assert local.psql(history, database, role="postgres") == "apply 0100, start 0101, apply 0101"
     assert local.deploy(release_directory=release, database_name=database).changed == 0
+
+
+def test_two_deploys_at_once_are_as_good_as_one(local: Local, database: str) -> None:
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda _: local.play(database_name=database), range(2)))
+    for result in results:
+        if result.status != 0:  # it planned before the other applied
+            assert "applied by another run meanwhile" in result.output, result.output
+            assert "Next: run the same command again" in result.output
+    assert any(result.status == 0 for result in results)
+    history = "SELECT count(*), count(DISTINCT version), count(DISTINCT run_id) FROM migrations.history"
+    assert local.psql(history, database, role="postgres") == "15|15|1"
+    assert local.deploy(database_name=database).changed == 0
 
 
 def test_two_servers_live_side_by_side(local: Local, folder: Path) -> None:

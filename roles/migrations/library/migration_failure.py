@@ -95,13 +95,15 @@ def main() -> None:
         failure = dataclasses.replace(failure, file=module.params["file"], line=1)
     history = read_history(module)
     applied = {row["version"] for row in history.applied}
+    ours = {row["version"] for row in history.applied if row["run_id"] == module.params["run_id"]}
     in_doubt = {row["version"] for row in history.in_doubt}
     files = {entry["file"]: entry["version"] for entry in module.params["pending"]}
     module.fail_json(
         msg=explain(
             failure,
             planned=list(files),
-            applied={file for file, version in files.items() if version in applied},
+            applied={file for file, version in files.items() if version in ours},
+            theirs={file for file, version in files.items() if version in applied - ours},
             in_doubt={file for file, version in files.items() if version in in_doubt},
             database=module.params["database"],
         ),

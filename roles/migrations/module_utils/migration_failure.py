@@ -12,8 +12,8 @@ import json
 import re
 from dataclasses import dataclass
 
-MARKER = re.compile(r"migration-failure (?P<run_id>[0-9a-f-]{36}) (?P<data>\{.*\})")
 MODULE_MESSAGE_END = "' None: "  # what stands between the script and PostgreSQL's words
+ANOTHER_RUN = "another run holds the lock"  # words of files/session.sql
 QUOTED_VALUE = re.compile(r'"[^"]*"')
 # Classes of SQLSTATE whose messages quote values of rows, not names: data exception, invalid text representation.
 DATA_CLASSES = ("22",)
@@ -44,16 +44,16 @@ def read_failure(module_message: str, run_id: str) -> Failure:
         module_message: `msg` of the failed result; holds the script and must not be shown.
         run_id: id of the run, to tell its failure from any text in a file.
     """
-    for match in reversed(list(MARKER.finditer(module_message))):
-        if match["run_id"] == run_id:
-            data = json.loads(match["data"])
-            return Failure(
-                message=without_values(data["message"], data["sqlstate"]),
-                sqlstate=data["sqlstate"],
-                file=data["file"],
-                line=data["line"],
-                hint=data["hint"] or None,
-            )
+    _, marked, rest = module_message.rpartition(f"migration-failure {run_id} ")
+    if marked:
+        data, _ = json.JSONDecoder().raw_decode(rest)
+        return Failure(
+            message=without_values(data["message"], data["sqlstate"]),
+            sqlstate=data["sqlstate"],
+            file=data["file"],
+            line=data["line"],
+            hint=data["hint"] or None,
+        )
     _, found, words = module_message.rpartition(MODULE_MESSAGE_END)
     if not found and "Cannot execute SQL" in module_message:
         return Failure("the run failed, and PostgreSQL's words cannot be told from the SQL text")
@@ -68,30 +68,44 @@ def without_values(message: str, sqlstate: str) -> str:
     return message
 
 
-def explain(failure: Failure, planned: list[str], applied: set[str], in_doubt: set[str], database: str) -> str:
+def explain(
+    failure: Failure,
+    *,
+    planned: list[str],
+    applied: set[str],
+    theirs: set[str],
+    in_doubt: set[str],
+    database: str,
+) -> str:
     """Return what to tell a person: what failed, in which state the database is, what to do next.
 
     Args:
         failure: why the run stopped.
         planned: names of the files of the run, in order (`migrations/007_billing_tables.sql`).
-        applied: those of them that stand in the history now.
+        applied: those of them that this run applied.
+        theirs: those of them that another run applied meanwhile.
         in_doubt: those of them that began without a transaction and whose end is not recorded.
         database: name of the database.
     """
-    done = [file for file in planned if file in applied]
-    left = [file for file in planned if file not in applied]
-    lines = [str(failure)]
-    lines.append(
-        f"Database {database}: {_span(done)} applied and recorded by this run; {_span(left)} not applied. "
-        + (
-            f"{_span([f for f in planned if f in in_doubt])} is in doubt: it runs without a transaction."
-            if in_doubt
-            else "The failed file left nothing behind."
-        )
+    left = [file for file in planned if file not in applied | theirs]
+    state = [f"{_span([file for file in planned if file in applied])} applied and recorded by this run"]
+    if theirs:
+        state.append(f"{_span([file for file in planned if file in theirs])} applied by another run meanwhile")
+    state.append(f"{_span(left)} not applied")
+    doubt = _span([file for file in planned if file in in_doubt])
+    rest = (
+        f"{doubt} is in doubt: it runs without a transaction." if in_doubt else "The failed file left nothing behind."
     )
-    where = failure.file or "the cause"
-    lines.append(f"Next: correct {where} and run the same command again; it goes on with the first that is missing.")
-    return "\n".join(lines)
+    if theirs:
+        remedy = "run the same command again; it goes on from what stands now."
+    elif ANOTHER_RUN in failure.message:
+        remedy = "wait for the end of that run, and run the same command again."
+    else:
+        remedy = (
+            f"correct {failure.file or 'the cause'} and run the same command again; it goes on with the first that is "
+            "missing."
+        )
+    return f"{failure}\nDatabase {database}: {'; '.join(state)}. {rest}\nNext: {remedy}"
 
 
 def _span(files: list[str]) -> str:

@@ -1,0 +1,74 @@
+"""What a person is told when a run fails: place, state, next step, and no row."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.module_utils.migration_failure import Failure, explain, read_failure
+
+RUN = "11111111-1111-4111-8111-111111111111"
+OTHER_RUN = "22222222-2222-4222-8222-222222222222"
+FILES = ["files/migrations/001_a.sql", "files/migrations/002_b.sql", "files/migrations/003_c.sql"]
+SCRIPT = "Cannot execute SQL 'INSERT INTO patients VALUES (''secret'');' None: "
+
+
+def marker(run: str = RUN, **changes: Any) -> str:
+    data = {"file": FILES[1], "line": 7, "sqlstate": "42P01", "message": 'relation "x" does not exist', "hint": ""}
+    return f"migration-failure {run} {json.dumps(data | changes)}"
+
+
+def test_the_place_is_read_from_the_marker_of_this_run() -> None:
+    failure = read_failure(f"{marker(OTHER_RUN, line=1)}{SCRIPT}{marker()}\nCONTEXT: PL/pgSQL", RUN)
+    assert str(failure) == f'{FILES[1]}:7: [42P01] relation "x" does not exist'
+
+
+def test_a_hint_is_kept() -> None:
+    assert str(read_failure(marker(hint="Try y."), RUN)).endswith("(hint: Try y.)")
+
+
+def test_values_of_rows_are_left_out() -> None:
+    message = 'invalid input syntax for type integer: "Nguyễn Văn A"'
+    failure = read_failure(marker(sqlstate="22P02", message=message), RUN)
+    assert failure.message == 'invalid input syntax for type integer: "…"'
+
+
+def test_without_a_marker_only_the_words_after_the_script_count() -> None:
+    failure = read_failure(f"{SCRIPT}connection already closed\nDETAIL: secret", RUN)
+    assert (failure.file, failure.message) == (None, "connection already closed")
+
+
+@pytest.mark.parametrize("message", ["Cannot execute SQL 'SELECT secret'", "", "\n"])
+def test_where_nothing_can_be_told_apart_nothing_is_shown(message: str) -> None:
+    assert "secret" not in str(read_failure(message, RUN))
+
+
+def tell(failure: Failure, **sets: set[str]) -> str:
+    none: dict[str, set[str]] = {"applied": set(), "theirs": set(), "in_doubt": set()}
+    return str(explain(failure, planned=FILES, database="emr", **(none | sets)))
+
+
+def test_the_state_and_the_next_step_are_told() -> None:
+    text = tell(Failure("wrong", "42601", FILES[1], 7), applied={FILES[0]})
+    assert text.splitlines() == [
+        f"{FILES[1]}:7: [42601] wrong",
+        "Database emr: 001_a.sql applied and recorded by this run; 002_b.sql to 003_c.sql (2) not applied. "
+        "The failed file left nothing behind.",
+        f"Next: correct {FILES[1]} and run the same command again; it goes on with the first that is missing.",
+    ]
+
+
+def test_what_another_run_applied_is_not_claimed() -> None:
+    text = tell(Failure("another run has applied it since this run was planned", "55000", FILES[0], 1), theirs={*FILES})
+    assert "none applied and recorded by this run; 001_a.sql to 003_c.sql (3) applied by another run meanwhile" in text
+    assert "Next: run the same command again; it goes on from what stands now." in text
+
+
+def test_a_held_lock_asks_to_wait() -> None:
+    text = tell(Failure("another run holds the lock of the migrations since 10:00: pid 7, user x, application y"))
+    assert "Next: wait for the end of that run" in text
+
+
+def test_a_file_in_doubt_is_named() -> None:
+    assert "002_b.sql is in doubt" in tell(Failure("killed", file=FILES[1], line=1), in_doubt={FILES[1]})
