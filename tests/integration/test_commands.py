@@ -108,3 +108,20 @@ def test_there_are_statements_in_the_docs() -> None:
 @pytest.mark.parametrize("statement", statements())
 def test_a_statement_of_the_docs_runs(local: Local, statement: str) -> None:
     local.psql(statement)
+
+
+def piped() -> list[str]:
+    """Return the commands of the docs that pipe a statement into make psql."""
+    lines = [line.strip() for path in DOCS for line in path.read_text().splitlines()]
+    return [line for line in lines if line.startswith('echo "') and line.endswith("make -s psql")]
+
+
+def test_there_are_piped_commands_in_the_docs() -> None:
+    assert len(piped()) == 2
+
+
+@pytest.mark.parametrize("command", piped())
+def test_a_piped_command_of_the_docs_runs(local: Local, command: str) -> None:
+    shell = ["bash", "-c", f"{command} LOCAL={local.server}"]
+    done = subprocess.run(shell, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
