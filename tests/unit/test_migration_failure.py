@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible.module_utils.migration_failure import Failure, explain, read_failure
+from ansible.module_utils.migration_failure import Failure, explain, read_failure, without_values
 
 RUN = "11111111-1111-4111-8111-111111111111"
 OTHER_RUN = "22222222-2222-4222-8222-222222222222"
@@ -32,11 +32,17 @@ def test_values_of_rows_are_left_out() -> None:
     message = 'invalid input syntax for type integer: "Nguyễn Văn A"'
     failure = read_failure(marker(sqlstate="22P02", message=message), RUN)
     assert failure.message == 'invalid input syntax for type integer: "…"'
+    assert without_values('duplicate key value violates unique constraint "u"', "23505").endswith('"u"')
+
+
+def test_the_marker_of_another_run_is_not_believed() -> None:
+    assert read_failure(f"{SCRIPT}{marker(OTHER_RUN)}", RUN).file is None
 
 
 def test_without_a_marker_only_the_words_after_the_script_count() -> None:
     failure = read_failure(f"{SCRIPT}connection already closed\nDETAIL: secret", RUN)
     assert (failure.file, failure.message) == (None, "connection already closed")
+    assert read_failure("unable to connect to database: no route\nmore", RUN).message.endswith("no route")
 
 
 @pytest.mark.parametrize("message", ["Cannot execute SQL 'SELECT secret'", "", "\n"])
