@@ -1,0 +1,165 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A cluster of Debian's packages: its files, its service, and what the server says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.postgresql_files import SUPERUSER, version_number
+from ansible.module_utils.postgresql_look import read, run, running_port
+
+SOCKETS = "/var/run/postgresql"
+FILE_MODE = 0o640
+
+# All that decides what is to be done. A setting that only a restart brings into effect is an error in
+# pg_file_settings until then; it is told apart by pending_restart.
+_STATE = """
+SELECT json_build_object(
+    'version', current_setting('server_version'),
+    'loaded', pg_conf_load_time(),
+    'checksums', current_setting('data_checksums'),
+    'encoding', (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = 'template0'),
+    'collate', (SELECT datcollate FROM pg_database WHERE datname = 'template0'),
+    'ctype', (SELECT datctype FROM pg_database WHERE datname = 'template0'),
+    'pending', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart),
+    'hba', (SELECT coalesce(json_agg(format('pg_hba.conf:%s: %s', line_number, error)), '[]')
+            FROM pg_hba_file_rules WHERE error IS NOT NULL),
+    'ident', (SELECT coalesce(json_agg(format('pg_ident.conf:%s: %s', line_number, error)), '[]')
+              FROM pg_ident_file_mappings WHERE error IS NOT NULL),
+    'settings', (SELECT coalesce(json_agg(format('%s:%s: %s: %s', sourcefile, sourceline, name, error)), '[]')
+                 FROM pg_file_settings WHERE error IS NOT NULL AND error <> 'setting could not be applied'),
+    'overridden', (SELECT coalesce(json_agg(ours.name || ' in ' || s.sourcefile), '[]') FROM pg_file_settings AS ours
+                   JOIN pg_settings AS s USING (name)
+                   WHERE ours.sourcefile = :'dropin' AND s.sourcefile <> ours.sourcefile)
+)
+"""
+
+
+class ServerError(Exception):
+    """A failure that is told to the user as it stands."""
+
+
+class Cluster:
+    """The cluster `main` of one version."""
+
+    def __init__(self, version: str, port: int, timeout: int) -> None:
+        """Know where everything is.
+
+        Args:
+            version: major version.
+            port: port that the server listens on once it is configured.
+            timeout: seconds that a start or reload may take.
+        """
+        self.version = version
+        self.port = port
+        self.timeout = timeout
+        self.bin = Path(f"/usr/lib/postgresql/{version}/bin")
+        self.data = Path(f"/var/lib/postgresql/{version}/main")
+        self.folder = Path(f"/etc/postgresql/{version}/main")
+        self.dropin = self.folder / "conf.d/physioflow.conf"
+        self.hba = self.folder / "pg_hba.conf"
+        self.ident = self.folder / "pg_ident.conf"
+        self.service = f"postgresql@{version}-main"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the cluster has been made."""
+        return (self.folder / "postgresql.conf").exists()
+
+    @property
+    def running_port(self) -> int | None:
+        """The port of the running server, None where none runs."""
+        port: int | None = running_port(self.data)
+        return port
+
+    def state(self) -> dict[str, Any]:
+        """Return what the running server says of itself."""
+        psql = [str(self.bin / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-v", f"dropin={self.dropin}"]
+        place = ["-h", SOCKETS, "-p", str(self.running_port or self.port), "-U", SUPERUSER, "-d", "postgres"]
+        done = run([*psql, *place], user=SUPERUSER, text=_STATE, seconds=self.timeout)
+        if not done.ok:
+            raise ServerError(f"The server {self.service} does not answer: {done.err}")
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    def check_settings(self, text: str, memory: int) -> None:
+        """Let the server's program read a new drop-in before it takes the place of the old one."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as candidate:
+            candidate.write(text)
+            candidate.flush()
+            options = ["-D", str(self.data), "-c", f"config_file={candidate.name}"]
+            done = run([str(self.bin / "postgres"), "-C", "shared_buffers", *options])
+            words = done.err.replace(candidate.name, str(self.dropin))
+        if not done.ok:
+            raise ServerError(
+                f"PostgreSQL refuses the settings: {words} Nothing was changed, and the server goes on with the "
+                "settings that it has. Correct postgresql_settings and run the same command again."
+            )
+        if int(done.out or 0) // 128 > memory:  # of 8 kB
+            raise ServerError(
+                f"shared_buffers is {int(done.out) // 128} MB, and the host has {memory} MB of memory. Nothing was "
+                "changed. Correct postgresql_settings and run the same command again."
+            )
+
+    def write(self, texts: Mapping[Path, str]) -> None:
+        """Write files of the server, each whole or not at all."""
+        owner = pwd.getpwnam(SUPERUSER)
+        for path, text in texts.items():
+            descriptor, name = tempfile.mkstemp(prefix=".physioflow-", dir=path.parent)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                os.fchown(descriptor, owner.pw_uid, owner.pw_gid)
+                os.fchmod(descriptor, FILE_MODE)
+                os.fsync(descriptor)
+            Path(name).replace(path)
+
+    def restore(self, former: Mapping[Path, str]) -> None:
+        """Bring former files back; one that was not there is removed."""
+        self.write({path: text for path, text in former.items() if text})
+        for path, text in former.items():
+            if not text:
+                path.unlink(missing_ok=True)
+
+    def reload(self) -> dict[str, Any]:
+        """Let the server read its files again, and return its state after that."""
+        before = self.state()["loaded"]
+        done = run(["systemctl", "reload", self.service], seconds=self.timeout)
+        if not done.ok:
+            raise ServerError(f"{self.service} cannot be reloaded: {done.err}")
+        return self._await(lambda state: bool(state["loaded"] != before), "does not read its files again")
+
+    def restart(self) -> dict[str, Any]:
+        """Restart the server, and return its state after that."""
+        done = run(["systemctl", "restart", self.service], seconds=self.timeout)
+        if not done.ok:
+            log = read(f"/var/log/postgresql/postgresql-{self.version}-main.log").splitlines()
+            words = [line.strip() for line in log[-20:] if "FATAL" in line or "HINT" in line or "PANIC" in line]
+            raise ServerError(f"{self.service} does not start: {' '.join(words[-3:]) or done.err}")
+        return self._await(lambda _: True, "does not answer after its restart")
+
+    def _await(self, ready: Callable[[dict[str, Any]], bool], complaint: str) -> dict[str, Any]:
+        end = time.monotonic() + self.timeout
+        while True:
+            try:
+                if ready(state := self.state()):
+                    return state
+            except ServerError:
+                if time.monotonic() > end:
+                    raise
+            if time.monotonic() > end:
+                raise ServerError(f"{self.service} {complaint} within {self.timeout} s.")
+            time.sleep(0.05)
+
+
+def server_number(state: Mapping[str, Any]) -> int:
+    """Return the version of a state as a number; the text may say more than that, as Debian's does."""
+    number: int = version_number(state["version"].split()[0])
+    return number
