@@ -205,7 +205,7 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
         raise ServerError(
             f"{error} {UNCHANGED} Correct postgresql_settings or postgresql_hba and run the same command again."
         ) from error
-    if problems := state["hba"] + state["ident"] + state["settings"]:
+    if problems := state["hba"] + state["ident"] + state["left"]:
         raise ServerError(f"PostgreSQL finds errors in its files: {' '.join(problems)} Correct them on the host.")
     for place in state["overridden"]:
         module.warn(f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it.")

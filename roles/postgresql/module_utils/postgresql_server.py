@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -19,9 +20,10 @@ from ansible.module_utils.postgresql_look import read, run, running_port
 SOCKETS = "/var/run/postgresql"
 FILE_MODE = 0o640
 
-# All that decides what is to be done. A setting that only a restart brings into effect is an error in
-# pg_file_settings until then; it is told apart by pending_restart.
+# All that decides what is to be done. pg_file_settings tells as errors, too, what only a restart brings into effect
+# (and, without a file, what a restart will take away): before the reload by the context, after it by pending_restart.
 _STATE = """
+SET lc_messages = 'C';
 SELECT json_build_object(
     'version', current_setting('server_version'),
     'loaded', pg_conf_load_time(),
@@ -34,11 +36,15 @@ SELECT json_build_object(
             FROM pg_hba_file_rules WHERE error IS NOT NULL),
     'ident', (SELECT coalesce(json_agg(format('pg_ident.conf:%s: %s', line_number, error)), '[]')
               FROM pg_ident_file_mappings WHERE error IS NOT NULL),
-    'settings', (SELECT coalesce(json_agg(format('%s:%s: %s: %s', sourcefile, sourceline, name, error)), '[]')
-                 FROM pg_file_settings WHERE error IS NOT NULL AND error <> 'setting could not be applied'),
-    'overridden', (SELECT coalesce(json_agg(ours.name || ' in ' || s.sourcefile), '[]') FROM pg_file_settings AS ours
-                   JOIN pg_settings AS s USING (name)
-                   WHERE ours.sourcefile = :'dropin' AND s.sourcefile <> ours.sourcefile)
+    'settings', (SELECT coalesce(json_agg(format('%s:%s: %s: %s', f.sourcefile, f.sourceline, name, error)), '[]')
+                 FROM pg_file_settings AS f LEFT JOIN pg_settings AS s USING (name)
+                 WHERE error IS NOT NULL AND f.sourcefile IS NOT NULL AND s.context IS DISTINCT FROM 'postmaster'),
+    'left', (SELECT coalesce(json_agg(format('%s:%s: %s: %s', f.sourcefile, f.sourceline, name, error)), '[]')
+             FROM pg_file_settings AS f LEFT JOIN pg_settings AS s USING (name)
+             WHERE error IS NOT NULL AND f.sourcefile IS NOT NULL AND s.pending_restart IS NOT TRUE),
+    'overridden', (SELECT coalesce(json_agg(DISTINCT name || ' in ' || later.sourcefile), '[]')
+                   FROM pg_file_settings AS ours JOIN pg_file_settings AS later USING (name)
+                   WHERE ours.sourcefile = :'dropin' AND later.sourcefile <> :'dropin' AND later.seqno > ours.seqno)
 )
 """
 
@@ -97,7 +103,7 @@ class Cluster:
             candidate.flush()
             options = ["-D", str(self.data), "-c", f"config_file={candidate.name}"]
             done = run([str(self.bin / "postgres"), "-C", "shared_buffers", *options])
-            words = done.err.replace(candidate.name, str(self.dropin))
+            words = plain_words(done.err.replace(candidate.name, str(self.dropin)))
         if not done.ok:
             raise ServerError(
                 f"PostgreSQL refuses the settings: {words} Nothing was changed, and the server goes on with the "
@@ -138,11 +144,12 @@ class Cluster:
 
     def restart(self) -> dict[str, Any]:
         """Restart the server, and return its state after that."""
+        log = Path(f"/var/log/postgresql/postgresql-{self.version}-main.log")
+        before = len(read(log))
         done = run(["systemctl", "restart", self.service], seconds=self.timeout)
         if not done.ok:
-            log = read(f"/var/log/postgresql/postgresql-{self.version}-main.log").splitlines()
-            words = [line.strip() for line in log[-20:] if "FATAL" in line or "HINT" in line or "PANIC" in line]
-            raise ServerError(f"{self.service} does not start: {' '.join(words[-3:]) or done.err}")
+            words = "\n".join(line for line in read(log)[before:].splitlines() if " LOG: " not in line)
+            raise ServerError(f"{self.service} does not start: {plain_words(words) or done.err}")
         return self._await(lambda _: True, "does not answer after its restart")
 
     def _await(self, ready: Callable[[dict[str, Any]], bool], complaint: str) -> dict[str, Any]:
@@ -157,6 +164,12 @@ class Cluster:
             if time.monotonic() > end:
                 raise ServerError(f"{self.service} {complaint} within {self.timeout} s.")
             time.sleep(0.05)
+
+
+def plain_words(log: str) -> str:
+    """Return lines of the server's log as one sentence, without their time, process and level."""
+    lines = [re.sub(r"^(\d{4}-\d\d-\d\d \S+ \S+ \[\d+\] )?([A-Z]+: +)?", "", line.strip()) for line in log.splitlines()]
+    return "".join(f"{line.rstrip('.')}. " for line in lines if line).strip()
 
 
 def server_number(state: Mapping[str, Any]) -> int:

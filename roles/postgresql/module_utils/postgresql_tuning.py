@@ -14,7 +14,7 @@ def usual_memory(found: int) -> int:
     would change with it, and the server would restart for nothing.
     """
     step = GIGABYTE if found >= 4 * GIGABYTE else 256
-    return max(step, round(found / step) * step)
+    return -(-found // step) * step
 
 
 def tuned_settings(memory: int, cores: int, max_connections: int) -> dict[str, object]:
