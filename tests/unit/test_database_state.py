@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from ansible.module_utils.database_scram import is_scram_verifier_of, scram_verifier
 from ansible.module_utils.database_state import (
+    Login,
     Wanted,
     cluster_statements,
     create_statement,
     input_problems,
     inside_statements,
+    login_notes,
+    login_problems,
     new_database,
     new_inside,
     server_problems,
@@ -272,3 +275,53 @@ def test_a_database_that_does_not_fit_is_refused(changes: dict[str, Any], words:
 def test_the_role_that_logs_in_is_none_of_ours() -> None:
     (problem,) = server_problems(WANTED, cluster(), "emr")
     assert "emr is the role that Ansible logs in as" in problem
+
+
+CLOUD = Login("cloud", superuser=False, bypassrls=False)
+
+
+def test_a_superuser_lacks_nothing() -> None:
+    nobody = Login("postgres", superuser=True, createrole=False, createdb=False, bypassrls=False, read_all=False)
+    assert login_problems(WANTED, cluster(roles={}), nobody) == []
+    assert login_notes(WANTED, cluster(roles={}), nobody) == []
+
+
+def test_who_is_no_superuser_makes_the_owner_usable_and_gives_on_what_it_has() -> None:
+    made = texts(cluster_statements(WANTED, {"roles": {}, "databases": None}, CLOUD))
+    assert 'GRANT "emr" TO "cloud" WITH INHERIT TRUE, SET TRUE' in made
+    assert not any("BYPASSRLS" in text for text in made)
+    assert "emr_backup does not get BYPASSRLS" in login_notes(WANTED, cluster(roles={}), CLOUD)[0]
+
+
+def test_databases_of_others_are_left_alone_and_named() -> None:
+    acl = {"public": ["CONNECT"]}
+    databases = cluster()["databases"] | {"postgres": {"acl": acl, "owned": False}}
+    found = cluster(databases=databases)
+    assert not any('"postgres"' in text for text in texts(cluster_statements(WANTED, found, CLOUD)))
+    assert "PUBLIC may still enter postgres" in " ".join(login_notes(WANTED, found, CLOUD))
+
+
+def test_a_password_that_logs_in_is_not_set_again() -> None:
+    roles = cluster()["roles"] | {"emr_app": role(limit=60, settings=["statement_timeout=30s"], logs_in=True)}
+    roles["emr"] |= {"usable": True}
+    assert cluster_statements(WANTED, cluster(roles=roles), CLOUD) == []
+    roles["emr_app"]["logs_in"] = False
+    assert len(cluster_statements(WANTED, cluster(roles=roles), CLOUD)) == 1
+
+
+@pytest.mark.parametrize(
+    ("login", "found", "words"),
+    [
+        (
+            {"createrole": False},
+            {"roles": {}},
+            'lacks CREATEROLE, to make the roles. A superuser gives it: ALTER ROLE "cloud"',
+        ),
+        ({"createdb": False}, {"roles": {}, "databases": {}}, "lacks CREATEDB, to make the database physioflow"),
+        ({"read_all": False}, {"roles": {}}, 'GRANT pg_read_all_data TO "cloud" WITH ADMIN OPTION;'),
+        ({}, {"roles": {"emr": role(admin=False)}}, "lacks ADMIN OPTION on the role emr, which somebody else made"),
+    ],
+)
+def test_a_right_that_is_missing_is_named(login: dict[str, bool], found: dict[str, Any], words: str) -> None:
+    (problem,) = login_problems(WANTED, cluster(**found), dataclasses.replace(CLOUD, **login))
+    assert words in problem

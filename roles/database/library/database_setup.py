@@ -16,8 +16,9 @@ description:
 options:
   connection:
     description:
-      - How to reach the server as superuser, with the options of the module defaults group
-        C(community.postgresql.all).
+      - How to reach the server, with the options of the module defaults group C(community.postgresql.all).
+      - As superuser; or as a role with CREATEROLE and CREATEDB that may give C(pg_read_all_data) on, as the
+        administrators of managed servers are. Passwords are then compared by logging in with them.
       - Left out where the server does not exist yet, which only check mode meets.
     type: dict
   name:
@@ -112,19 +113,23 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.database_queries import CLUSTER, IDENTITY, INSIDE
+from ansible.module_utils.database_queries import CLUSTER, CLUSTER_FOR_OTHERS, IDENTITY, INSIDE
 from ansible.module_utils.database_state import (
     PURPOSES,
+    Login,
     Statement,
     Wanted,
     cluster_statements,
     create_statement,
     input_problems,
     inside_statements,
+    login_notes,
+    login_problems,
     new_database,
     new_inside,
     server_problems,
 )
+from ansible_collections.community.postgresql.plugins.module_utils import postgres as driver
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     connect_to_db,
     ensure_required_libs,
@@ -220,27 +225,45 @@ def finish(module: AnsibleModule, statements: list[Statement]) -> None:
     module.exit_json(changed=bool(shown), statements=shown, diff=diff)
 
 
+def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]) -> None:
+    """Note for each role that is there whether its password is the wanted one, by logging in with it."""
+    database = wanted.name if wanted.name in (cluster["databases"] or {}) else "postgres"
+    for purpose, password in wanted.passwords.items():
+        name = wanted.roles[purpose]
+        if name not in cluster["roles"]:
+            continue
+        place = module.params["connection"] | {"login_db": database, "login_user": name, "login_password": password}
+        try:
+            driver.psycopg.connect(**{"connect_timeout": 10} | get_conn_params(module, place)).close()
+        except Exception as error:  # as in Session.lock; the server tells a password from all that comes after it
+            words = str(error)
+            cluster["roles"][name]["logs_in"] = any(
+                after in words for after in ("permission denied for database", "too many connections for role")
+            )
+            if "password authentication failed" not in words and not cluster["roles"][name]["logs_in"]:
+                module.warn(f"Whether the password of {name} is right cannot be told, so it is set again: {words}")
+        else:
+            cluster["roles"][name]["logs_in"] = True
+
+
 def set_up(module: AnsibleModule, wanted: Wanted) -> None:
     """Look at the server, refuse it or change what differs, and end the module."""
     login = (module.params["connection"].get("login_db") or "postgres").strip()
     session = Session(module, login)
-    identity = session.row(IDENTITY)
-    if not identity["superuser"]:
-        refuse(
-            module,
-            [
-                f"{identity['name']}, as whom postgresql_connection logs in, is no superuser. "
-                "Name one in postgresql_connection."
-            ],
-        )
+    login_role = Login(**session.row(IDENTITY))
     if not module.check_mode:
         session.lock()
     databases = [wanted.name, *wanted.closed_databases]
-    cluster = session.json(CLUSTER, roles=list(wanted.roles.values()), databases=databases)
-    if problems := server_problems(wanted, cluster, identity["name"]):
+    query = CLUSTER if login_role.superuser else CLUSTER_FOR_OTHERS
+    cluster = session.json(query, roles=list(wanted.roles.values()), databases=databases)
+    if problems := server_problems(wanted, cluster, login_role.name) or login_problems(wanted, cluster, login_role):
         refuse(module, problems)
+    if not login_role.superuser:
+        try_passwords(module, wanted, cluster)
+    for note in login_notes(wanted, cluster, login_role):
+        module.warn(note)
 
-    done = cluster_statements(wanted, cluster)
+    done = cluster_statements(wanted, cluster, login_role)
     if not module.check_mode:
         session.run(done, [])
     database = (cluster["databases"] or {}).get(wanted.name)

@@ -11,9 +11,15 @@ _ACL = """(SELECT coalesce(json_object_agg(grantee, privileges), '{{}}') FROM (
     SELECT coalesce(r.rolname::text, 'public') AS grantee, json_agg(a.privilege_type) AS privileges
     FROM aclexplode(coalesce({0}, {1})) AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee GROUP BY 1) AS acl)"""
 
-IDENTITY = "SELECT rolname::text AS name, rolsuper AS superuser FROM pg_roles WHERE rolname = current_user"
+IDENTITY = """
+SELECT rolname::text AS name, rolsuper AS superuser, rolcreaterole AS createrole, rolcreatedb AS createdb,
+       rolbypassrls AS bypassrls, coalesce((SELECT pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') FROM pg_roles
+                                            WHERE rolname = 'pg_read_all_data'), false) AS read_all
+FROM pg_roles WHERE rolname = current_user
+"""
 
-CLUSTER = f"""
+# AUTHID is pg_authid for a superuser. Others may not read it; pg_roles shows stars instead of a verifier.
+_CLUSTER = f"""
 SELECT json_build_object(
     'version', current_setting('server_version'),
     'version_num', current_setting('server_version_num')::int,
@@ -24,18 +30,23 @@ SELECT json_build_object(
     'roles', (SELECT coalesce(json_object_agg(rolname, json_build_object(
         'LOGIN', rolcanlogin, 'SUPERUSER', rolsuper, 'CREATEDB', rolcreatedb, 'CREATEROLE', rolcreaterole,
         'REPLICATION', rolreplication, 'BYPASSRLS', rolbypassrls, 'INHERIT', rolinherit,
-        'limit', rolconnlimit, 'verifier', rolpassword,
+        'limit', rolconnlimit, 'verifier', rolpassword, 'admin', pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION'),
+        'usable', pg_has_role(r.oid, 'USAGE') AND CASE
+            WHEN current_setting('server_version_num')::int >= 160000 THEN pg_has_role(r.oid, 'SET') ELSE true END,
         'settings', (SELECT coalesce(json_agg(s), '[]') FROM pg_db_role_setting AS d, unnest(d.setconfig) AS s
                      WHERE d.setrole = r.oid AND d.setdatabase = 0),
         'member_of', (SELECT coalesce(json_agg(g.rolname), '[]') FROM pg_auth_members AS m
                       JOIN pg_roles AS g ON g.oid = m.roleid WHERE m.member = r.oid))), '{{}}')
-        FROM pg_authid AS r WHERE rolname = ANY (%(roles)s)),
+        FROM AUTHID AS r WHERE rolname = ANY (%(roles)s)),
     'databases', (SELECT json_object_agg(datname, json_build_object(
         'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding), 'locale', datcollate,
-        'ctype', datctype, 'acl', {_ACL.format("datacl", "acldefault('d', datdba)")}))
+        'ctype', datctype, 'owned', pg_has_role(datdba, 'USAGE'),
+        'acl', {_ACL.format("datacl", "acldefault('d', datdba)")}))
         FROM pg_database WHERE datname = ANY (%(databases)s))
 )::text AS j
 """  # noqa: S608 - built from constants
+CLUSTER = _CLUSTER.replace("AUTHID", "pg_authid")
+CLUSTER_FOR_OTHERS = _CLUSTER.replace("AUTHID", "pg_roles")
 
 INSIDE = f"""
 SELECT json_build_object(

@@ -50,6 +50,27 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Login:
+    """As whom we log in, and what that role may do.
+
+    Attributes:
+        name: name of the role.
+        superuser: whether it is one; the rest counts for others only.
+        createrole: whether it may make roles.
+        createdb: whether it may make databases.
+        bypassrls: whether row level security does not count for it; only such a role may give that on.
+        read_all: whether it may make others members of pg_read_all_data.
+    """
+
+    name: str = "postgres"
+    superuser: bool = True
+    createrole: bool = True
+    createdb: bool = True
+    bypassrls: bool = True
+    read_all: bool = True
+
+
+@dataclass(frozen=True)
 class Statement:
     """One SQL statement; `shown` replaces the text where that holds a verifier."""
 
@@ -153,19 +174,80 @@ def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> l
     return problems
 
 
-def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any]) -> list[Statement]:
+def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> list[str]:
+    """Return a sentence for each right that a login role that is no superuser lacks, with what gives it."""
+    if login.superuser:
+        return []
+    me = quoted(login.name)
+    missing: dict[str, str] = {}
+    if not login.createrole:
+        missing["CREATEROLE, to make the roles"] = f"ALTER ROLE {me} CREATEROLE"
+    if not login.createdb and wanted.name not in (cluster["databases"] or {}):
+        missing[f"CREATEDB, to make the database {wanted.name}"] = f"ALTER ROLE {me} CREATEDB"
+    for name, found in cluster["roles"].items():
+        if not found["admin"]:
+            missing[f"ADMIN OPTION on the role {name}, which somebody else made"] = (
+                f"GRANT {quoted(name)} TO {me} WITH ADMIN OPTION"
+            )
+    backup = cluster["roles"].get(wanted.roles["backup"], {"member_of": []})
+    if not login.read_all and "pg_read_all_data" not in backup["member_of"]:
+        missing[f"ADMIN OPTION on pg_read_all_data, for {wanted.roles['backup']}"] = (
+            f"GRANT pg_read_all_data TO {me} WITH ADMIN OPTION"
+        )
+    return [
+        f"{login.name}, as whom postgresql_connection logs in, is no superuser and lacks {what}. "
+        f"A superuser gives it: {statement};"
+        for what, statement in missing.items()
+    ]
+
+
+def login_notes(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> list[str]:
+    """Return what is left undone because the login role is no superuser, and does no harm."""
+    if login.superuser:
+        return []
+    notes = []
+    backup = wanted.roles["backup"]
+    if not login.bypassrls and not cluster["roles"].get(backup, {}).get("BYPASSRLS"):
+        notes.append(
+            f"{backup} does not get BYPASSRLS, because {login.name} does not have it. Where a table has row level "
+            "security, its dump fails until a superuser gives it that."
+        )
+    foreign = [name for name in wanted.closed_databases if not _ours(cluster, name)]
+    if foreign:
+        notes.append(
+            f"PUBLIC may still enter {', '.join(foreign)}, of which {login.name} is not the owner. "
+            "Take them off database_closed_databases, or let their owner revoke CONNECT."
+        )
+    return notes
+
+
+def _ours(cluster: Mapping[str, Any], database: str) -> bool:
+    return bool((cluster["databases"] or {}).get(database, {}).get("owned", True))
+
+
+def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login = Login()) -> list[Statement]:
     """Return what brings the roles, and the databases that they shall not enter, to what is wanted."""
     statements: list[Statement] = []
     for purpose in PURPOSES:
-        statements += role_statements(wanted, purpose, cluster["roles"].get(wanted.roles[purpose]))
+        statements += role_statements(wanted, purpose, cluster["roles"].get(wanted.roles[purpose]), login)
+    owner = wanted.roles["owner"]
+    if not login.superuser and not cluster["roles"].get(owner, {}).get("usable"):
+        # Makes the database for the owner and works inside it; who makes a role may only administer it.
+        statements.append(Statement(f"GRANT {quoted(owner)} TO {quoted(login.name)} WITH INHERIT TRUE, SET TRUE"))
     for name in wanted.closed_databases:
-        if found := (cluster["databases"] or {}).get(name):
+        found = (cluster["databases"] or {}).get(name)
+        if found and (login.superuser or _ours(cluster, name)):
             statements += privilege_statements({}, found["acl"], f"ON DATABASE {quoted(name)}", [PUBLIC])
     return statements
 
 
-def role_statements(wanted: Wanted, purpose: str, found: Mapping[str, Any] | None) -> list[Statement]:
-    """Return what makes one role, or brings it to what is wanted."""
+def role_statements(
+    wanted: Wanted, purpose: str, found: Mapping[str, Any] | None, login: Login = Login()
+) -> list[Statement]:
+    """Return what makes one role, or brings it to what is wanted.
+
+    Where the verifier of `found` may not be read, its `logs_in` says whether the password is right.
+    """
     name = wanted.roles[purpose]
     statements = []
     if found is None:
@@ -180,7 +262,7 @@ def role_statements(wanted: Wanted, purpose: str, found: Mapping[str, Any] | Non
             "CREATEDB": False,
             "CREATEROLE": False,
             "REPLICATION": False,
-            "BYPASSRLS": purpose == "backup",
+            "BYPASSRLS": purpose == "backup" and (login.bypassrls or bool(found.get("BYPASSRLS"))),
         }.items()
         if found.get(word, False) is not shall
     ]
@@ -190,7 +272,8 @@ def role_statements(wanted: Wanted, purpose: str, found: Mapping[str, Any] | Non
     if options:
         statements.append(Statement(f"ALTER ROLE {quoted(name)} {' '.join(options)}"))
     password = wanted.passwords.get(purpose)
-    if password is not None and not is_scram_verifier_of(found.get("verifier") or "", password):
+    known = found.get("logs_in") or is_scram_verifier_of(found.get("verifier") or "", password or "")
+    if password is not None and not known:
         change = f"ALTER ROLE {quoted(name)} PASSWORD "
         statements.append(
             Statement(change + literal(scram_verifier(password)), f"{change}'(a SCRAM-SHA-256 verifier)'")
