@@ -1,0 +1,173 @@
+"""The inventories of servers: what is wrong with one stops before any host is touched, and Ansible would say nothing.
+
+No server is needed: the hosts do not exist, and are never asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.local import BIN, ROOT, Result, environment
+
+ENVIRONMENTS = ("development", "staging", "production")
+SECRET = "vault canary"
+PURPOSES = ("owner", "app", "readonly", "backup")
+
+
+def run(program: str, *arguments: str | Path) -> Result:
+    done = subprocess.run(
+        [BIN / program, *arguments],
+        cwd=ROOT,
+        env=environment() | {"ANSIBLE_SSH_ARGS": "-o ConnectTimeout=2 -o BatchMode=yes"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout)
+
+
+def deploy(*inventories: Path, options: tuple[str | Path, ...] = ()) -> Result:
+    sources = [word for inventory in inventories for word in ("-i", str(inventory))]
+    return run("ansible-playbook", "deploy.yml", *sources, *options)
+
+
+def refused(result: Result, words: str) -> None:
+    assert result.status != 0, result.output
+    assert words in " ".join(result.output.split()), result.output
+    assert "unreachable=1" not in result.output, "a host was asked for"
+    assert result.changed == 0
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def inventory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of an inventory that a test may change, with its vault written but not encrypted."""
+    copy = Path(shutil.copytree(ROOT / "inventories" / request.param, tmp_path / request.param))
+    group = copy / "group_vars/database_servers"
+    text = (group / "vault.yml.example").read_text()
+    (group / "vault.yml").write_text(text.replace("replace-me", SECRET))
+    return copy
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Path:
+    """The inventory production, with its vault."""
+    return inventory_of("production", tmp_path)
+
+
+def inventory_of(name: str, folder: Path) -> Path:
+    copy = Path(shutil.copytree(ROOT / "inventories" / name, folder / name))
+    group = copy / "group_vars/database_servers"
+    (group / "vault.yml").write_text((group / "vault.yml.example").read_text().replace("replace-me", SECRET))
+    return copy
+
+
+def test_the_example_names_each_secret_and_holds_none(inventory: Path) -> None:
+    group = inventory / "group_vars/database_servers"
+    used: set[str] = set()
+    for path in group.glob("*.yml"):
+        if path.name != "vault.yml":
+            used |= set(re.findall(r"\bvault_\w+", path.read_text()))
+    example = yaml.safe_load((group / "vault.yml.example").read_text())
+    assert set(example) == used
+    assert set(example.values()) == {"replace-me"}
+
+
+def test_a_complete_inventory_goes_as_far_as_the_host(inventory: Path) -> None:
+    result = deploy(inventory)
+    assert result.status != 0
+    assert "unreachable=1" in result.output
+    assert re.search(r"db1\.\w+\.invalid", result.output)
+    assert SECRET not in result.output
+
+
+def test_an_empty_group_is_an_error(production: Path) -> None:
+    (production / "hosts.yml").write_text("---\nproduction:\n  children:\n    database_servers:\n      hosts: {}\n")
+    refused(deploy(production), "The group database_servers has no host in")
+
+
+def test_a_misspelt_group_is_an_error(production: Path) -> None:
+    text = (production / "hosts.yml").read_text()
+    (production / "hosts.yml").write_text(text.replace("database_servers", "database_server"))
+    refused(deploy(production), "The group database_servers has no host in")
+
+
+def test_an_inventory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    refused(deploy(tmp_path / "prodction"), "prodction")
+
+
+def test_two_environments_are_not_mixed(tmp_path: Path) -> None:
+    both = [inventory_of(name, tmp_path) for name in ("staging", "production")]
+    refused(deploy(*both), "hold hosts of staging and production. Nothing was touched. Name one inventory")
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_password_that_was_not_set_is_an_error(production: Path, purpose: str) -> None:
+    vault = production / "group_vars/database_servers/vault.yml"
+    left = yaml.safe_load(vault.read_text())
+    left[f"vault_database_{purpose}_password"] = "replace-me"
+    vault.write_text(yaml.safe_dump(left))
+    refused(deploy(production), f"There is no password for {purpose} on db1.production.invalid. Nothing was touched.")
+
+
+def test_a_vault_that_was_not_made_is_an_error(production: Path) -> None:
+    (production / "group_vars/database_servers/vault.yml").unlink()
+    names = ", ".join(f"{purpose} on db1.production.invalid" for purpose in PURPOSES)
+    refused(deploy(production), f"There is no password for {names}. Nothing was touched. Copy vault.yml.example")
+
+
+@pytest.mark.parametrize("wrong", [False, True], ids=["missing", "wrong"])
+def test_a_vault_password_that_is_missing_or_wrong_stops_first(production: Path, tmp_path: Path, wrong: bool) -> None:
+    password = tmp_path / "password"
+    password.write_text("right\n")
+    vault = production / "group_vars/database_servers/vault.yml"
+    assert run("ansible-vault", "encrypt", "--vault-password-file", password, vault).status == 0
+    assert SECRET not in vault.read_text()
+    assert "unreachable=1" in deploy(production, options=("--vault-password-file", password)).output
+    options: tuple[str | Path, ...] = ()
+    if wrong:
+        password.write_text("wrong\n")
+        options = ("--vault-password-file", password)
+    result = deploy(production, options=options)
+    refused(result, "Decryption failed" if wrong else "no vault secrets found")
+    refused(
+        result, "No host was touched. Run the same command again with --ask-vault-pass or --vault-password-file FILE"
+    )
+
+
+VARIABLES = {
+    "port": ({"postgresql_port": 70000}, "postgresql_port is 70000; a port is 1 to 65535"),
+    "key": (
+        {"postgresql_repository_key": "http://mirror/key.asc"},
+        "postgresql_repository_key is no armoured public key",
+    ),
+    "minimum": ({"postgresql_minimum_version": "newest"}, "postgresql_minimum_version is newest; it is a release like"),
+    "connections": ({"postgresql_max_connections": 1}, "postgresql_max_connections is 1; it has to be above 10"),
+    "memory": ({"postgresql_memory": 1}, "postgresql_memory is 1; it is 0, or 256 MB and more"),
+    "version": ({"postgresql_version": "9.6"}, "9.6"),
+    "repository": ({"postgresql_repository": "ppa"}, "ppa"),
+    "hba without users": ({"postgresql_hba": [{"databases": ["x"], "address": "10.0.0.0/24"}]}, "users"),
+    "hba with trust": (
+        {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/24", "method": "trust"}]},
+        "trust",
+    ),
+    "misspelt": (
+        {"postgresql_verison": "16"},
+        "postgresql_verison is known to no role. Did you mean postgresql_version?",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", VARIABLES)
+def test_a_bad_variable_is_refused_before_the_host_is_asked_for(production: Path, case: str) -> None:
+    variables, words = VARIABLES[case]
+    (production / "group_vars/database_servers/zz.yml").write_text(yaml.safe_dump(variables))
+    refused(deploy(production), words)
