@@ -94,6 +94,12 @@ def problems_of(module: AnsibleModule, missing: list[str], cluster: bool) -> lis
         )
     if not Path("/run/systemd/system").exists():
         problems.append("The host does not run systemd, which starts the server. Use the provider embedded or managed.")
+    read_only = [path for path in ("/etc", "/usr", "/var") if os.statvfs(path).f_flag & os.ST_RDONLY]
+    if read_only:
+        problems.append(
+            f"{', '.join(read_only)} cannot be written: the file system is read-only, as after a fault of the disk or "
+            "on an image host. Look at dmesg, make it writable with: mount -o remount,rw /"
+        )
     locale = module.params["locale"]
     known = {name.lower().replace("-", "") for name in run(["locale", "-a"]).out.split()}
     if not cluster and locale.lower().replace("-", "") not in known:

@@ -1,0 +1,404 @@
+"""Faults of a real host under systemd: what is refused, why, and that what runs goes on.
+
+`bare` is a host on which nothing could be installed yet; `deployed` has the release. Each is one container for the
+whole file; a test leaves it as it found it.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local import BIN, ROOT, Result, environment
+
+hosts = pytest.importorskip("tests.hosts.hosts", reason="the means to make hosts are not there")
+SECONDS = 300
+SERVICE = "postgresql@16-main"
+DOCKER = [
+    *("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--cgroupns", "host"),
+    *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
+    *("-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-e", "container=docker"),
+    *("-e", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
+]
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Host:
+    """A container that is a bare Debian server."""
+
+    name: str
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, command: str, check: bool = True) -> str:
+        """Run a command of the shell as root."""
+        return docker("exec", self.name, "sh", "-c", command, check=check)
+
+    @contextmanager
+    def background(self, program: str, ready: str) -> Iterator[None]:
+        """Have a Python program run on the host, from when the shell command `ready` succeeds."""
+        docker("exec", "-d", self.name, "/usr/bin/python3", "-c", program)
+        end = time.monotonic() + SECONDS
+        while self.run(f"{ready} && echo yes", check=False) != "yes":
+            assert time.monotonic() < end, "the program does not start"
+            time.sleep(0.1)
+        try:
+            yield
+        finally:
+            self.run("kill $(cat /run/program.pid)")
+
+    def sql(self, sql: str) -> str:
+        """Run SQL as the superuser."""
+        return self.run(f'psql -h /var/run/postgresql -U postgres -XAtc "{sql}"')
+
+    def deploy(self, *options: str, **variables: Any) -> Result:
+        """Deploy as a user does."""
+        connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
+        inventory = self.folder / f"{self.name}.json"
+        inventory.write_text(json.dumps({"database_servers": {"hosts": {self.name: connection}}}))
+        done = subprocess.run(
+            [
+                *(BIN / "ansible-playbook", "deploy.yml", "-i", inventory),
+                *("-e", json.dumps(self.variables | variables), *options),
+            ],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout)
+
+    def state(self) -> str:
+        """Return what a refused deploy must leave: since when the server runs, its files, settings and rules."""
+        return self.run(
+            "cat /etc/postgresql/16/main/conf.d/* /etc/postgresql/16/main/pg_*.conf | sha256sum;"
+            "systemctl show -p ActiveState -p MainPID postgresql@16-main; psql -h /var/run/postgresql -U postgres -XAtc"
+            " 'select pg_postmaster_start_time(), (select count(*) from pg_hba_file_rules),"
+            " (select md5(string_agg(name || setting, chr(10) order by name)) from pg_settings)'"
+        )
+
+
+def refused(result: Result, *words: str) -> None:
+    said = " ".join(result.output.split())
+    assert result.status != 0, result.output
+    for each in words:
+        assert each in said, result.output
+
+
+@contextmanager
+def made(folder: Path, variables: dict[str, str], release: str) -> Iterator[Host]:
+    """Start a host, and remove it."""
+    key = variables["POSTGRESQL_REPOSITORY_KEY_FILE"]
+    settings: dict[str, Any] = {
+        "postgresql_provider": "system",
+        "postgresql_repository_url": variables["POSTGRESQL_REPOSITORY_URL"],
+        "postgresql_memory": 512,
+        **({"postgresql_repository_key": Path(key).read_text()} if key else {}),
+    }
+    name = f"faults-{release}-{uuid.uuid4().hex[:8]}"
+    image = variables[f"PHYSIOFLOW_DEBIAN_{release}"]
+    docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, image, "/lib/systemd/systemd")
+    try:
+        docker("exec", name, "systemctl", "is-system-running", "--wait", check=False)
+        yield Host(name, folder, settings)
+    finally:
+        docker("rm", "-f", "-v", name)
+
+
+@pytest.fixture(scope="module")
+def variables() -> Iterator[dict[str, str]]:
+    """The images and the repository."""
+    try:
+        session = hosts.session()
+        found = session.__enter__()
+    except Exception as error:
+        # A build machine without Docker tests nothing and must not look green.
+        if type(error).__name__ != "HostsError" or os.environ.get("CI"):
+            raise
+        pytest.skip(f"no hosts: {error}")
+    try:
+        yield found
+    finally:
+        session.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module", params=["12", "13"])
+def bare(request: pytest.FixtureRequest, variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
+    """A host without PostgreSQL."""
+    with made(tmp_path_factory.mktemp("bare"), variables, request.param) as host:
+        yield host
+        assert host.run("ls -d /usr/lib/postgresql /var/lib/postgresql 2>/dev/null", check=False) == ""
+
+
+@pytest.fixture(scope="module")
+def deployed(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
+    """A host with the release."""
+    with made(tmp_path_factory.mktemp("deployed"), variables, "12") as host:
+        result = host.deploy()
+        assert result.status == 0, result.output
+        yield host
+
+
+def test_a_mirror_out_of_reach_is_named(bare: Host) -> None:
+    result = bare.deploy(postgresql_repository_url="http://127.0.0.1:9/pgdg")
+    refused(result, "The host cannot fetch packages from http://127.0.0.1:9/pgdg without a proxy (postgresql_proxy")
+    result = bare.deploy(postgresql_proxy="http://127.0.0.1:9")
+    refused(result, "through the proxy http://127.0.0.1:9")
+
+
+def make_key(home: Path, *options: str) -> str:
+    """Make a key to sign with, and return its public half."""
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"]
+    subprocess.run([*gpg, *options, "--quick-generate-key", "Somebody else", "ed25519", "sign", "1d"], check=True)
+    done = subprocess.run([*gpg, "--armor", "--export"], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.fixture
+def gpg_home() -> Iterator[Path]:
+    """A folder for keys."""
+    home = Path("/tmp") / f"gpg-{uuid.uuid4().hex[:8]}"  # not below pytest's: the agent's socket needs a short path
+    yield home
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def test_another_key_installs_nothing(bare: Host, gpg_home: Path) -> None:
+    result = bare.deploy(postgresql_repository_key=make_key(gpg_home))
+    refused(result, "it is not signed with the key that it has to be signed with", "Correct postgresql_repository_key")
+
+
+def test_an_expired_key_installs_nothing(bare: Host, gpg_home: Path, tmp_path: Path) -> None:
+    long_ago = ("--faked-system-time", "20200101T000000!")
+    key = make_key(gpg_home, *long_ago)
+    codename = bare.run(". /etc/os-release; echo $VERSION_CODENAME")
+    place = tmp_path / "dists" / f"{codename}-pgdg"
+    (place / "main/binary-amd64").mkdir(parents=True)
+    (place / "main/binary-amd64/Packages").write_text("")
+    release = (
+        f"Suite: {codename}-pgdg\nCodename: {codename}-pgdg\nDate: Wed, 01 Jan 2020 00:00:00 UTC\nComponents: main\n"
+    )
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    (place / "Release").write_text(f"{release}Architectures: amd64\nSHA256:\n {empty} 0 main/binary-amd64/Packages\n")
+    gpg = ["gpg", "--homedir", str(gpg_home), "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"]
+    subprocess.run(
+        [*gpg, *long_ago, "--clearsign", "--output", str(place / "InRelease"), str(place / "Release")], check=True
+    )
+    bridge = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer((bridge, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        result = bare.deploy(
+            postgresql_repository_url=f"http://{bridge}:{server.server_port}", postgresql_repository_key=key
+        )
+        server.shutdown()
+    refused(result, "it is not signed with the key that it has to be signed with", "Correct postgresql_repository_key")
+
+
+def test_a_lock_of_apt_is_waited_for_and_its_holder_named(bare: Host) -> None:
+    holder = (
+        "import fcntl, os, time\n"
+        "files = [open(path, 'w') for path in ('/var/lib/dpkg/lock-frontend', '/var/lib/apt/lists/lock')]\n"
+        "[fcntl.lockf(file, fcntl.LOCK_EX) for file in files]\n"
+        "open('/run/program.pid', 'w').write(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    with bare.background(holder, "test -s /run/program.pid"):
+        pid = bare.run("cat /run/program.pid")
+        result = bare.deploy(postgresql_apt_lock_timeout=3)
+    bare.run("rm /run/program.pid")
+    refused(
+        result, f"apt is locked by pid {pid} (/usr/bin/python3", "this run waited 3 s for it", "Let that process end"
+    )
+
+
+def test_a_package_installed_by_half_is_told_with_its_repair(bare: Host) -> None:
+    bare.run(
+        "mkdir -p /root/half/DEBIAN && cd /root/half && printf 'Package: half\\nVersion: 1\\nArchitecture: all\\n"
+        "Maintainer: x <x@example.org>\\nDescription: x\\n' > DEBIAN/control && printf '#!/bin/sh\\nexit 1\\n' >"
+        " DEBIAN/postinst && chmod 755 DEBIAN/postinst && dpkg-deb -b . /root/half.deb"
+    )
+    bare.run("dpkg -i /root/half.deb", check=False)
+    try:
+        refused(
+            bare.deploy(), "installed by half", "dpkg --configure -a && apt-get install --fix-broken", "Nothing was"
+        )
+    finally:
+        bare.run("dpkg --purge --force-all half; rm -r /root/half*")
+
+
+def test_a_port_that_is_taken_is_named_with_its_holder(bare: Host) -> None:
+    holder = (
+        "import os, socket, time\n"
+        "server = socket.create_server(('127.0.0.1', 5432))\n"
+        "open('/run/program.pid', 'w').write(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    with bare.background(holder, "test -s /run/program.pid"):
+        pid = bare.run("cat /run/program.pid")
+        result = bare.deploy()
+    bare.run("rm /run/program.pid")
+    refused(result, f"Port 5432 is taken by pid {pid} (/usr/bin/python3", "set postgresql_port", "Nothing was changed")
+    assert result.changed == 0
+
+
+def test_a_locale_that_the_host_does_not_have_is_told(bare: Host) -> None:
+    result = bare.deploy(postgresql_locale="vi_VN.UTF-8")
+    refused(result, "does not have the locale vi_VN.UTF-8", "localedef -i vi_VN -f UTF-8 vi_VN.UTF-8")
+    assert result.changed == 0
+
+
+def test_a_read_only_file_system_is_told(bare: Host) -> None:
+    bare.run("mount -o remount,ro /")
+    try:
+        refused(bare.deploy(), "/etc, /usr, /var cannot be written", "mount -o remount,rw /")
+    finally:
+        bare.run("mount -o remount,rw /")
+
+
+def test_check_mode_passes_on_a_bare_host_and_touches_nothing(bare: Host) -> None:
+    seen = "find /etc /var/lib/apt /usr/lib -newer /run/mark -not -type d"
+    bare.run("touch /run/mark && sleep 1")
+    result = bare.deploy("--check", "--diff")
+    assert result.status == 0, result.output
+    assert "15 pending" in result.output
+    assert "+shared_buffers = '128MB'" in result.output
+    assert bare.run(seen) == ""
+
+
+def test_tmp_may_be_noexec(deployed: Host) -> None:
+    assert "noexec" in deployed.run("findmnt -no OPTIONS /tmp")
+
+
+def test_a_second_run_changes_nothing_and_leaves_no_file(deployed: Host) -> None:
+    before = deployed.state()
+    result = deployed.deploy()
+    assert (result.status, result.changed) == (0, 0), result.output
+    checked = deployed.deploy("--check", "--diff")
+    assert (checked.status, checked.changed) == (0, 0), checked.output
+    assert deployed.state() == before
+    assert deployed.run("find /tmp -name 'physioflow*'") == ""
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "two values": (
+        {"postgresql_settings": {"shared_buffers": "1MBB", "work_mem": "1kB"}},
+        'invalid value for parameter "shared_buffers": "1MBB". 1 kB is outside the valid range for parameter',
+    ),
+    "unknown setting": (
+        {"postgresql_settings": {"wrok_mem": "4MB"}},
+        'unrecognized configuration parameter "wrok_mem"',
+    ),
+    "more memory than there is": ({"postgresql_settings": {"shared_buffers": "90TB"}}, "shared_buffers is 94371840 MB"),
+    "CIDR": (
+        {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/99"}]},
+        'pg_hba.conf:5: invalid CIDR mask in address "10.0.0.0/99" The former files are back',
+    ),
+    "address": (
+        {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/24 trust"}]},
+        "has '10.0.0.0/24 trust', which is not one word",
+    ),
+    "old release": (
+        {"postgresql_minimum_version": "16.99", "postgresql_minimum_version_enforced": True},
+        "before 16.99",
+    ),
+    "locale": ({"postgresql_locale": "C"}, "collation: C.UTF-8, wanted C; character classes: C.UTF-8, wanted C"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_value_leaves_the_server_as_it_is(deployed: Host, case: str) -> None:
+    variables, words = BAD[case]
+    before = deployed.state()
+    result = deployed.deploy(**variables)
+    refused(result, words)
+    assert result.changed == 0
+    assert deployed.state() == before
+
+
+def test_settings_that_do_not_start_are_taken_back(deployed: Host) -> None:
+    result = deployed.deploy(postgresql_settings={"superuser_reserved_connections": 100})
+    refused(result, "does not start: ", "must be less than max_connections", "The former files are back")
+    assert deployed.run(f"systemctl is-active {SERVICE}") == "active"
+    assert deployed.deploy().changed == 0
+
+
+def test_a_restart_happens_only_where_a_setting_needs_it(deployed: Host) -> None:
+    started = deployed.sql("select pg_postmaster_start_time()")
+    reloaded = deployed.deploy(postgresql_settings={"work_mem": "5MB"})
+    assert (reloaded.status, reloaded.changed) == (0, 1), reloaded.output
+    assert deployed.sql("show work_mem") == "5MB"
+    assert deployed.sql("select pg_postmaster_start_time()") == started
+    restarted = deployed.deploy(postgresql_settings={"max_wal_senders": 11})
+    assert (restarted.status, restarted.changed) == (0, 1), restarted.output
+    assert deployed.sql("select count(*) from pg_settings where pending_restart") == "0"
+    assert deployed.sql("select pg_postmaster_start_time()") != started
+    assert deployed.deploy().status == 0
+
+
+def test_what_wins_over_our_settings_is_said(deployed: Host) -> None:
+    deployed.sql("alter system set work_mem = '6MB'")
+    result = deployed.deploy()
+    deployed.sql("alter system reset work_mem")
+    assert "The setting work_mem in /var/lib/postgresql/16/main/postgresql.auto.conf wins" in result.output
+
+
+def test_a_standby_is_refused(deployed: Host) -> None:
+    deployed.run(f"touch /var/lib/postgresql/16/main/standby.signal && systemctl restart {SERVICE}")
+    try:
+        result = deployed.deploy()
+    finally:
+        deployed.run(f"rm /var/lib/postgresql/16/main/standby.signal && systemctl restart {SERVICE}")
+    refused(result, "The server is a standby and only reads. Name the primary")
+    assert deployed.deploy().changed == 0
+
+
+def test_a_read_only_server_is_refused(deployed: Host) -> None:
+    deployed.sql("alter system set default_transaction_read_only = on")
+    deployed.sql("select pg_reload_conf()")
+    try:
+        result = deployed.deploy()
+    finally:
+        deployed.sql("alter system reset default_transaction_read_only")
+        deployed.sql("select pg_reload_conf()")
+    refused(result, "The server has default_transaction_read_only = on. Switch it off to deploy.")
+
+
+def test_a_cluster_of_somebody_else_is_refused_and_kept(deployed: Host) -> None:
+    """The last one: it takes the place of the release's cluster."""
+    deployed.run("pg_dropcluster --stop 16 main")
+    deployed.run("pg_createcluster --createclusterconf=/dev/null --locale C --encoding SQL_ASCII 16 main --start")
+    psql = "cd / && runuser -u postgres -- psql -h /var/run/postgresql -XAtc"
+    deployed.run(f"{psql} 'create database theirs'")
+    result = deployed.deploy()
+    refused(
+        result,
+        "data checksums: off, wanted on; encoding: SQL_ASCII, wanted UTF8; collation: C, wanted C.UTF-8",
+        "It is never made anew, and nothing was changed.",
+    )
+    assert deployed.run(f"{psql} 'select count(*) from pg_database'") == "4"
