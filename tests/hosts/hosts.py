@@ -15,8 +15,12 @@ from tests.hosts.system import CACHE, ROOT, Process
 
 # Molecule reads this file by itself.
 ENVIRONMENT = ROOT / ".env.yml"
-STATE = CACHE / f"run-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]}"
+# Another checkout has its own mirror and its own containers.
+RUN = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+STATE = CACHE / f"run-{RUN}"
 STATE_FILE = STATE / "processes.json"
+# Of roles/postgresql, as extra variables.
+VARIABLES = STATE / "repository.yml"
 
 
 def up() -> dict[str, str]:
@@ -26,36 +30,43 @@ def up() -> dict[str, str]:
     if started:
         _remember(state := state | {"engine": started})
     variables = {f"PHYSIOFLOW_DEBIAN_{release}": image for release, image in images.ensure(client).items()}
-    variables |= _repository(client, state)
+    variables |= {"PHYSIOFLOW_RUN": RUN[:4]} | _repository(client, state)
     ENVIRONMENT.write_text(yaml.safe_dump(variables), encoding="utf-8")
     return variables
 
 
 def _repository(client: docker.DockerClient, state: dict[str, Process]) -> dict[str, str]:
-    if url := mirror.pgdg():
-        return {"POSTGRESQL_REPOSITORY_URL": url, "POSTGRESQL_REPOSITORY_KEY_FILE": ""}
-    folder = mirror.ensure()
-    log = STATE / "mirror.log"
-    address = STATE / "mirror.url"
-    if not ("mirror" in state and state["mirror"].alive):
-        url, process = mirror.serve(folder, engine.bridge_address(client), log)
-        _remember(state | {"mirror": process})
-        address.write_text(url, encoding="utf-8")
-    return {
-        "POSTGRESQL_REPOSITORY_URL": address.read_text(encoding="utf-8"),
-        "POSTGRESQL_REPOSITORY_KEY_FILE": str(folder / repository.KEY),
-    }
+    # Where PGDG answers, the role finds it and its key by itself.
+    told, settings = {}, {}
+    if not mirror.reaches_pgdg():
+        folder = mirror.ensure()
+        address = STATE / f"{folder.name}.url"
+        if not (folder.name in state and state[folder.name].alive):
+            url, process = mirror.serve(folder, engine.bridge_address(client), STATE / f"{folder.name}.log")
+            _remember(state | {folder.name: process})
+            address.write_text(url, encoding="utf-8")
+        key = folder / repository.KEY
+        settings = {
+            "postgresql_repository_url": address.read_text(encoding="utf-8"),
+            "postgresql_repository_key": key.read_text(encoding="utf-8"),
+        }
+        told["POSTGRESQL_REPOSITORY_URL"] = settings["postgresql_repository_url"]
+        told["POSTGRESQL_REPOSITORY_KEY_FILE"] = str(key)
+    STATE.mkdir(parents=True, exist_ok=True)
+    VARIABLES.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return told | {"PHYSIOFLOW_REPOSITORY": str(VARIABLES)}
 
 
 def down() -> list[str]:
     """End what `up` started, and nothing else; return what was done."""
     done = []
-    state = _state()
-    if process := state.pop("mirror", None):
-        process.end()
-        done.append("mirror stopped")
-    if (process := state.get("engine")) and process.alive:
-        done.append(engine.stop(process))
+    state = {name: process for name, process in _state().items() if process.alive}
+    for name in sorted(state, reverse=True):  # mirrors first
+        if name == "engine":
+            done.append(engine.stop(state[name]))
+        else:
+            state[name].end()
+            done.append(f"{name} stopped")
     _remember({name: process for name, process in state.items() if process.alive})
     ENVIRONMENT.unlink(missing_ok=True)
     return done or ["nothing of ours ran"]

@@ -18,15 +18,15 @@ from tests.hosts import images, packages, repository
 from tests.hosts.system import CACHE, ROOT, HostsError, Process, locked, need, start, wait
 
 
-def pgdg() -> str:
-    """Return the address of the repository that the role uses by itself, empty where it is out of reach."""
+def reaches_pgdg() -> bool:
+    """Whether the repository that the role uses by itself answers here."""
     defaults = ROOT / "roles/postgresql/defaults/main.yml"
-    url = yaml.safe_load(defaults.read_text(encoding="utf-8")).get("postgresql_repository_url", "")
+    url = yaml.safe_load(defaults.read_text(encoding="utf-8"))["postgresql_repository_url"]
     try:
         urllib.request.urlopen(f"{url}/dists/{images.SUITES['12']}-pgdg/InRelease", timeout=10).close()
-    except (urllib.error.URLError, TimeoutError, ValueError):
-        return ""
-    return str(url)
+    except (urllib.error.URLError, TimeoutError):
+        return False
+    return True
 
 
 def ensure() -> Path:

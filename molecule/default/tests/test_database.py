@@ -1,0 +1,62 @@
+"""The database as the guide promises it, seen by psql."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from testinfra.host import Host
+
+MIGRATIONS = sorted((Path(__file__).resolve().parents[3] / "files/migrations").glob("*.sql"))
+# The figures of the guide.
+COUNTS = {
+    "pt_service_codes": "8",
+    "vietnamese_medical_terms": "56",
+    "clinical_protocols": "5",
+    "bhyt_validation_rules": "18",
+}
+
+
+@pytest.mark.parametrize("table", COUNTS)
+def test_counts_of_the_guide(psql: Callable[[str], str], table: str) -> None:
+    assert psql(f"SELECT count(*) FROM {table}") == COUNTS[table]
+
+
+def test_all_tables_are_there(psql: Callable[[str], str]) -> None:
+    assert psql("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'") == "30"
+
+
+def test_extensions(psql: Callable[[str], str]) -> None:
+    assert psql("SELECT extname FROM pg_extension ORDER BY 1").split() == ["pg_trgm", "plpgsql", "uuid-ossp"]
+
+
+def test_history_holds_every_migration_once(psql: Callable[[str], str]) -> None:
+    rows = psql("SELECT version || '_' || name || ' ' || act FROM migrations.history ORDER BY version").splitlines()
+    assert len(rows) == len(MIGRATIONS) == 15
+    assert {row.split()[-1] for row in rows} == {"apply"}
+    assert psql("SELECT version FROM migrations.applied ORDER BY 1").split() == [path.name[:3] for path in MIGRATIONS]
+
+
+def test_roles_log_in_and_none_is_mighty(psql: Callable[[str], str]) -> None:
+    roles = psql(
+        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'emr%' AND rolcanlogin"
+        " AND NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication) ORDER BY 1"
+    )
+    assert roles.split() == ["emr", "emr_app", "emr_backup", "emr_readonly"]
+    assert psql("SELECT rolname FROM pg_roles WHERE rolsuper") == "postgres"
+
+
+def test_owner(psql: Callable[[str], str]) -> None:
+    assert psql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'physioflow'") == "emr"
+    assert psql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'") == "emr"
+
+
+@pytest.mark.parametrize("role", ["emr", "emr_app", "emr_readonly", "emr_backup"])
+def test_role_gets_in_with_its_password_only(host: Host, role: str) -> None:
+    folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "passwords"
+    command = "env PGPASSWORD=%s psql -XAtqw -h 127.0.0.1 -U %s -d physioflow -c 'SELECT count(*) FROM organizations'"
+    assert host.run(command, (folder / role).read_text().strip(), role).succeeded
+    refused = host.run(command, "wrong", role)
+    assert "password authentication failed" in refused.stderr
