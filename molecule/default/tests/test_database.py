@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
 MIGRATIONS = sorted((Path(__file__).resolve().parents[3] / "files/migrations").glob("*.sql"))
@@ -53,10 +54,24 @@ def test_owner(psql: Callable[[str], str]) -> None:
     assert psql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'") == "emr"
 
 
+@pytest.fixture
+def login(host: Host) -> Callable[..., CommandResult]:
+    """Log in over TCP. By psycopg: the psql of the packages repackaged for tests has no TLS."""
+    script = """import psycopg, sys
+with psycopg.connect(host='127.0.0.1', dbname='physioflow', user=sys.argv[1], sslmode=sys.argv[2]) as session:
+    print(*session.execute('SELECT current_user, count(*) FROM patients').fetchone())
+"""
+
+    def run(role: str, password: str, sslmode: str = "require") -> CommandResult:
+        return host.run("env PGPASSWORD=%s python3 -c %s %s %s", password, script, role, sslmode)
+
+    return run
+
+
 @pytest.mark.parametrize("role", ["emr", "emr_app", "emr_readonly", "emr_backup"])
-def test_role_gets_in_with_its_password_only(host: Host, role: str) -> None:
-    folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "passwords"
-    command = "env PGPASSWORD=%s psql -XAtqw -h 127.0.0.1 -U %s -d physioflow -c 'SELECT count(*) FROM organizations'"
-    assert host.run(command, (folder / role).read_text().strip(), role).succeeded
-    refused = host.run(command, "wrong", role)
-    assert "password authentication failed" in refused.stderr
+def test_role_gets_in_with_its_password_and_tls_only(login: Callable[..., CommandResult], role: str) -> None:
+    password = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "passwords" / role).read_text().strip()
+    allowed = login(role, password)
+    assert allowed.stdout.split()[:1] == [role], allowed.stderr
+    assert "password authentication failed" in login(role, "wrong").stderr
+    assert "no encryption" in login(role, password, "disable").stderr
