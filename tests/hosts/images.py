@@ -33,10 +33,9 @@ def ensure(client: docker.DockerClient) -> dict[str, str]:
     """Return the images by release, all of them there."""
     with locked("images"), ThreadPoolExecutor() as pool:
         missing = [release for release in SUITES if not client.images.list(name(release))]
-        from_registry = bool(missing) and _registry_answers(client, SUITES[missing[0]])
-        if missing and not from_registry:
-            need("mmdebstrap", "mmdebstrap")
-        list(pool.map(lambda release: (_build if from_registry else _bootstrap)(client, release), missing))
+        if missing:
+            build = _build if _registry_answers(client, SUITES[missing[0]]) else _bootstrap
+            list(pool.map(lambda release: build(client, release), missing))
         for release in SUITES:  # for people
             client.images.get(name(release)).tag(REPOSITORY, release)
     return {release: name(release) for release in SUITES}
@@ -59,6 +58,11 @@ def _build(client: docker.DockerClient, release: str) -> None:
 
 
 def _bootstrap(client: docker.DockerClient, release: str) -> None:
+    try:
+        with locked("apt"):  # as the other release needs it too
+            need("mmdebstrap", "mmdebstrap")
+    except HostsError as error:
+        raise HostsError(f"debian:{SUITES[release]} cannot be pulled, and without a registry {error}") from error
     # By way of a file: an interrupted stream would be imported as far as it came.
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         archive = Path(folder) / "root.tar"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import re
 import shutil
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def reaches_pgdg() -> bool:
     url = yaml.safe_load(defaults.read_text(encoding="utf-8"))["postgresql_repository_url"]
     try:
         urllib.request.urlopen(f"{url}/dists/{images.SUITES['12']}-pgdg/InRelease", timeout=10).close()
-    except (urllib.error.URLError, TimeoutError):
+    except (OSError, http.client.HTTPException):
         return False
     return True
 

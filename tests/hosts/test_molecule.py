@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import NoReturn
 
 import pytest
 
@@ -23,13 +24,29 @@ def _up() -> Iterator[None]:
         try:
             stack.enter_context(hosts.session())
         except HostsError as error:
-            # A build machine without Docker tests nothing and must not look green.
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no hosts for Molecule: {error}")
+            give_up(error)
         yield
+
+
+def give_up(reason: HostsError) -> NoReturn:
+    """End without hosts; where CI is set that is a failure, as a build that tested nothing must not look green."""
+    text = f"no hosts for Molecule: {reason}"
+    if os.environ.get("CI"):
+        pytest.fail(text)
+    pytest.skip(text)
 
 
 def test_there_are_scenarios() -> None:
     assert {"default", "unprivileged", "upgrade"} <= set(SCENARIOS)
+
+
+def test_no_hosts_is_a_skip_by_name_and_in_ci_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no hosts for Molecule: start Docker"):
+        give_up(HostsError("start Docker"))
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no hosts for Molecule: start Docker"):
+        give_up(HostsError("start Docker"))
 
 
 @pytest.mark.usefixtures("_up")
