@@ -13,7 +13,7 @@ _DPKG = re.compile(
     r"dpkg --configure|dpkg was interrupted|Sub-process /usr/bin/dpkg returned|unmet dep|--fix-broken", re.I
 )
 _LOCK = re.compile(r"\block\b|frontend", re.I)
-_DATE = re.compile(r"not valid yet|Release file .* expired|is expired", re.I)
+_DATE = re.compile(r"not valid yet|Release file[^:]* expired", re.I)
 _NETWORK = re.compile(
     r"connect|resolv|timed? ?out|Failed to fetch|404|403|unreachable|Download.*failed|Certificate", re.I
 )

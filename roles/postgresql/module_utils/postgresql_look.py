@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _LISTENING = "0A"
+_PROXY = ("http_proxy", "https_proxy", "no_proxy")
 APT_LOCKS = (
     "/var/lib/dpkg/lock-frontend",
     "/var/lib/dpkg/lock",
@@ -30,7 +31,10 @@ class Done(NamedTuple):
 
 
 def run(command: Sequence[str], user: str | None = None, text: str = "", seconds: float = 120) -> Done:
-    """Run a program, as another user where one is named. Messages are in English: they are searched for words."""
+    """Run a program, as another user where one is named.
+
+    Messages are in English, because they are searched for words; of our environment only the proxy is handed on.
+    """
     other: dict[str, Any] = {}
     if user:
         entry = pwd.getpwnam(user)
@@ -45,7 +49,7 @@ def run(command: Sequence[str], user: str | None = None, text: str = "", seconds
             text=True,
             errors="replace",
             cwd="/",
-            env={"PATH": path, "LC_ALL": "C.UTF-8"},
+            env={"PATH": path, "LC_ALL": "C.UTF-8"} | {name: os.environ[name] for name in _PROXY if name in os.environ},
             timeout=seconds,
             check=False,
             **other,
