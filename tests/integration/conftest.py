@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backups import Clinic, drop_clinic, make_clinic, make_filled
 from tests.local import ROOT, Local
 
 
@@ -54,3 +55,21 @@ def database(local: Local, request: pytest.FixtureRequest) -> Iterator[str]:
 def release(tmp_path: Path) -> Path:
     """A copy of the release that a test may spoil."""
     return Path(shutil.copytree(ROOT / "files", tmp_path / "files"))
+
+
+@pytest.fixture(scope="session")
+def _filled(local: Local) -> Local:
+    """The server of the session with a database full of invented rows, which those of `clinic` are copies of."""
+    make_filled(local)
+    return local
+
+
+@pytest.fixture
+def clinic(_filled: Local, database: str) -> Iterator[Clinic]:
+    """A database with rows, and a folder for its backups."""
+    path = Path(tempfile.mkdtemp(prefix="physioflow-backups-"))
+    path.chmod(0o755)
+    made = make_clinic(_filled, database[:40], path / "backups")
+    yield made
+    drop_clinic(made)
+    shutil.rmtree(path, ignore_errors=True)

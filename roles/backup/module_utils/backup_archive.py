@@ -27,7 +27,8 @@ DUMP = "database.dump"  # a file in the custom format, a folder in the directory
 GLOBALS = "globals.sql"
 
 # How pg_restore writes a table's rows and a sequence's value. A name is quoted where it has to be.
-_COPY = re.compile(rb"^COPY (.+?)  ?(?:\((.*)\) )?FROM stdin;$")
+_QUOTED = rb'(?:"(?:[^"]|"")*"|[^" (.]+)'
+_COPY = re.compile(rb"^COPY (%s\.%s) (?:\((.*)\))? FROM stdin;$" % (_QUOTED, _QUOTED))
 _SETVAL = re.compile(rb"^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$")
 _END = b"\\.\n"
 _RANDOM = re.compile(r"^\\(un)?restrict ")  # a line that is new in every output
