@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
+import pytest
 
 from tests import role_python  # noqa: F401 - importing it makes the names known
 from tests.local import ROOT, SECONDS, Local
@@ -196,13 +197,12 @@ class Clinic:
         """Open a connection as the superuser."""
         return psycopg.connect(**self.connection, dbname=database or self.name, **options)
 
-    def waiter(self, application: str = "pg_dump") -> int:
-        """Wait until a program waits for a lock in this database, and return the pid of its backend."""
-        return int(
-            self.until(
-                "SELECT min(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                f"AND datname LIKE '{self.name}%' AND application_name LIKE '{application}%'"
-            )
+    def waiters(self, number: int = 1) -> None:
+        """Wait until so many sessions wait for a lock in this database."""
+        self.until(
+            f"SELECT count(*) >= {number} FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            f"AND datname LIKE '{self.name}%'",
+            "t",
         )
 
     def until(self, query: str, wanted: str = "") -> str:
@@ -235,6 +235,10 @@ class Clinic:
 
 def make_filled(local: Local) -> None:
     """Make the database that those of the tests are copies of."""
+    # A test makes and drops databases by the dozen; nobody pulls the plug.
+    local.psql("ALTER SYSTEM SET fsync = off", "postgres", role="postgres")
+    local.psql("SELECT pg_reload_conf()", "postgres", role="postgres")
+    local.psql(f"DROP DATABASE IF EXISTS {FILLED}", "postgres", role="postgres")
     local.psql(f"CREATE DATABASE {FILLED} OWNER emr TEMPLATE {EMPTY}", "postgres", role="postgres")
     local.psql(ROWS, FILLED)
 
@@ -262,10 +266,50 @@ def drop_clinic(clinic: Clinic) -> None:
 
 def wait(condition: Callable[[], bool], complaint: str) -> None:
     """Wait until a condition holds."""
-    deadline = time.monotonic() + SECONDS / 10
+    deadline = time.monotonic() + SECONDS / 5
     while not condition():
         assert time.monotonic() < deadline, complaint
         time.sleep(0.02)
+
+
+def descendants(pid: int) -> dict[str, int]:
+    """Return the processes below one, by name."""
+    parents, names = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
+            parents[int(path.parent.name)] = int(rest.split()[1])
+            names[int(path.parent.name)] = name
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {names[child]: child for child in found - {pid}}
+
+
+def give_up(reason: str) -> NoReturn:
+    """End a test that this machine cannot run; where CI is set that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Put a file system in memory over a folder."""
+    if os.geteuid() != 0:
+        give_up("only root can mount")
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", ",".join(["mode=0700", *options]), "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        give_up(f"mounting is not permitted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def kill(process: subprocess.Popen[str]) -> str:

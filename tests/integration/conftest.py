@@ -6,6 +6,7 @@ whole session; a test that changes a database has one of its own on it.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -31,6 +32,12 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def local() -> Iterator[Local]:
     """The server of the session, with the release deployed into database physioflow."""
+    if kept := os.environ.get("PHYSIOFLOW_TEST_SERVER"):  # a folder: while one works on a test, the server stays
+        server = Local(Path(kept))
+        if not server.server.exists() or server.run_psql("-c", "SELECT 1").returncode:
+            server.deploy()
+        yield server
+        return
     path = Path(tempfile.mkdtemp(prefix="physioflow-test-"))
     path.chmod(0o755)
     server = Local(path)
@@ -69,7 +76,7 @@ def clinic(_filled: Local, database: str) -> Iterator[Clinic]:
     """A database with rows, and a folder for its backups."""
     path = Path(tempfile.mkdtemp(prefix="physioflow-backups-"))
     path.chmod(0o755)
-    made = make_clinic(_filled, database[:40], path / "backups")
+    made = make_clinic(_filled, database.removeprefix("test_")[:38], path / "backups")
     yield made
     drop_clinic(made)
     shutil.rmtree(path, ignore_errors=True)

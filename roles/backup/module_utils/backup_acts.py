@@ -26,7 +26,7 @@ from ansible.module_utils.backup_programs import programs
 from ansible.module_utils.backup_restic import snapshots
 from ansible.module_utils.backup_restore import Request as RestoreRequest
 from ansible.module_utils.backup_restore import check, drop_old, restore
-from ansible.module_utils.backup_settings import BackupError, Settings, read_settings
+from ansible.module_utils.backup_settings import BackupError, Settings, os_words, read_settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import LATEST, Backup, Store, size_text
 from ansible.module_utils.backup_tables import Request as TablesRequest
@@ -174,7 +174,12 @@ def act_drill(settings: Settings, request: Mapping[str, Any], check_mode: bool) 
         f"{done['backup']} is proven: restored, {done['rows']} rows in {done['tables']} tables counted and "
         f"{done['hashed']} tables hashed, all equal; {done['seconds']:.1f} s"
     )
-    return {"changed": True, "lines": [told], **done}
+    # The newest one may be damaged, and latest passes that by: not to be taken for a good result.
+    damaged = Store(settings).newer_damaged(done["number"]) if name == LATEST else []
+    problems = [f"{backup.id} is newer and cannot be used: {backup.damage}." for backup in damaged]
+    if problems:
+        problems.append("Take a new backup (ansible-playbook playbooks/backup.yml), and find out who changed that one.")
+    return {"changed": True, "lines": [told], "problems": problems, **done}
 
 
 def act_prune(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
@@ -228,8 +233,7 @@ def perform(act: str, settings: Mapping[str, Any], request: Mapping[str, Any], *
     try:
         return {"warnings": [], **ACTS[act](read_settings(settings), request, check_mode)}
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise BackupError(f"{error.strerror}{where}. Remove the cause and run the same command again.") from error
+        raise BackupError(f"{os_words(error)}. Remove the cause and run the same command again.") from error
 
 
 def described(backup: Backup, now: datetime) -> dict[str, Any]:

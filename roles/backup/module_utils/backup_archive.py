@@ -34,6 +34,10 @@ _END = b"\\.\n"
 _RANDOM = re.compile(r"^\\(un)?restrict ")  # a line that is new in every output
 
 
+class DamagedError(BackupError):
+    """A file of a backup is not what was written."""
+
+
 @dataclass
 class Contents:
     """What a dump holds.
@@ -184,13 +188,13 @@ def check_files(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
     found = sha256_of(folder)
     for name, entry in wanted.items():
         if name not in found:
-            raise BackupError(f"{folder / name} is missing")
+            raise DamagedError(f"{folder / name} is missing")
         if found[name]["size"] != entry["size"]:
-            raise BackupError(f"{folder / name} has {found[name]['size']} bytes, not {entry['size']}")
+            raise DamagedError(f"{folder / name} has {found[name]['size']} bytes, not {entry['size']}")
         if found[name]["sha256"] != entry["sha256"]:
-            raise BackupError(f"{folder / name} was changed since it was written: its SHA-256 is another")
+            raise DamagedError(f"{folder / name} was changed since it was written: its SHA-256 is another")
     if more := sorted(set(found) - set(wanted)):
-        raise BackupError(f"{folder / more[0]} does not belong to the backup")
+        raise DamagedError(f"{folder / more[0]} does not belong to the backup")
 
 
 def contents_problem(

@@ -32,13 +32,14 @@ from ansible.module_utils.backup_database import (
     identifier,
     is_named,
     key_of,
+    let_migrations_go_on,
     measure,
     share_migrations_lock,
 )
 from ansible.module_utils.backup_keeping import copy_missing, prune
 from ansible.module_utils.backup_manifest import FORMAT, new_id, utc_now, write_manifest
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import BackupError, Settings, os_words
 from ansible.module_utils.backup_store import Store, sha256_of, size_text, sync_files
 
 CLOCKS_MAY_DIFFER = 300  # seconds between this host and the server
@@ -93,7 +94,7 @@ def create(settings: Settings, request: Request) -> Created:
         try:
             manifest = taken.run()
         except (BackupError, OSError) as error:
-            words = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
+            words = f"{os_words(error)}" if isinstance(error, OSError) else str(error)
             raise BackupError(f"No backup was made of {settings.database}: {words}\n{_what_is_there(store)}") from error
         finally:
             if taken.folder and taken.folder.exists():
@@ -159,6 +160,7 @@ class _Taking:
             _, err = dump.communicate()
         check_ended("pg_dump", dump.returncode, err)
         session.execute("COMMIT")
+        let_migrations_go_on(session)
         dumped = time.monotonic()
         self._dump_globals(self.folder)
         sync_files(self.folder)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.backup_programs import without_values
+from ansible.module_utils.backup_programs import without_pg_variables, without_values
 from ansible.module_utils.backup_settings import BackupError
 
 try:
@@ -81,6 +81,19 @@ SELECT json_build_object(
 )::text AS j
 """  # noqa: S608 - built from constants
 
+# How many objects of users a database holds.
+OBJECTS = f"""
+SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE {_OURS})
+     + (SELECT count(*) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'))
+     + (SELECT count(*) FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typtype IN ('e', 'd', 'r')
+          AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = t.oid AND deptype = 'e'))
+     + (SELECT count(*) FROM pg_largeobject_metadata) AS n
+"""  # noqa: S608 - built from constants
+
 DATABASE = """
 SELECT json_build_object(
     'name', datname, 'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding),
@@ -88,10 +101,10 @@ SELECT json_build_object(
         to_jsonb(pg_database) ->> 'daticulocale', to_jsonb(pg_database) ->> 'datlocale'),
     'connection_limit', datconnlimit,
     'size', pg_database_size(datname), 'comment', shobj_description(oid, 'pg_database'),
-    'acl', (SELECT json_agg(json_build_object(
+    'acl', CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
             'grantee', CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END,
             'privilege', privilege_type, 'grantable', is_grantable)
-        ORDER BY grantee, privilege_type) FROM aclexplode(datacl) WHERE grantee <> datdba),
+        ORDER BY grantee, privilege_type), '[]') FROM aclexplode(datacl) WHERE grantee <> datdba) END,
     'settings', (SELECT coalesce(json_agg(json_build_object(
             'role', CASE setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(setrole) END, 'setting', setting)
         ORDER BY setrole, setting), '[]')
@@ -118,7 +131,8 @@ class Session:
         if driver is None:
             raise BackupError("The Python package psycopg is missing: install python3-psycopg on that host.")
         try:
-            self.connection = driver.connect(conninfo)
+            with without_pg_variables():
+                self.connection = driver.connect(conninfo)
         except driver.Error as error:
             raise BackupError(f"The server cannot be reached: {' '.join(str(error).split())}") from error
         self.connection.autocommit = True
@@ -229,6 +243,11 @@ def share_migrations_lock(session: Session, seconds: float) -> None:
         if time.monotonic() > end:
             raise BackupError(f"A run of migrations goes on since more than {seconds:.0f} s. Wait for its end.")
         time.sleep(0.1)
+
+
+def let_migrations_go_on(session: Session) -> None:
+    """Give back what `share_migrations_lock` took: the snapshot is dumped, whoever changes the database now may."""
+    session.execute(f"SELECT pg_advisory_unlock_shared({MIGRATIONS_LOCK})")
 
 
 def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str]) -> list[dict[str, Any]]:

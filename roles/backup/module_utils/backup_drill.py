@@ -77,6 +77,7 @@ def drill(settings: Settings, name: str, source: str = AUTO, *, own_server: bool
         manifest = backup.manifest
     return {
         "backup": manifest["id"],
+        "number": manifest["number"],
         "tables": len(manifest["tables"]),
         "rows": sum(table["rows"] for table in manifest["tables"]),
         "hashed": sum(table["hash"] is not None for table in manifest["tables"]),

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import shutil
 
-from ansible.module_utils.backup_archive import check_files
-from ansible.module_utils.backup_manifest import FILE, utc_now, write_manifest
-from ansible.module_utils.backup_restic import copy, forget, shown
+from ansible.module_utils.backup_archive import DamagedError, check_files
+from ansible.module_utils.backup_manifest import FILE, read_manifest, utc_now, write_manifest
+from ansible.module_utils.backup_restic import copy, ensure, forget, shown
 from ansible.module_utils.backup_retention import clock_problem, to_remove
 from ansible.module_utils.backup_settings import BackupError, Settings
 from ansible.module_utils.backup_source import fetched
@@ -19,20 +19,33 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
     """Copy every backup that has no copy off the host yet; return what went wrong."""
     if not settings.restic.repository:
         return []
+    problems = []
     try:
+        ensure(settings)
         for backup in store.backups():
-            if backup.damage:
+            if backup.damage or not backup.has_files:
                 continue
-            if not backup.manifest["off_host"]:
-                backup.manifest["off_host"] = copy(settings, backup)
-                write_manifest(backup.folder, backup.manifest)
-            if settings.restic.only and backup.has_files:
-                strip(settings, backup)
+            try:
+                _copy_one(settings, backup)
+            except DamagedError as error:  # the others have to go all the same
+                problems.append(f"{backup.id} was not copied off the host, as it is damaged: {error}.")
         forget(settings, settings.keep)
     except BackupError as error:
         here = "plain, as its copy is not proven" if settings.restic.only else "and verified"
-        return [f"The backup is on this host, {here}; its copy off the host failed: {error}"]
-    return []
+        problems.append(f"The backup is on this host, {here}; its copy off the host failed: {error}")
+    return problems
+
+
+def _copy_one(settings: Settings, backup: Backup) -> None:
+    place = shown(settings.restic.repository)
+    if (backup.manifest["off_host"] or {}).get("repository") != place:
+        check_files(backup.folder, backup.manifest["files"])
+        copied = copy(settings, backup)
+        # A drill may have written its result meanwhile.
+        backup.manifest.update(read_manifest(backup.folder), off_host=copied)
+        write_manifest(backup.folder, backup.manifest)
+    if settings.restic.only:
+        strip(settings, backup)
 
 
 def strip(settings: Settings, backup: Backup) -> None:

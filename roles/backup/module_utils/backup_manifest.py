@@ -60,6 +60,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
+def claimed_number(folder: Path) -> int:
+    """Return the number that a damaged manifest still says; 0 where it says none."""
+    try:
+        return int(json.loads((folder / FILE).read_text(encoding="utf-8"))["number"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0
+
+
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Put a manifest into a backup, whole or not at all. It keeps the owner of the folder, whoever writes."""
     content = dict(manifest)

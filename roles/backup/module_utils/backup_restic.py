@@ -1,6 +1,10 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Copies off the host, encrypted by restic. Its password goes to restic by a pipe: no file, no environment, no argument."""
+"""Copies off the host, encrypted by restic.
+
+Its password goes to restic by a pipe: no file, no environment, no argument. The repository's address may hold a user
+and a password too, so it is no argument either, which every user of the host could read.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ CACHE = ".restic-cache"
 TAG = "physioflow"
 _WRONG_PASSWORD = "wrong password or no key found"
 _NO_REPOSITORY = re.compile(r"unable to open config file|Is there a repository at|repository does not exist")
-_USER = re.compile(r"(?<=://)[^/@]*@")
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def shown(repository: str) -> str:
@@ -42,7 +46,6 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
         done = subprocess.run(  # noqa: S603 - no shell
             [
                 restic.program,
-                f"--repo={restic.repository}",
                 f"--password-file=/dev/fd/{reading}",
                 f"--cache-dir={settings.directory / CACHE}",
                 "--quiet",
@@ -52,7 +55,8 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
             capture_output=True,
             text=True,
             cwd=cwd,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", **restic.environment},
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent"}
+            | {**restic.environment, "RESTIC_REPOSITORY": restic.repository},
             pass_fds=(reading,),
             check=False,
         )
@@ -80,7 +84,7 @@ class NoRepositoryError(BackupError):
 def ensure(settings: Settings) -> bool:
     """Make the repository where there is none; tells whether it was made."""
     try:
-        run(settings, "cat", "config")
+        run(settings, "unlock")  # of a restic that was killed: only locks of processes that are gone
     except NoRepositoryError:
         run(settings, "init")
         return True
@@ -89,7 +93,6 @@ def ensure(settings: Settings) -> bool:
 
 def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
     """Copy a backup, and return what its manifest is to say of that: repository, snapshot, at."""
-    ensure(settings)
     scope = "database" if backup.whole else "tables"
     tags = f"{TAG},database={settings.database},scope={scope}"
     out = run(settings, "backup", "--json", f"--tag={tags}", str(backup.folder))
@@ -102,6 +105,8 @@ def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
 
 def forget(settings: Settings, keep: Mapping[str, int]) -> int:
     """Let restic remove the snapshots that no rule keeps, and the data that none needs; return their number."""
+    if not keep:
+        return 0
     rules = [f"--keep-{name}={keep[name]}" for name in ("last", "daily", "weekly", "monthly") if keep.get(name)]
     if keep.get("days"):
         rules.append(f"--keep-within={keep['days']}d")

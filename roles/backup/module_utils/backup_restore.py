@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from ansible.module_utils.backup_archive import DUMP, schema_sha256, verify
 from ansible.module_utils.backup_database import (
     CONTENTS,
+    OBJECTS,
     SERVER,
     ServerError,
     Session,
@@ -146,13 +147,12 @@ def check_target(server: Session, tools: Programs, request: Request) -> None:
     if request.in_place or not exists(server, request.database):
         return
     with Session(tools.conninfo(request.database)) as session:
-        found = session.json(CONTENTS)
-    number = len(found["tables"]) + len(found["partitioned"]) + len(found["sequences"])
+        number = session.row(OBJECTS)["n"]
     if number:
         raise BackupError(
-            f"The database {request.database} is there and holds {number} tables and sequences: a backup is restored "
-            "into a new database. Choose another name (-e restore_database=NAME), or drop that one, or replace the "
-            "live database with -e restore_in_place=true."
+            f"The database {request.database} is there and holds {number} tables, functions or other objects: a backup "
+            "is restored into a new database. Choose another name (-e restore_database=NAME), or drop that one, or "
+            "replace the live database with -e restore_in_place=true."
         )
 
 
@@ -175,21 +175,35 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
         raise BackupError(f"Another restore into {name} goes on. Wait for its end.")
     try:
         drop_leftover(server, tools, scratch)
-        make_database(server, scratch, backup.manifest["database"])
-        load(tools, backup.folder / DUMP, scratch, settings)
-        with Session(tools.conninfo(scratch)) as session:
-            differences = compare(session, tools, backup.manifest, scratch)
-            if differences:
-                shown = differences[:MOST_DIFFERENCES]
-                more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
-                raise BackupError(
-                    f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
-                )
-            session.execute("ANALYZE")
-        yield scratch
+        with _scratch(server, scratch):
+            make_database(server, scratch, backup.manifest["database"])
+            load(tools, backup.folder / DUMP, scratch, settings)
+            with Session(tools.conninfo(scratch)) as session:
+                differences = compare(session, tools, backup.manifest, scratch)
+                if differences:
+                    shown = differences[:MOST_DIFFERENCES]
+                    more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
+                    raise BackupError(
+                        f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
+                    )
+                session.execute("ANALYZE")
+            yield scratch
     finally:
-        server.execute(f"DROP DATABASE IF EXISTS {identifier(scratch)} WITH (FORCE)")
-        server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+        with suppress(BackupError):  # the lock ends with the session anyway
+            server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+
+
+@contextmanager
+def _scratch(server: Session, name: str) -> Iterator[None]:
+    """Drop a database when the block ends. What failed in the block is told, not that the server is gone by now."""
+    drop = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
+    try:
+        yield
+    except BaseException:
+        with suppress(BackupError):
+            server.execute(drop)
+        raise
+    server.execute(drop)
 
 
 def exists(server: Session, database: str) -> bool:
@@ -207,8 +221,8 @@ def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
     )["words"]
     if not (comment or "").startswith(MARK):
         with Session(tools.conninfo(scratch)) as session:
-            found = session.json(CONTENTS)
-        if found["tables"]:
+            number = session.row(OBJECTS)["n"]
+        if number:
             raise BackupError(
                 f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
             )
@@ -346,8 +360,9 @@ def drop_old(settings: Settings, *, check_mode: bool = False) -> list[str]:
 def old_databases(database: str) -> str:
     """Return the query for the databases that restores in place of one have kept."""
     pattern = f"^{database[:39]}_before_[0-9]{{8}}_[0-9]{{6}}$"
+    words = f"{MARK} replaced by {database}_backup_"  # long names are cut, these words are not
     return (
         "SELECT datname FROM pg_database "  # noqa: S608 - quoted
-        f"WHERE datname ~ {literal(pattern)} AND shobj_description(oid, 'pg_database') LIKE {literal(f'{MARK}%')} "
+        f"WHERE datname ~ {literal(pattern)} AND starts_with(shobj_description(oid, 'pg_database'), {literal(words)}) "
         "ORDER BY 1"
     )

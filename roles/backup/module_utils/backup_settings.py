@@ -20,6 +20,11 @@ class BackupError(Exception):
     """A failure that is told to the user as it stands: what, why, in which state everything is, what to do next."""
 
 
+def os_words(error: OSError) -> str:
+    """Return what the operating system said, with the file where there is one."""
+    return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
+
+
 @dataclass(frozen=True)
 class Restic:
     """The repository for copies off the host, encrypted by restic.

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from ansible.module_utils.backup_manifest import FILE, ID, read_manifest, sync_folder, utc_now
+from ansible.module_utils.backup_manifest import FILE, ID, claimed_number, read_manifest, sync_folder, utc_now
 from ansible.module_utils.backup_settings import BackupError, Settings
 
 PARTIAL = ".partial"
@@ -174,6 +174,15 @@ class Store:
         raise BackupError(
             f"There is no backup {name} of {self.database} in {self.directory}. There are: {_names(backups) or 'none'}."
         )
+
+    def newer_damaged(self, number: int) -> list[Backup]:
+        """Return the damaged backups that are newer than the one of a number, or may be."""
+        known = [backup.id for backup in self.backups() if not backup.damage and backup.number <= number]
+        return [
+            backup
+            for backup in self.backups()
+            if backup.damage and (claimed_number(backup.folder) > number or backup.id > max(known, default=""))
+        ]
 
     def remove_partials(self) -> list[str]:
         """Remove what runs that died have left; the lock has to be held."""
