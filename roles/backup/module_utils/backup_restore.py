@@ -9,6 +9,7 @@ are, and the next one removes what it left.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -31,13 +32,17 @@ from ansible.module_utils.backup_manifest import utc_now
 from ansible.module_utils.backup_programs import Programs, programs
 from ansible.module_utils.backup_settings import NAME, Settings
 from ansible.module_utils.backup_source import AUTO, obtained
-from ansible.module_utils.backup_store import Backup
+from ansible.module_utils.backup_store import Backup, size_text
 
 MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
 MAINTENANCE = "postgres"
 SWAP_TRIES = 20
 IN_USE = "55006"  # object_in_use
 MOST_DIFFERENCES = 20
+# Others may not see it.
+DATA_DIRECTORY = """
+SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FROM pg_roles WHERE rolname = current_user
+"""
 # Settings that are lists of names: the server keeps them quoted already.
 LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 
@@ -141,6 +146,23 @@ def check_server(server: Session, backup: Backup) -> None:
         raise BackupError(f"{backup.id} cannot be restored here: {'; '.join(problems)}.")
 
 
+def check_space(server: Session, tools: Programs, manifest: Mapping[str, Any]) -> None:
+    """Refuse a server on this host whose disk will not hold one more database of that size."""
+    if not tools.connection.get("host", "/").startswith(("/", "127.", "localhost")):
+        return
+    place = server.row(DATA_DIRECTORY)["place"]
+    try:
+        free = shutil.disk_usage(place).free if place else None
+    except OSError:  # another user's
+        free = None
+    needed = int(manifest["database"]["size"])
+    if free is not None and free < needed:
+        raise BackupError(
+            f"{place} has {size_text(free)} free, and the database takes {size_text(needed)} beside what is there. "
+            "Free space on that disk."
+        )
+
+
 def check_target(server: Session, tools: Programs, request: Request) -> None:
     """Refuse a database that is there and not to be replaced, unless it is empty."""
     if request.in_place or not exists(server, request.database):
@@ -175,6 +197,7 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
         raise BackupError(f"Another restore into {name} goes on. Wait for its end.")
     try:
         drop_leftover(server, tools, scratch)
+        check_space(server, tools, backup.manifest)
         make_database(server, scratch, backup.manifest["database"])
         load(tools, backup.folder / DUMP, scratch, settings)
         with Session(tools.conninfo(scratch)) as session:
