@@ -27,6 +27,7 @@ for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only the latter
         continue
 
 PINNED = {
+    "client_encoding": "UTF8",
     "bytea_output": "hex",
     "DateStyle": "ISO, YMD",
     "extra_float_digits": "3",
@@ -80,6 +81,16 @@ SELECT json_build_object(
                   WHERE datname = current_database()) AS named
         WHERE role >= 16384)
 )::text AS j
+"""
+
+# What would be lost with a database, besides what extensions bring.
+OBJECTS = f"""
+SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind NOT IN ('i', 'I', 't') AND {_OURS})
+     + (SELECT count(*) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
+            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+       AS n
 """
 
 DATABASE = """

@@ -12,14 +12,15 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import DUMP, schema_sha256, verify
+from ansible.module_utils.backup_archive import schema_sha256, verify
 from ansible.module_utils.backup_database import (
     CONTENTS,
+    OBJECTS,
     SERVER,
     Session,
     identifier,
@@ -28,7 +29,7 @@ from ansible.module_utils.backup_database import (
     measure,
 )
 from ansible.module_utils.backup_errors import BackupError, ServerError
-from ansible.module_utils.backup_manifest import utc_now
+from ansible.module_utils.backup_manifest import DUMP, utc_now
 from ansible.module_utils.backup_programs import Programs, programs
 from ansible.module_utils.backup_settings import NAME, Settings
 from ansible.module_utils.backup_source import AUTO, obtained
@@ -168,13 +169,12 @@ def check_target(server: Session, tools: Programs, request: Request) -> None:
     if request.in_place or not exists(server, request.database):
         return
     with Session(tools.conninfo(request.database)) as session:
-        found = session.json(CONTENTS)
-    number = len(found["tables"]) + len(found["partitioned"]) + len(found["sequences"])
+        number = session.row(OBJECTS)["n"]
     if number:
         raise BackupError(
-            f"The database {request.database} is there and holds {number} tables and sequences: a backup is restored "
-            "into a new database. Choose another name (-e restore_database=NAME), or drop that one, or replace the "
-            "live database with -e restore_in_place=true."
+            f"The database {request.database} is there and holds {number} tables and other objects: a backup is "
+            "restored into a new database. Choose another name (-e restore_database=NAME), or drop that one, or "
+            "replace the live database with -e restore_in_place=true."
         )
 
 
@@ -211,8 +211,9 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
             session.execute("ANALYZE")
         yield scratch
     finally:
-        server.execute(f"DROP DATABASE IF EXISTS {identifier(scratch)} WITH (FORCE)")
-        server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+        with suppress(BackupError):  # the server may be gone; the next restore removes what is left
+            server.execute(f"DROP DATABASE IF EXISTS {identifier(scratch)} WITH (FORCE)")
+            server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
 
 
 def exists(server: Session, database: str) -> bool:
@@ -230,8 +231,8 @@ def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
     )["words"]
     if not (comment or "").startswith(MARK):
         with Session(tools.conninfo(scratch)) as session:
-            found = session.json(CONTENTS)
-        if found["tables"]:
+            number = session.row(OBJECTS)["n"]
+        if number:
             raise BackupError(
                 f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
             )

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import DUMP, Rows, entries, read_items, verify
+from ansible.module_utils.backup_archive import Rows, entries, read_items, verify
 from ansible.module_utils.backup_database import CONTENTS, Session, identifier, is_named, key_of, literal
 from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import DUMP
 from ansible.module_utils.backup_merge import Merge
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, check_server, compare_tables
