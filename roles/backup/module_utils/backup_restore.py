@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from ansible.module_utils.backup_database import (
     identifier,
     key_of,
     literal,
-    measure,
+    measure_at_once,
 )
 from ansible.module_utils.backup_errors import BackupError, ServerError
 from ansible.module_utils.backup_manifest import DUMP, utc_now
@@ -200,15 +200,17 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
         check_space(server, tools, backup.manifest)
         make_database(server, scratch, backup.manifest["database"])
         load(tools, backup.folder / DUMP, scratch, settings)
-        with Session(tools.conninfo(scratch)) as session:
-            differences = compare(session, tools, backup.manifest, scratch)
+        with ExitStack() as stack:
+            jobs = settings.restore_jobs or os.cpu_count() or 1
+            sessions = [stack.enter_context(Session(tools.conninfo(scratch))) for _ in range(jobs)]
+            differences = compare(sessions, tools, backup.manifest, scratch)
             if differences:
                 shown = differences[:MOST_DIFFERENCES]
                 more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
                 raise BackupError(
                     f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
                 )
-            session.execute("ANALYZE")
+            sessions[0].execute("ANALYZE")
         yield scratch
     finally:
         with suppress(BackupError):  # the server may be gone; the next restore removes what is left
@@ -257,10 +259,11 @@ def load(tools: Programs, dump: Path, database: str, settings: Settings, *option
     tools.run("pg_restore", "--exit-on-error", f"--jobs={jobs}", *options, f"--dbname={tools.conninfo(database)}", dump)
 
 
-def compare(session: Session, tools: Programs, manifest: Mapping[str, Any], database: str) -> list[str]:
+def compare(sessions: Sequence[Session], tools: Programs, manifest: Mapping[str, Any], database: str) -> list[str]:
     """Return the differences between a database and a manifest: names and numbers, never rows."""
+    session = sessions[0]
     found = session.json(CONTENTS)
-    differences = compare_tables(session, found["tables"], manifest)
+    differences = compare_tables(sessions, found["tables"], manifest)
     for key, wanted in manifest["sequences"].items():
         if key not in found["sequences"]:
             differences.append(f"the sequence {key} is missing")
@@ -280,14 +283,14 @@ def compare(session: Session, tools: Programs, manifest: Mapping[str, Any], data
     return differences
 
 
-def compare_tables(session: Session, there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
+def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
     """Return the differences in tables, their numbers of rows, and their hashes where the manifest has them."""
     wanted = {key_of(table): table for table in manifest["tables"]}
     names = {key_of(table) for table in there}
     differences = [f"{key} is missing" for key in wanted if key not in names]
     differences += [f"{key} is too much" for key in sorted(names - set(wanted))]
     hashed = [key for key, table in wanted.items() if table["hash"] is not None]
-    for table in measure(session, [table for table in there if key_of(table) in wanted], hashed):
+    for table in measure_at_once(sessions, [table for table in there if key_of(table) in wanted], hashed):
         key = key_of(table)
         if table["rows"] != wanted[key]["rows"]:
             differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")

@@ -215,7 +215,7 @@ class _Restoring:
         exact = self.missing | (self.loaded if self.request.existing_rows == REPLACE else set())
         manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
         there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]
-        if differences := compare_tables(self.session, there, manifest):
+        if differences := compare_tables([self.session], there, manifest):
             raise BackupError(f"What was restored is not what the manifest says: {'; '.join(differences)}")
 
 
