@@ -109,14 +109,17 @@ class Clinic:
             **more,
         }
 
-    def act(self, act: str, /, *, check_mode: bool = False, settings: dict[str, Any] | None = None, **request: Any) -> Any:
+    def act(
+        self, act: str, /, *, check_mode: bool = False, settings: dict[str, Any] | None = None, **request: Any
+    ) -> Any:
         """Do an act as the module does; where root runs the tests, a drill's own server is run by another user."""
         from ansible.module_utils.backup_acts import perform  # noqa: PLC0415 - known only since the import above
 
         given = self.settings(**(settings or {}))
         if os.geteuid() == 0 and request.get("server") == "own":
-            from ansible.module_utils.backup_settings import BackupError  # noqa: PLC0415
-            from backup_act import perform_as  # noqa: PLC0415
+            from ansible.module_utils.backup_errors import BackupError  # noqa: PLC0415
+
+            from backup_act import perform_as  # type: ignore[import-not-found]  # noqa: PLC0415
 
             owner = pwd.getpwnam("physioflow")
             for path in (self.folder, *self.folder.rglob("*")):
@@ -150,15 +153,15 @@ class Clinic:
             f"FROM ONLY {name} AS t"
             for name in tables
         )
-        rows = (line.split("|", 1) for line in self.sql(query, database).splitlines())
-        return {name: rest for name, rest in rows}
+        rows = (line.partition("|") for line in self.sql(query, database).splitlines())
+        return {name: rest for name, _, rest in rows}
 
     def manifest(self, backup: str) -> dict[str, Any]:
         """Return the manifest of a backup."""
         found: dict[str, Any] = json.loads((self.folder / backup / "manifest.json").read_text())
         return found
 
-    def reseal(self, backup: str, change: Callable[[dict[str, Any]], None]) -> None:
+    def reseal(self, backup: str, change: Callable[[dict[str, Any]], object] = lambda _: None) -> None:
         """Change a manifest, and the checksums with it: what a forger does who knows the code."""
         from ansible.module_utils.backup_manifest import write_manifest  # noqa: PLC0415
         from ansible.module_utils.backup_store import sha256_of  # noqa: PLC0415
@@ -189,13 +192,14 @@ class Clinic:
     def held(self, table: str = "patients", database: str = "") -> Iterator[psycopg.Connection[Any]]:
         """Hold a table so that whoever reads it waits."""
         with self.connect(database) as holder:
-            holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")  # type: ignore[arg-type]
+            holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
             yield holder
             holder.rollback()
 
     def connect(self, database: str = "", **options: Any) -> psycopg.Connection[Any]:
         """Open a connection as the superuser."""
-        return psycopg.connect(**self.connection, dbname=database or self.name, **options)
+        settings: dict[str, Any] = {**self.connection, "dbname": database or self.name, **options}
+        return psycopg.connect(**settings)
 
     def waiters(self, number: int = 1) -> None:
         """Wait until so many sessions wait for a lock in this database."""
@@ -325,7 +329,7 @@ def _literal(text: str) -> str:
 def main() -> int:
     """Do the act that a file describes."""
     from ansible.module_utils.backup_acts import perform  # noqa: PLC0415
-    from ansible.module_utils.backup_settings import BackupError  # noqa: PLC0415
+    from ansible.module_utils.backup_errors import BackupError  # noqa: PLC0415
 
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:

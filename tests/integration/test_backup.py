@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 from tests.backups import CANARY, Clinic
 
@@ -40,7 +41,7 @@ class Writer:
         with self.clinic.connect(autocommit=True) as connection:
             connection.execute("SET search_path = public")
             while not self.end.is_set():
-                connection.execute(WRITES[self.writes % len(WRITES)])  # type: ignore[call-overload]
+                connection.execute(WRITES[self.writes % len(WRITES)])
                 self.writes += 1
 
 
@@ -56,7 +57,7 @@ def test_is_exact_while_clients_write(clinic: Clinic) -> None:
             assert done["backup"] == backup
             assert done["hashed"] == done["tables"] == len(clinic.manifest(backup)["tables"])
             rows.append({table["name"]: table["hash"] for table in clinic.manifest(backup)["tables"]})
-    for earlier, later in zip(rows, rows[1:], strict=False):
+    for earlier, later in pairwise(rows):
         assert earlier != later  # so a comparison with the live database would have failed
 
 
@@ -99,8 +100,9 @@ def test_passwords_of_roles_are_kept_only_when_asked_for(clinic: Clinic) -> None
 def test_named_tables_as_in_the_guide(clinic: Clinic) -> None:
     backup = clinic.backup(tables=["insurance_info", "patients"])
     assert clinic.manifest(backup)["scope"] == ["public.insurance_info", "public.patients"]
-    for act, request in (("restore", {"database": f"{clinic.name}_new"}), ("drill", {})):
-        with pytest.raises(BackupError, match="holds (only public.insurance_info, public.patients|single tables)"):
+    requests: dict[str, dict[str, Any]] = {"restore": {"database": f"{clinic.name}_new"}, "drill": {}}
+    for act, request in requests.items():
+        with pytest.raises(BackupError, match=r"holds (only public.insurance_info, public.patients|single tables)"):
             clinic.act(act, backup=backup, **request)
     with pytest.raises(BackupError, match="There is no verified backup of the whole database"):
         clinic.act("drill")
@@ -144,7 +146,10 @@ def test_the_list_shows_age_size_and_proof(clinic: Clinic) -> None:
 def test_all_rows_are_there_also_under_forced_row_level_security(clinic: Clinic) -> None:
     table = next(t for t in clinic.manifest(clinic.backup())["tables"] if t["name"] == "secluded")
     assert table["rows"] == 5
-    clinic.sql("CREATE ROLE weak_backup IN ROLE pg_read_all_data; " f"GRANT CONNECT ON DATABASE {clinic.name} TO weak_backup", "postgres")
+    clinic.sql(
+        f"CREATE ROLE weak_backup IN ROLE pg_read_all_data; GRANT CONNECT ON DATABASE {clinic.name} TO weak_backup",
+        "postgres",
+    )
     try:
         with pytest.raises(BackupError, match="row-level security"):
             clinic.act("create", settings={"role": "weak_backup"})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 from tests.backups import Clinic
 
@@ -24,7 +25,8 @@ def test_into_a_new_database(clinic: Clinic) -> None:
     assert clinic.fingerprint(new) == clinic.fingerprint()
     assert clinic.local.catalogs(new) == clinic.local.catalogs(clinic.name)
     for query in (
-        "SELECT pg_get_userbyid(datdba), datcollate, datctype, encoding, datconnlimit FROM pg_database WHERE datname = '{}'",
+        "SELECT pg_get_userbyid(datdba), datcollate, datctype, encoding, datconnlimit FROM pg_database "
+        "WHERE datname = '{}'",
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{}'",
         "SELECT setconfig FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase WHERE datname = '{}'",
     ):
@@ -115,7 +117,7 @@ def test_an_older_backup_by_its_id(clinic: Clinic) -> None:
         ({"database": "new", "source": "off_host"}, "There is no repository off the host"),
     ],
 )
-def test_refuses_what_cannot_be_meant(clinic: Clinic, request_: dict[str, str], words: str) -> None:
+def test_refuses_what_cannot_be_meant(clinic: Clinic, request_: dict[str, Any], words: str) -> None:
     with pytest.raises(BackupError, match=re.escape(words)):
         clinic.act("restore", **request_)
 
@@ -126,20 +128,24 @@ def test_refuses_what_cannot_be_meant(clinic: Clinic, request_: dict[str, str], 
     [
         (lambda m: m["roles"].append("gone_role"), "the server has no role gone_role, of whom the backup has objects"),
         (lambda m: m["extensions"].update(postgis="3"), "the server cannot have the extension postgis: install its"),
-        (lambda m: m["server"].update(version_num=170001, version="17.1"), "the backup comes from 17.1: an older server"),
+        (
+            lambda m: m["server"].update(version_num=170001, version="17.1"),
+            "the backup comes from 17.1: an older server",
+        ),
     ],
     ids=["role", "extension", "version"],
 )
 def test_a_server_that_lacks_something_is_told_before_anything_is_made(
-    clinic: Clinic, change: Callable[[dict[str, object]], None], words: str
+    clinic: Clinic, change: Callable[[dict[str, Any]], object], words: str
 ) -> None:
     backup = clinic.backup()
     clinic.reseal(backup, change)
-    for act, request in (
-        ("restore", {"database": clinic.name, "in_place": True}),
-        ("restore_tables", {"tables": ["patients"], "existing_rows": "replace"}),
-        ("drill", {}),
-    ):
+    requests: dict[str, dict[str, Any]] = {
+        "restore": {"database": clinic.name, "in_place": True},
+        "restore_tables": {"tables": ["patients"], "existing_rows": "replace"},
+        "drill": {},
+    }
+    for act, request in requests.items():
         with pytest.raises(BackupError, match=re.escape(words)):
             clinic.act(act, **request)
     assert clinic.databases() == [clinic.name]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 from tests.backups import Clinic
 
@@ -88,7 +89,8 @@ def test_replace_makes_a_table_what_it_was(clinic: Clinic, tables: list[str]) ->
     clinic.backup()
     clinic.sql(
         f"{EDIT}; DELETE FROM patients WHERE mrn = 'M2'; {NEW};"
-        "UPDATE tickets SET code = code || 'x'; DELETE FROM tickets WHERE id = 20; INSERT INTO tickets (code) VALUES ('T9');"
+        "UPDATE tickets SET code = code || 'x'; DELETE FROM tickets WHERE id = 20;"
+        "INSERT INTO tickets (code) VALUES ('T9');"
         "UPDATE keyless SET number = 0; DELETE FROM outcome_measures WHERE measurement_date < '2025-06-01';"
         "UPDATE outcome_measures SET current_score = 1 WHERE measurement_date > '2028-06-01'"
     )
@@ -134,7 +136,7 @@ def test_a_column_that_came_since_stays_and_one_that_went_is_named(clinic: Clini
     clinic.act("restore_tables", tables=["tickets"], existing_rows="keep")
     assert number(clinic, "tickets WHERE later = 'd'") == 20
     clinic.sql("ALTER TABLE tickets DROP COLUMN before_id")
-    with pytest.raises(BackupError, match="has no column \"?before_id\"? any more, which the backup has"):
+    with pytest.raises(BackupError, match=r'has no column "before_id" any more'):
         clinic.act("restore_tables", tables=["tickets"], existing_rows="replace")
 
 
@@ -146,7 +148,7 @@ def test_a_column_that_came_since_stays_and_one_that_went_is_named(clinic: Clini
         ({"tables": ["keyless"], "existing_rows": "keep"}, "public.keyless has no primary key"),
     ],
 )
-def test_refuses_what_cannot_go_well(clinic: Clinic, request_: dict[str, object], words: str) -> None:
+def test_refuses_what_cannot_go_well(clinic: Clinic, request_: dict[str, Any], words: str) -> None:
     clinic.backup()
     before = clinic.fingerprint()
     with pytest.raises(BackupError, match=re.escape(words)):

@@ -1,16 +1,20 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What happens to backups once they are there: copied off the host, stripped of a plain dump, removed. Under the lock."""
+"""What happens to backups once they are there: copied off the host, stripped of a plain dump, removed.
+
+All of it under the lock of the store.
+"""
 
 from __future__ import annotations
 
 import shutil
 
-from ansible.module_utils.backup_archive import DamagedError, check_files
-from ansible.module_utils.backup_manifest import FILE, read_manifest, utc_now, write_manifest
+from ansible.module_utils.backup_archive import check_files
+from ansible.module_utils.backup_errors import BackupError, DamagedError
+from ansible.module_utils.backup_manifest import FILE, update_manifest, utc_now
 from ansible.module_utils.backup_restic import copy, ensure, forget, shown
 from ansible.module_utils.backup_retention import clock_problem, to_remove
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import fetched
 from ansible.module_utils.backup_store import Backup, Store
 
@@ -26,7 +30,7 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
             if backup.damage or not backup.has_files:
                 continue
             try:
-                _copy_one(settings, backup)
+                _copy_one(settings, store, backup)
             except DamagedError as error:  # the others have to go all the same
                 problems.append(f"{backup.id} was not copied off the host, as it is damaged: {error}.")
         forget(settings, settings.keep)
@@ -36,16 +40,15 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
     return problems
 
 
-def _copy_one(settings: Settings, backup: Backup) -> None:
+def _copy_one(settings: Settings, store: Store, backup: Backup) -> None:
     place = shown(settings.restic.repository)
     if (backup.manifest["off_host"] or {}).get("repository") != place:
         check_files(backup.folder, backup.manifest["files"])
-        copied = copy(settings, backup)
-        # A drill may have written its result meanwhile.
-        backup.manifest.update(read_manifest(backup.folder), off_host=copied)
-        write_manifest(backup.folder, backup.manifest)
+        backup.manifest |= update_manifest(backup.folder, off_host=copy(settings, backup))
     if settings.restic.only:
-        strip(settings, backup)
+        with store.unused(backup) as unused:
+            if unused:  # else the next run does it
+                strip(settings, backup)
 
 
 def strip(settings: Settings, backup: Backup) -> None:

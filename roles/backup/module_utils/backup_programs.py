@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 APPLICATION = "physioflow-backup"
 # A value of a row in PostgreSQL's words: behind a colon at the end, or named as a value. One of many lines is one too.
 _VALUE = re.compile(
-    r'''(?<=: )".*"\s*$|(?<=value )".*?"(?= )|".*?"(?= is (?:out of range|not a valid)| not recognized)''', re.DOTALL
+    r"""(?<=: )".*"\s*$|(?<=value )".*?"(?= )|".*?"(?= is (?:out of range|not a valid)| not recognized)""", re.DOTALL
 )
 _ENDS = re.compile(r"^(?:\w+: )?(DETAIL|CONTEXT|HINT|STATEMENT|Command was|detail|hint):?", re.MULTILINE)
 
@@ -43,8 +43,8 @@ class Programs:
         keywords = self.connection | {"dbname": database, "fallback_application_name": APPLICATION} | more
         return " ".join(f"{key}={_quoted(value)}" for key, value in keywords.items())
 
-    def start(self, program: str, *arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
-        """Start a program with its words in English.
+    def start(self, program: str, *arguments: str | Path, **options: Any) -> Any:
+        """Start a program with its words in English; return its subprocess.Popen.
 
         Args:
             program: name of the program.
@@ -57,7 +57,7 @@ class Programs:
                 [str(path), *map(str, arguments)],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
-                **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options,
+                **({"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options),
             )
         except OSError as error:
             raise BackupError(

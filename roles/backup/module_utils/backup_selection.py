@@ -19,7 +19,14 @@ _ENTRY = re.compile(
 _NAME = re.compile(r'"(?:[^"]|"")*"|[^". ]+')
 _OF_TABLE = ("TABLE", "TABLE DATA", "TABLE ATTACH", "ROW SECURITY")
 _IN_TABLE = ("DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "POLICY", "RULE")
-_OF_SEQUENCE = ("SEQUENCE", "SEQUENCE SET", "SEQUENCE OWNED BY")
+_NAMED = {
+    "INDEX": "INDEX",
+    "INDEX ATTACH": "INDEX",
+    "SEQUENCE": "SEQUENCE",
+    "SEQUENCE SET": "SEQUENCE",
+    "SEQUENCE OWNED BY": "SEQUENCE",
+    "STATISTICS": "STATISTICS",
+}
 
 
 def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -38,14 +45,11 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
     if kind in _IN_TABLE:
         table, name = _in_table(f"{schema}.{tag}", manifest)
         return kind, table, name
-    if kind in ("INDEX", "INDEX ATTACH"):
-        return kind, manifest["indexes"].get(f"{schema}.{tag}", ""), tag
-    if kind in _OF_SEQUENCE:
-        return kind, (manifest["sequences"].get(f"{schema}.{tag}") or {}).get("table") or "", tag
-    if kind == "STATISTICS":
-        return kind, manifest["statistics"].get(f"{schema}.{tag}", ""), tag
-    kind_of_comment, _, rest = tag.partition(" ")
-    return kind, _of_comment(schema, kind_of_comment, rest, manifest), tag
+    # A comment or a privilege says what it is of, and quotes names; another entry is it, and does not.
+    if kind in _NAMED:
+        return kind, _of_other(f"{schema}.{tag}", _NAMED[kind], manifest), tag
+    what, _, named = tag.partition(" ")
+    return kind, _of_named(schema, what, named, manifest), tag
 
 
 def _in_table(tag: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
@@ -55,8 +59,8 @@ def _in_table(tag: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
     return table, tag[len(table) + 1 :]
 
 
-def _of_comment(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
-    """Return the table that a comment or a privilege is about. Names are quoted there where they have to be."""
+def _of_named(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
+    """Return the table of something named, as a comment names it."""
     names = [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _NAME.findall(name)]
     if not names:
         return ""
@@ -65,6 +69,11 @@ def _of_comment(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) 
         return key
     if kind in ("CONSTRAINT", "TRIGGER", "POLICY", "RULE"):  # NAME ON TABLE
         return f"{schema}.{names[-1]}"
+    return _of_other(key, kind, manifest)
+
+
+def _of_other(key: str, kind: str, manifest: Mapping[str, Any]) -> str:
+    """Return the table of an index, a sequence or extended statistics."""
     if kind == "INDEX":
         return str(manifest["indexes"].get(key, ""))
     if kind == "SEQUENCE":

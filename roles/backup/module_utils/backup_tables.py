@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import DUMP, Rows, entries, read_items, verify
+from ansible.module_utils.backup_archive import Rows, entries, read_items, verify
 from ansible.module_utils.backup_database import CONTENTS, Session, identifier, is_named, key_of, literal
+from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import DUMP
 from ansible.module_utils.backup_merge import Merge, parents_first
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, check_server, compare_tables
 from ansible.module_utils.backup_selection import select
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Backup
 
@@ -160,7 +162,7 @@ class _Restoring:
                 "leaves them as they are and brings back those that are missing; =replace makes the tables what they "
                 "were in the backup."
             )
-        return parents_first(merges, self.live["foreign_keys"])
+        return list(parents_first(merges, self.live["foreign_keys"]))
 
     def _lost_keys(self) -> set[tuple[str, str]]:
         """Return the foreign keys of other tables that went with a missing one; refuse where a table lacks another."""
@@ -207,7 +209,7 @@ class _Restoring:
                     value, called = item.last_value, str(item.is_called).lower()
                     # Never back: a value that was given out since must not be given out again.
                     self.session.execute(
-                        f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "  # noqa: S608 - quoted
+                        f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "
                         f"WHERE (last_value, is_called) < ({value}, {called})"
                     )
         finally:
@@ -220,7 +222,7 @@ class _Restoring:
         exact = self.missing | (self.loaded if self.request.existing_rows == REPLACE else set())
         manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
         there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]
-        if differences := compare_tables(self.session, there, manifest):
+        if differences := compare_tables([self.session], there, manifest):
             raise BackupError(f"What was restored is not what the manifest says: {'; '.join(differences)}")
 
 
