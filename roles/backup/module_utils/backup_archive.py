@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_programs import Programs, check_ended
-from ansible.module_utils.backup_settings import BackupError
 from ansible.module_utils.backup_store import Backup, sha256_of
 
 CHUNK = 1 << 20

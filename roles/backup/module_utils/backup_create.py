@@ -8,7 +8,6 @@ import getpass
 import os
 import shutil
 import socket
-import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -35,10 +34,11 @@ from ansible.module_utils.backup_database import (
     measure,
     share_migrations_lock,
 )
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_keeping import copy_missing, prune
 from ansible.module_utils.backup_manifest import FORMAT, new_id, utc_now, write_manifest
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Store, sha256_of, size_text, sync_files
 
 CLOCKS_MAY_DIFFER = 300  # seconds between this host and the server
@@ -115,19 +115,17 @@ def _what_is_there(store: Store) -> str:
     )
 
 
+@dataclass
 class _Taking:
     """One backup while it is taken."""
 
-    def __init__(
-        self, settings: Settings, request: Request, store: Store, tools: Programs, session: Session, lock: int
-    ) -> None:
-        self.settings = settings
-        self.request = request
-        self.store = store
-        self.tools = tools
-        self.session = session
-        self.lock = lock
-        self.folder: Path | None = None  # as long as it has no name of its own
+    settings: Settings
+    request: Request
+    store: Store
+    tools: Programs
+    session: Session
+    lock: int  # descriptor of the lock of the store
+    folder: Path | None = None  # as long as it has no name of its own
 
     def run(self) -> dict[str, Any] | None:
         """Take it."""
@@ -250,7 +248,8 @@ class _Taking:
         jobs = settings.jobs or max(1, min(4, (os.cpu_count() or 1) // 2))
         return {"format": kind, "compression": compression, "jobs": jobs if kind == "directory" else 1}
 
-    def _start_dump(self, folder: Path, plan: dict[str, Any], tables: list[dict[str, Any]]) -> subprocess.Popen[bytes]:
+    def _start_dump(self, folder: Path, plan: dict[str, Any], tables: list[dict[str, Any]]) -> Any:
+        """Start pg_dump in the snapshot of the session; return its subprocess.Popen."""
         snapshot = self.session.row("SELECT pg_export_snapshot() AS id")["id"]
         options = [
             f"--format={plan['format']}",

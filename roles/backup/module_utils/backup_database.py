@@ -9,21 +9,22 @@ of the rows, and so needs no sort.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.backup_errors import BackupError, ServerError
 from ansible.module_utils.backup_programs import without_values
-from ansible.module_utils.backup_settings import BackupError
 
-try:
-    import psycopg as driver
-except ImportError:  # Ubuntu 22.04 has only version 2
+driver: Any = None
+for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only the latter
     try:
-        import psycopg2 as driver
+        driver = importlib.import_module(_name)
+        break
     except ImportError:
-        driver = None
+        continue
 
 PINNED = {
     "bytea_output": "hex",
@@ -79,7 +80,7 @@ SELECT json_build_object(
                   WHERE datname = current_database()) AS named
         WHERE role >= 16384)
 )::text AS j
-"""  # noqa: S608 - built from constants
+"""
 
 DATABASE = """
 SELECT json_build_object(
@@ -178,15 +179,6 @@ class Session:
         return json.loads(self.row(sql)["j"])
 
 
-class ServerError(BackupError):
-    """What the server refused."""
-
-    def __init__(self, state: str, words: str) -> None:
-        """Remember SQLSTATE and words."""
-        super().__init__(f"[{state}] {words}")
-        self.state = state
-
-
 def _server_error(error: Exception) -> ServerError:
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "?????"
     words = getattr(getattr(error, "diag", None), "message_primary", None) or str(error).split("\n", 1)[0]
@@ -247,7 +239,7 @@ def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str |
         wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
         total = "sum(hashtextextended(t::text, 0)::numeric)::text" if wanted else "NULL"
         place = identifier(table["schema"], table["name"])
-        found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")  # noqa: S608
+        found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
         measured.append({**table, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
     return measured
 

@@ -21,10 +21,11 @@ from typing import Any
 
 from ansible.module_utils.backup_archive import GLOBALS, verify
 from ansible.module_utils.backup_database import Session
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_manifest import read_manifest, utc_now, write_manifest
 from ansible.module_utils.backup_programs import Programs, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, beside, check_server
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Store
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 FILE = "manifest.json"
 FORMAT = 1

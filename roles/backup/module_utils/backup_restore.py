@@ -20,16 +20,16 @@ from ansible.module_utils.backup_archive import DUMP, schema_sha256, verify
 from ansible.module_utils.backup_database import (
     CONTENTS,
     SERVER,
-    ServerError,
     Session,
     identifier,
     key_of,
     literal,
     measure,
 )
+from ansible.module_utils.backup_errors import BackupError, ServerError
 from ansible.module_utils.backup_manifest import utc_now
 from ansible.module_utils.backup_programs import Programs, programs
-from ansible.module_utils.backup_settings import NAME, BackupError, Settings
+from ansible.module_utils.backup_settings import NAME, Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Backup
 
@@ -95,7 +95,7 @@ def check(settings: Settings, request: Request) -> str:
     """Do all that a restore does before it changes anything; return the id of the backup."""
     with ExitStack() as stack:
         backup, _, _ = ready(settings, request, stack)
-        return backup.id
+        return str(backup.id)
 
 
 def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backup, Programs, Session]:
@@ -242,7 +242,7 @@ def compare(session: Session, tools: Programs, manifest: Mapping[str, Any], data
             differences.append(f"the sequence {key} is missing")
             continue
         place = identifier(*key.split(".", 1))
-        value = session.row(f"SELECT last_value, is_called FROM {place}")  # noqa: S608 - quoted
+        value = session.row(f"SELECT last_value, is_called FROM {place}")
         if (value["last_value"], value["is_called"]) != (wanted["last_value"], wanted["is_called"]):
             differences.append(f"the sequence {key} stands at {value['last_value']}, not {wanted['last_value']}")
     differences += [
@@ -347,7 +347,7 @@ def old_databases(database: str) -> str:
     """Return the query for the databases that restores in place of one have kept."""
     pattern = f"^{database[:39]}_before_[0-9]{{8}}_[0-9]{{6}}$"
     return (
-        "SELECT datname FROM pg_database "  # noqa: S608 - quoted
+        "SELECT datname FROM pg_database "
         f"WHERE datname ~ {literal(pattern)} AND shobj_description(oid, 'pg_database') LIKE {literal(f'{MARK}%')} "
         "ORDER BY 1"
     )

@@ -19,14 +19,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_manifest import FILE, ID, read_manifest, sync_folder, utc_now
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 
 PARTIAL = ".partial"
 FETCHED = ".fetched-"  # begins the name of a folder for a copy from off the host, with the id of its process
 LOCK = ".lock"
 LATEST = "latest"
 CHUNK = 1 << 20
+KILO = 1000
 MOST_SPACE = 1.25  # a dump may be larger than the last one by this factor
 
 
@@ -193,7 +195,7 @@ class Store:
         """Make the folder that a backup is written to."""
         folder = self.directory / f"{name}{PARTIAL}"
         folder.mkdir(mode=0o700)
-        return folder
+        return Path(folder)
 
     def publish(self, partial: Path) -> Path:
         """Give a backup its name. From here on it is there, also after a power failure."""
@@ -270,9 +272,9 @@ def sync_files(folder: Path) -> None:
 def size_text(size: float) -> str:
     """Return bytes as a person reads them."""
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
+        if size < KILO:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
+        size /= KILO
     return f"{size:.1f} TB"
 
 

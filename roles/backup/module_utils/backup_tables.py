@@ -19,11 +19,12 @@ from typing import Any
 
 from ansible.module_utils.backup_archive import DUMP, Rows, entries, read_items, verify
 from ansible.module_utils.backup_database import CONTENTS, Session, identifier, is_named, key_of, literal
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_merge import Merge
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, check_server, compare_tables
 from ansible.module_utils.backup_selection import select
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Backup
 
@@ -200,7 +201,7 @@ class _Restoring:
                     value, called = item.last_value, str(item.is_called).lower()
                     # Never back: a value that was given out since must not be given out again.
                     self.session.execute(
-                        f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "  # noqa: S608 - quoted
+                        f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "
                         f"WHERE (last_value, is_called) < ({value}, {called})"
                     )
         finally:
