@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import DUMP
 from ansible.module_utils.backup_programs import Programs, check_ended
 from ansible.module_utils.backup_store import Backup, sha256_of
 
 CHUNK = 1 << 20
-DUMP = "database.dump"  # a file in the custom format, a folder in the directory format
-GLOBALS = "globals.sql"
 
 # How pg_restore writes a table's rows and a sequence's value. A name is quoted where it has to be.
 _COPY = re.compile(rb"^COPY (.+?)  ?(?:\((.*)\) )?FROM stdin;$")

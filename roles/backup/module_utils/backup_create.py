@@ -14,13 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import (
-    DUMP,
-    GLOBALS,
-    contents_problem,
-    read_contents,
-    schema_sha256,
-)
+from ansible.module_utils.backup_archive import contents_problem, read_contents, schema_sha256
 from ansible.module_utils.backup_database import (
     CONTENTS,
     DATABASE,
@@ -36,7 +30,7 @@ from ansible.module_utils.backup_database import (
 )
 from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_keeping import copy_missing, prune
-from ansible.module_utils.backup_manifest import FORMAT, new_id, utc_now, write_manifest
+from ansible.module_utils.backup_manifest import DUMP, FORMAT, GLOBALS, new_id, utc_now, write_manifest
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Store, sha256_of, size_text, sync_files
@@ -87,22 +81,29 @@ def create(settings: Settings, request: Request) -> Created:
     with ExitStack() as stack:
         lock = stack.enter_context(store.locked(f"a backup of {settings.database} ({request.why})"))
         store.remove_partials()
-        tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
-        session = stack.enter_context(Session(tools.conninfo(settings.database), settings.role))
-        taken = _Taking(settings, request, store, tools, session, lock)
         try:
-            manifest = taken.run()
+            manifest = _take(settings, request, store, lock)
         except (BackupError, OSError) as error:
             words = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
             raise BackupError(f"No backup was made of {settings.database}: {words}\n{_what_is_there(store)}") from error
-        finally:
-            if taken.folder and taken.folder.exists():
-                shutil.rmtree(taken.folder, ignore_errors=True)
         if manifest is None:
             return Created(None)
         problems = copy_missing(settings, store)
         removed, problem = prune(settings, store)
         return Created(manifest, removed, problems + ([problem] if problem else []))
+
+
+def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict[str, Any] | None:
+    """Take a backup; one that fails leaves nothing behind."""
+    with ExitStack() as stack:
+        tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
+        session = stack.enter_context(Session(tools.conninfo(settings.database), settings.role))
+        taken = _Taking(settings, request, store, tools, session, lock)
+        try:
+            return taken.run()
+        finally:
+            if taken.folder and taken.folder.exists():
+                shutil.rmtree(taken.folder, ignore_errors=True)
 
 
 def _what_is_there(store: Store) -> str:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import queue
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.backup_errors import BackupError, ServerError
@@ -27,6 +29,7 @@ for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only the latter
         continue
 
 PINNED = {
+    "client_encoding": "UTF8",
     "bytea_output": "hex",
     "DateStyle": "ISO, YMD",
     "extra_float_digits": "3",
@@ -80,6 +83,16 @@ SELECT json_build_object(
                   WHERE datname = current_database()) AS named
         WHERE role >= 16384)
 )::text AS j
+"""
+
+# What would be lost with a database, besides what extensions bring.
+OBJECTS = f"""
+SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind NOT IN ('i', 'I', 't') AND {_OURS})
+     + (SELECT count(*) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
+            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+       AS n
 """
 
 DATABASE = """
@@ -242,6 +255,25 @@ def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str |
         found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
         measured.append({**table, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
     return measured
+
+
+def measure_at_once(
+    sessions: Sequence[Session], tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str]
+) -> list[dict[str, Any]]:
+    """Do the same with several sessions, a table each at a time; where nobody writes they see the same."""
+    free: queue.SimpleQueue[Session] = queue.SimpleQueue()
+    for session in sessions:
+        free.put(session)
+
+    def one(table: Mapping[str, Any]) -> dict[str, Any]:
+        session = free.get()
+        try:
+            return measure(session, [table], hashed)[0]
+        finally:
+            free.put(session)
+
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        return list(pool.map(one, tables))
 
 
 def is_named(table: Mapping[str, Any], names: Sequence[str]) -> bool:

@@ -19,10 +19,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import GLOBALS, verify
+from ansible.module_utils.backup_archive import verify
 from ansible.module_utils.backup_database import Session
 from ansible.module_utils.backup_errors import BackupError
-from ansible.module_utils.backup_manifest import read_manifest, utc_now, write_manifest
+from ansible.module_utils.backup_manifest import GLOBALS, read_manifest, update_manifest, utc_now
 from ansible.module_utils.backup_programs import Programs, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, beside, check_server
 from ansible.module_utils.backup_settings import Settings
@@ -110,9 +110,7 @@ def remember(store: Store, name: str, record: dict[str, Any]) -> None:
     """Write the result of a drill into the manifest of its backup, if that is on this host."""
     folder = store.directory / name
     with suppress(BackupError):  # the manifest was damaged: there is nothing to write to
-        manifest = read_manifest(folder)
-        manifest["drills"] = [*manifest["drills"], record][-KEPT:]
-        write_manifest(folder, manifest)
+        update_manifest(folder, drills=[*read_manifest(folder)["drills"], record][-KEPT:])
 
 
 @contextmanager

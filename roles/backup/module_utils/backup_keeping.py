@@ -11,7 +11,7 @@ import shutil
 
 from ansible.module_utils.backup_archive import check_files
 from ansible.module_utils.backup_errors import BackupError
-from ansible.module_utils.backup_manifest import FILE, utc_now, write_manifest
+from ansible.module_utils.backup_manifest import FILE, update_manifest, utc_now
 from ansible.module_utils.backup_restic import copy, forget, shown
 from ansible.module_utils.backup_retention import clock_problem, to_remove
 from ansible.module_utils.backup_settings import Settings
@@ -28,10 +28,11 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
             if backup.damage:
                 continue
             if not backup.manifest["off_host"]:
-                backup.manifest["off_host"] = copy(settings, backup)
-                write_manifest(backup.folder, backup.manifest)
+                backup.manifest |= update_manifest(backup.folder, off_host=copy(settings, backup))
             if settings.restic.only and backup.has_files:
-                strip(settings, backup)
+                with store.unused(backup) as unused:
+                    if unused:  # else the next run does it
+                        strip(settings, backup)
         forget(settings, settings.keep)
     except BackupError as error:
         here = "plain, as its copy is not proven" if settings.restic.only else "and verified"

@@ -56,7 +56,7 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
             capture_output=True,
             text=True,
             cwd=cwd,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", **restic.environment},
+            env={key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")} | restic.environment,
             pass_fds=(reading,),
             check=False,
         )

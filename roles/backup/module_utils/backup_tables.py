@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import DUMP, Rows, entries, read_items, verify
+from ansible.module_utils.backup_archive import Rows, entries, read_items, verify
 from ansible.module_utils.backup_database import CONTENTS, Session, identifier, is_named, key_of, literal
 from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import DUMP
 from ansible.module_utils.backup_merge import Merge
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, check_server, compare_tables
@@ -214,7 +215,7 @@ class _Restoring:
         exact = self.missing | (self.loaded if self.request.existing_rows == REPLACE else set())
         manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
         there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]
-        if differences := compare_tables(self.session, there, manifest):
+        if differences := compare_tables([self.session], there, manifest):
             raise BackupError(f"What was restored is not what the manifest says: {'; '.join(differences)}")
 
 
