@@ -25,3 +25,7 @@ class ServerError(BackupError):
 
 class NoRepositoryError(BackupError):
     """The place of a repository is reached, and there is none yet."""
+
+
+class LockedError(BackupError):
+    """A repository is locked by another run of restic, or by one that died."""

@@ -28,7 +28,7 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
             if backup.damage:
                 continue
             if not backup.manifest["off_host"]:
-                backup.manifest |= update_manifest(backup.folder, off_host=copy(settings, backup))
+                backup.manifest.update(update_manifest(backup.folder, off_host=copy(settings, backup)))
             if settings.restic.only and backup.has_files:
                 with store.unused(backup) as unused:
                     if unused:  # else the next run does it

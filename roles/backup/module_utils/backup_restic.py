@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_errors import BackupError, NoRepositoryError
+from ansible.module_utils.backup_errors import BackupError, LockedError, NoRepositoryError
 from ansible.module_utils.backup_manifest import FILE, utc_now
+from ansible.module_utils.backup_owner import owner_of
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Backup
 
@@ -32,15 +33,21 @@ def shown(repository: str) -> str:
     return _USER.sub("", repository)
 
 
-def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
+def run(settings: Settings, *arguments: str) -> str:
     """Run restic and return what it wrote.
 
     Raises:
         BackupError: why it failed; a wrong password and a repository that is not there in plain words.
     """
     restic = settings.restic
+    # Root would leave files in the repository and in the cache that the next backup cannot read.
+    owner = owner_of(settings.directory)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")}
     reading, writing = os.pipe()
     try:
+        if owner:
+            os.chown(reading, owner.pw_uid, owner.pw_gid)  # it is opened anew by its name
+            environment["HOME"] = owner.pw_dir
         os.write(writing, restic.password.encode() + b"\n")  # far less than a pipe holds
         os.close(writing)
         done = subprocess.run(  # noqa: S603 - no shell
@@ -55,9 +62,12 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            cwd=cwd,
-            env={key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")} | restic.environment,
+            cwd="/",
+            env=environment | restic.environment,
             pass_fds=(reading,),
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
             check=False,
         )
     except OSError as error:
@@ -74,25 +84,21 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
         raise BackupError(f"The password of the repository {place} is wrong. Correct backup_restic_password.")
     if _NO_REPOSITORY.search(words):
         raise NoRepositoryError(f"There is no repository at {place}.")
+    if "already locked" in words:
+        raise LockedError(f"The repository {place} is locked by another run of restic: {words[-500:]}")
     raise BackupError(f"restic failed on {place}: {_USER.sub('', words)[-500:] or f'exit status {done.returncode}'}")
-
-
-def ensure(settings: Settings) -> bool:
-    """Make the repository where there is none; tells whether it was made."""
-    try:
-        run(settings, "cat", "config")
-    except NoRepositoryError:
-        run(settings, "init")
-        return True
-    return False
 
 
 def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
     """Copy a backup, and return what its manifest is to say of that: repository, snapshot, at."""
-    ensure(settings)
     scope = "database" if backup.whole else "tables"
     tags = f"{TAG},database={settings.database},scope={scope}"
-    out = run(settings, "backup", "--json", f"--tag={tags}", str(backup.folder))
+    arguments = ("backup", "--json", f"--tag={tags}", str(backup.folder))
+    try:
+        out = run(settings, *arguments)
+    except NoRepositoryError:
+        run(settings, "init")
+        out = run(settings, *arguments)
     return {
         "repository": shown(settings.restic.repository),
         "snapshot": json.loads(out.strip().splitlines()[-1])["snapshot_id"],
@@ -102,17 +108,21 @@ def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
 
 def forget(settings: Settings, keep: Mapping[str, int]) -> int:
     """Let restic remove the snapshots that no rule keeps, and the data that none needs; return their number."""
+    if not keep:
+        return 0
     rules = [f"--keep-{name}={keep[name]}" for name in ("last", "daily", "weekly", "monthly") if keep.get(name)]
     if keep.get("days"):
         rules.append(f"--keep-within={keep['days']}d")
     if not keep.get("last"):
         rules.append("--keep-last=1")
-    removed = 0
-    for scope in ("database", "tables"):
-        tags = f"{TAG},database={settings.database},scope={scope}"
-        out = run(settings, "forget", "--json", f"--tag={tags}", "--group-by=tags", *rules)
-        groups = json.loads(out) if out.strip() else []
-        removed += sum(len(group["remove"] or []) for group in groups)
+    # Whole backups and those of single tables have other tags, so they are groups of their own.
+    arguments = ("forget", "--json", f"--tag={TAG},database={settings.database}", "--group-by=tags", *rules)
+    try:
+        out = run(settings, *arguments)
+    except LockedError:
+        run(settings, "unlock")  # of runs that died only: a lock that is in use stays
+        out = run(settings, *arguments)
+    removed = sum(len(group["remove"] or []) for group in json.loads(out.strip() or "[]"))
     if removed:
         run(settings, "prune")
     return removed
