@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testinfra.host import Host
@@ -20,7 +21,15 @@ RUN = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 
 
 @pytest.fixture
-def manifests(host: Host) -> list[dict[str, object]]:
+def psql(host: Host) -> Callable[[str], str]:
+    def ask(sql: str) -> str:
+        return str(host.check_output(f"{PSQL} physioflow -U postgres -c %s", sql))
+
+    return ask
+
+
+@pytest.fixture
+def manifests(host: Host) -> list[dict[str, Any]]:
     """Of all backups, oldest first."""
     names = host.check_output(f"ls -d {STORE}/physioflow_backup_*").split()
     return [json.loads(host.file(f"{name}/manifest.json").content_string) for name in names]
@@ -49,7 +58,7 @@ def test_the_damaged_database_is_kept(psql: Callable[[str], str]) -> None:
     ]
 
 
-def test_backups_by_the_playbook_and_by_the_timer(manifests: list[dict[str, object]]) -> None:
+def test_backups_by_the_playbook_and_by_the_timer(manifests: list[dict[str, Any]]) -> None:
     assert [entry["why"] for entry in manifests] == ["by hand", "timer", "by hand"]
     assert {entry["status"] for entry in manifests} == {"verified"}
     drills = [drill for entry in manifests for drill in entry["drills"]]
@@ -68,7 +77,7 @@ def test_only_their_user_can_read_them(host: Host) -> None:
     assert passwords.stdout == ""
 
 
-def test_no_plain_dump_stays_where_only_the_copy_is_wanted(host: Host, manifests: list[dict[str, object]]) -> None:
+def test_no_plain_dump_stays_where_only_the_copy_is_wanted(host: Host, manifests: list[dict[str, Any]]) -> None:
     files = host.check_output(f"find {STORE} -type f -not -path '*/.restic-cache/*' -printf '%f\\n'").split()
     assert sorted(files) == [".lock", *["manifest.json"] * len(manifests)]
     assert host.run(f"grep -rl PGDMP {STORE} {REPOSITORY}").stdout == ""
@@ -80,7 +89,7 @@ def test_what_root_did_in_the_store_left_everything_to_its_user(host: Host) -> N
     assert host.file(REPOSITORY).mode == 0o700
 
 
-def test_restic_itself_finds_every_backup_whole(host: Host, manifests: list[dict[str, object]]) -> None:
+def test_restic_itself_finds_every_backup_whole(host: Host, manifests: list[dict[str, Any]]) -> None:
     password = (RUN / "passwords/restic").read_text().strip()
     restic = f"runuser -u emr_backup -- restic --no-cache -r {REPOSITORY}"
     assert host.run(f"echo wrong | {restic} snapshots").rc != 0
@@ -95,8 +104,10 @@ def test_timer_is_scheduled_and_its_service_ended_well(host: Host, name: str) ->
     timer = host.service(f"{name}.timer")
     assert timer.is_running
     assert timer.is_enabled
-    shown = host.check_output(f"systemctl show {name}.timer {name}.service -p NextElapseUSecRealtime -p Persistent"
-                              " -p Result -p ExecMainStatus -p User -p UMask -p NoNewPrivileges")
+    shown = host.check_output(
+        f"systemctl show {name}.timer {name}.service -p NextElapseUSecRealtime -p Persistent"
+        " -p Result -p ExecMainStatus -p User -p UMask -p NoNewPrivileges"
+    )
     assert re.search(r"^NextElapseUSecRealtime=\w{3} 20\d\d", shown, re.MULTILINE), shown
     assert {"Persistent=yes", "Result=success", "ExecMainStatus=0", "User=emr_backup", "UMask=0077"} < set(
         shown.splitlines()
@@ -109,18 +120,12 @@ def test_the_journal_tells_what_the_services_did(host: Host) -> None:
     assert re.search(r"^physioflow_backup_\d{8}_\d{6} is proven: restored, \d+ rows", said, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    ("path", "mode", "owner"),
-    [
-        ("/etc/physioflow-backup/settings.json", 0o640, "root:emr_backup"),
-        ("/usr/local/lib/physioflow-backup/physioflow-backup", 0o755, "root:root"),
-        ("/etc/systemd/system/physioflow-backup.service", 0o644, "root:root"),
-    ],
-)
-def test_its_user_cannot_change_what_it_runs(host: Host, path: str, mode: int, owner: str) -> None:
-    file = host.file(path)
-    assert (oct(file.mode), f"{file.user}:{file.group}") == (oct(mode), owner)
-    assert host.check_output("find %s -user emr_backup -o -perm /022", str(Path(path).parent)) == ""
+def test_its_user_cannot_change_what_it_runs(host: Host) -> None:
+    settings = host.file("/etc/physioflow-backup/settings.json")
+    assert (oct(settings.mode), settings.user, settings.group) == (oct(0o640), "root", "emr_backup")
+    places = "/etc/physioflow-backup /usr/local/lib/physioflow-backup /etc/systemd/system/physioflow-*"
+    assert host.check_output(f"find {places} -not -user root -o -perm /022") == ""
+    assert "backup_acts.py" in host.check_output("find /usr/local/lib/physioflow-backup")
 
 
 def test_its_user_logs_in_nowhere(host: Host) -> None:
@@ -129,28 +134,28 @@ def test_its_user_logs_in_nowhere(host: Host) -> None:
     assert host.check_output("getent shadow emr_backup").split(":")[1] in ("!", "!*", "*")
 
 
-FORBIDDEN = {
-    "INSERT INTO organizations (name) VALUES ('x')": "42501",
-    "UPDATE patients SET last_name = 'x'": "42501",
-    "DELETE FROM outcome_measures_2024": "42501",
-    "TRUNCATE patients": "42501",
-    "DROP TABLE insurance_info": "42501",
-    "CREATE TABLE public.x ()": "42501",
-    "CREATE TEMPORARY TABLE x ()": "42501",
-    "CREATE SCHEMA x": "42501",
-    "CREATE DATABASE x": "42501",
-    "COPY patients TO PROGRAM 'cat'": "42501",
-    "SELECT pg_read_file('/etc/hostname')": "42501",
-    "SELECT passwd FROM pg_shadow": "42501",
-    "SET ROLE emr": "42501",
-    "SET ROLE postgres": "42501",
-}
+FORBIDDEN = [
+    "INSERT INTO organizations (name) VALUES ('x')",
+    "UPDATE patients SET last_name = 'x'",
+    "DELETE FROM outcome_measures_2024",
+    "TRUNCATE patients",
+    "DROP TABLE insurance_info",
+    "CREATE TABLE public.x ()",
+    "CREATE TEMPORARY TABLE x ()",
+    "CREATE SCHEMA x",
+    "CREATE DATABASE x",
+    "ALTER ROLE emr PASSWORD 'x'",
+    "COPY patients TO PROGRAM 'cat'",
+    "SELECT pg_read_file('/etc/hostname')",
+    "SET ROLE emr",
+    "SET ROLE postgres",
+]
 
 
-@pytest.mark.parametrize("sql", FORBIDDEN)
-def test_its_user_can_only_read(host: Host, sql: str) -> None:
-    done = host.run(f"runuser -u emr_backup -- {PSQL} physioflow -c %s", sql)
-    assert (done.rc, done.stderr.split()[-1:]) == (1, [FORBIDDEN[sql]]), done.stderr
+def test_its_user_can_only_read(host: Host) -> None:
+    statements = " ".join(f'-c "{sql}"' for sql in FORBIDDEN)
+    done = host.run(f"runuser -u emr_backup -- {PSQL} physioflow -v ON_ERROR_STOP=0 {statements}")
+    assert done.stderr.splitlines() == ["ERROR:  42501"] * len(FORBIDDEN)
 
 
 def test_its_user_can_read_every_row(host: Host) -> None:
@@ -182,7 +187,7 @@ def test_no_secret_lies_on_the_host_but_in_the_settings(host: Host) -> None:
 
 
 def test_no_secret_in_the_journal(host: Host) -> None:
-    assert host.check_output("journalctl --until=@$(cat /root/until) | grep -c 'ansible-backup_act: Invoked'") != "0"
+    assert host.check_output("journalctl --until=@$(cat /root/until) | grep -c 'ansible-backup_act.*Invoked'") != "0"
     assert host.run("journalctl --until=@$(cat /root/until) | grep -F -f /root/secrets").stdout == ""
 
 
