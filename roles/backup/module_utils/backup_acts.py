@@ -117,7 +117,7 @@ def act_verify(settings: Settings, request: Mapping[str, Any], check_mode: bool)
     del check_mode
     with obtained(settings, request.get("backup") or LATEST, request.get("source") or AUTO) as backup:
         with programs(settings.bin_dir, settings.connection) as tools:
-            verify(tools, backup)
+            verify(tools, backup, decode=True)
         rows = sum(entry["rows"] for entry in backup.manifest["tables"])
         told = f"{backup.id} is whole: every file is as it was written, {rows} rows read back"
         return {"changed": False, "id": backup.id, "lines": [told]}

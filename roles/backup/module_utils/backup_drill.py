@@ -91,7 +91,7 @@ def _prove(settings: Settings, backup: Any, own_server: bool) -> None:
             tools = stack.enter_context(throwaway_server(settings))
         else:
             tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
-        verify(tools, backup, decode=False)  # the restore decodes it
+        verify(tools, backup)
         server = stack.enter_context(Session(tools.conninfo(MAINTENANCE)))
         if own_server:
             make_roles(server, backup.folder / GLOBALS)
