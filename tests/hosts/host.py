@@ -58,9 +58,9 @@ class Host:
         finally:
             self.run("kill $(cat /run/program.pid)")
 
-    def sql(self, sql: str) -> str:
+    def sql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser."""
-        return self.run(f'psql -h /var/run/postgresql -U postgres -XAtc "{sql}"')
+        return self.run(f'psql -h /var/run/postgresql -U postgres -XAtc "{sql}" {database}')
 
     def play(self, playbook: str, *options: str, **variables: Any) -> Result:
         """Run a playbook as a user does; `variables` are extra variables."""
