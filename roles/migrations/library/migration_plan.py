@@ -97,6 +97,7 @@ def main() -> None:
         catalog=module.params["migrations"],
         applied=history.applied,
         in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
         foreign_tables=0 if history.exists else history.tables,

@@ -65,6 +65,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_catalog import read_catalog
+from ansible.module_utils.migration_rollback import read_sets
 from ansible.module_utils.migration_variables import declared_variables, unknown_variables
 
 
@@ -84,6 +85,7 @@ def main() -> None:
         module.fail_json(msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory.")
     catalog = read_catalog(release)
     problems = [str(finding) for finding in catalog.findings]
+    problems += read_sets(release, [migration.version for migration in catalog.migrations])[1]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
     problems += unknown_variables(module.params["variables"], known)
     if problems:

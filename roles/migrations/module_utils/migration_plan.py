@@ -36,6 +36,7 @@ def make_plan(
     applied: Sequence[Row],
     *,
     in_doubt: Sequence[Row] = (),
+    rolled_back: Sequence[Row] = (),
     target: str | None = None,
     out_of_order: bool = False,
     foreign_tables: int = 0,
@@ -46,6 +47,7 @@ def make_plan(
         catalog: entries of the release (version, name, file, sha256, sha256_raw, depends) in order of version.
         applied: rows of migrations.applied (version, name, sha256, sha256_raw).
         in_doubt: the newest history rows of versions whose act is still `start`.
+        rolled_back: the newest history rows of versions that were rolled back: they are pending, and never late.
         target: the last version to apply; None is the release's last.
         out_of_order: apply a pending file although a later one is applied.
         foreign_tables: number of tables in schema public where there is no history at all.
@@ -56,6 +58,7 @@ def make_plan(
     plan = Plan(applied=sorted(applied, key=_number))
     by_version = {entry["version"]: entry for entry in catalog}
     done = {row["version"] for row in applied}
+    went_back = {row["version"] for row in rolled_back}
     newest = max((_number(row) for row in applied), default=0)
 
     plan.problems += _unknown_target(by_version, target, newest)
@@ -77,7 +80,8 @@ def make_plan(
     for entry in catalog:
         if entry["version"] in done or (last is not None and _number(entry) > last):
             continue
-        if _number(entry) < newest and not out_of_order and not _renamed(entry, plan.applied, by_version):
+        late = _number(entry) < newest and entry["version"] not in went_back
+        if late and not out_of_order and not _renamed(entry, plan.applied, by_version):
             plan.problems.append(
                 f"{entry['file']} is not applied, but the later {_last_name(plan.applied)} is. Give it the next free "
                 "number; or, where it is safe after the later ones, apply it with -e migrations_out_of_order=true."
