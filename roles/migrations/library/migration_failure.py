@@ -38,7 +38,7 @@ options:
   act:
     description: As for M(migration_script).
     type: str
-    choices: [apply, count, rollback]
+    choices: [apply, count, rollback, baseline, accept]
     default: apply
   accept_data_loss:
     description: Whether a rollback may lose rows.
@@ -92,6 +92,15 @@ from ansible.module_utils.migration_failure import explain, read_failure
 from ansible.module_utils.migration_history import history_argument_spec, read_history
 from ansible.module_utils.migration_loss import loss_failure, read_loss
 
+# What became of a file, by what was asked for.
+DONE = {
+    "apply": "applied",
+    "count": "rolled back",
+    "rollback": "rolled back",
+    "baseline": "adopted",
+    "accept": "accepted",
+}
+
 
 def main() -> None:
     """Run the module."""
@@ -102,7 +111,7 @@ def main() -> None:
             "message": {"type": "str", "required": True, "no_log": True},
             "run_id": {"type": "str", "required": True, "no_log": False},
             "pending": {"type": "list", "elements": "dict", "required": True},
-            "act": {"type": "str", "choices": ["apply", "count", "rollback"], "default": "apply"},
+            "act": {"type": "str", "choices": list(DONE), "default": "apply"},
             "accept_data_loss": {"type": "bool", "default": False},
             "file": {"type": "str", "default": ""},
         },
@@ -116,10 +125,13 @@ def main() -> None:
         failure = dataclasses.replace(failure, file=module.params["file"], line=1)
     history = read_history(module)
     applied = {row["version"] for row in history.applied}
-    if module.params["act"] != "apply":  # then the files that are done are those that do not stand any more
+    if DONE[module.params["act"]] == "rolled back":  # then the files that are done are those that do not stand any more
         done, rows = {entry["version"] for entry in module.params["pending"]} - applied, history.rolled_back
     else:
         done, rows = applied, history.applied
+    if module.params["act"] == "accept":  # they stood before
+        rows = [row for row in rows if row["act"] == "accept"]
+        done = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
     ours = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
     in_doubt = {row["version"] for row in history.in_doubt}
     files = {entry["file"]: entry["version"] for entry in module.params["pending"]}
@@ -131,7 +143,7 @@ def main() -> None:
             theirs={file for file, version in files.items() if version in done - ours},
             in_doubt={file for file, version in files.items() if version in in_doubt},
             database=module.params["database"],
-            done="applied" if module.params["act"] == "apply" else "rolled back",
+            done=DONE[module.params["act"]],
             counting=module.params["act"] == "count",
         ),
         sqlstate=failure.sqlstate,

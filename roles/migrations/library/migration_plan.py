@@ -35,6 +35,23 @@ options:
     description: Apply a pending migration although a later one is applied.
     type: bool
     default: false
+  baseline:
+    description: The version that a database without history is said to be at; nothing when empty.
+    type: str
+    default: ""
+  report_foreign:
+    description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
+    type: bool
+    default: false
+  accept:
+    description: Versions of applied files whose edit was reviewed.
+    type: list
+    elements: str
+    default: []
+  reason:
+    description: Why they are accepted.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -61,6 +78,20 @@ pending:
   returned: success
   type: list
   elements: dict
+baseline:
+  description: The entries of the catalog that are to be recorded as migrated by hand.
+  returned: success
+  type: list
+  elements: dict
+accepted:
+  description: The entries of the catalog whose edit is to be recorded as reviewed.
+  returned: success
+  type: list
+  elements: dict
+foreign_tables:
+  description: Number of tables in schema public of a database without history.
+  returned: success
+  type: int
 standing:
   description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
   returned: success
@@ -89,10 +120,15 @@ def main() -> None:
             "migrations": {"type": "list", "elements": "dict", "required": True},
             "target": {"type": "str", "default": ""},
             "out_of_order": {"type": "bool", "default": False},
+            "baseline": {"type": "str", "default": ""},
+            "report_foreign": {"type": "bool", "default": False},
+            "accept": {"type": "list", "elements": "str", "default": []},
+            "reason": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     history = read_history(module)
+    foreign_tables = 0 if history.exists and (history.applied or history.rolled_back) else history.tables
     plan = make_plan(
         catalog=module.params["migrations"],
         applied=history.applied,
@@ -100,7 +136,11 @@ def main() -> None:
         rolled_back=history.rolled_back,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
-        foreign_tables=0 if history.exists else history.tables,
+        foreign_tables=foreign_tables,
+        report_foreign=module.params["report_foreign"],
+        baseline=module.params["baseline"] or None,
+        accept=[version.strip() for version in module.params["accept"]],
+        reason=module.params["reason"],
     )
     if plan.problems:
         module.fail_json(
@@ -113,13 +153,17 @@ def main() -> None:
         )
     for note in plan.notes:
         module.warn(note)
-    standing = [row["version"] for row in plan.applied]
+    unwritten = {entry["version"] for entry in plan.baseline} if module.check_mode else set()
+    standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
     if not module.check_mode:
         standing = sorted(standing + [entry["version"] for entry in plan.pending], key=int)
     module.exit_json(
         changed=False,
         applied=plan.applied,
         pending=plan.pending,
+        baseline=plan.baseline,
+        accepted=plan.accepted,
+        foreign_tables=foreign_tables,
         standing=standing,
         has_history=history.exists,
         server_version=history.server_version,

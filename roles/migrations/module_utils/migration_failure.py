@@ -90,7 +90,7 @@ def explain(
         theirs: those of them that another run applied meanwhile.
         in_doubt: those of them that began without a transaction and whose end is not recorded.
         database: name of the database.
-        done: what the run does to the files: `applied` or `rolled back`.
+        done: what the run does to the files: `applied`, `rolled back`, ...
         counting: whether the run only tried what a rollback would do.
     """
     left = [file for file in planned if file not in applied | theirs]
@@ -110,7 +110,7 @@ def explain(
         remedy = "run the same command again; it goes on from what stands now."
     elif ANOTHER_RUN in failure.message:
         remedy = "wait for the end of that run, and run the same command again."
-    elif done != "applied":
+    elif done == "rolled back":
         remedy = (
             f"read at the head of {failure.file or 'the rollback'} when it fails, remove the cause and run the same "
             "command again."

@@ -104,6 +104,25 @@ def write_rollback(
     return "\n\n".join([_prelude(limits, functions, None), *(_transaction(limits, call) for call in calls)]) + "\n"
 
 
+def write_decisions(
+    files: Sequence[Migration], run: Run, limits: Limits, *, functions: str, history: str | None
+) -> str:
+    """Return the script that records a baseline or accepted edits, all of them in one transaction.
+
+    Args:
+        files: the migrations.
+        run: what the history says of this run; its act is `baseline` or `accept`.
+        limits: how long it may wait.
+        functions: SQL of the functions of the run (files/session.sql and files/record.sql).
+        history: SQL of the history (files/history.sql), where the database has none yet.
+    """
+    calls = (
+        f"SELECT pg_temp.migrations_decide(\n{_json(_described(migration))},\n{_json(asdict(run))});"
+        for migration in files
+    )
+    return f"{_prelude(limits, functions, history)}\n\n{_transaction(limits, chr(10).join(calls))}\n"
+
+
 def write_begin(migration: Migration, run: Run, limits: Limits, *, functions: str, history: str | None) -> str:
     """Return the script that records that a file without transaction begins.
 
