@@ -128,7 +128,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     history = read_history(module)
-    foreign_tables = 0 if history.exists and (history.applied or history.rolled_back) else history.tables
+    foreign_tables = 0 if history.applied or history.rolled_back or history.in_doubt else history.tables
     plan = make_plan(
         catalog=module.params["migrations"],
         applied=history.applied,
