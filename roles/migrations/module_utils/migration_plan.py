@@ -149,7 +149,8 @@ def _adopt(plan: Plan, catalog: Sequence[Row], applied: Sequence[Row], baseline:
         plan.baseline = meant
     elif not applied:
         plan.problems.append(
-            "The database holds no tables in schema public, so there is nothing to adopt. Leave migrations_baseline out."
+            "The database holds no tables in schema public, so there is nothing to adopt. Leave migrations_baseline "
+            "out."
         )
     elif missing := [entry["version"] for entry in meant if entry["version"] not in standing]:
         plan.problems.append(
@@ -164,7 +165,7 @@ def _not_acceptable(plan: Plan, applied: Sequence[Row], accept: Collection[str],
     if accept and not reason.strip():
         problems.append(
             "migrations_accept needs a reason, which the history keeps: "
-            '-e \'{"migrations_reason": "who reviewed the edit, and why it is harmless"}\'.'
+            "-e \"migrations_reason='who reviewed the edit, and why it is harmless'\"."
         )
     accepted = {entry["version"] for entry in plan.accepted}
     by_version = {row["version"]: row for row in applied}
@@ -207,9 +208,9 @@ def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan, accept: Collec
     elif entry["sha256"] != row["sha256"]:
         plan.problems.append(
             f"{entry['file']} was edited after it was applied: recorded SHA-256 {row['sha256'][:12]}, the file's "
-            f"{entry['sha256'][:12]}. Undo the edit and write the change as a new migration; or, where it was reviewed and "
-            f"changes nothing in the database, accept it: -e migrations_accept={entry['version']} "
-            '-e \'{"migrations_reason": "..."}\'.'
+            f"{entry['sha256'][:12]}. Undo the edit and write the change as a new migration; or, where it was reviewed "
+            f"and changes nothing in the database, accept it: -e migrations_accept={entry['version']} "
+            "-e \"migrations_reason='...'\"."
         )
     elif entry["sha256_raw"] != row["sha256_raw"]:
         plan.notes.append(f"{entry['file']} differs from what was applied in line ends or byte order mark only.")

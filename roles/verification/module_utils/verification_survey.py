@@ -83,9 +83,9 @@ def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: s
     if baseline and not rest and all(one.whole == (int(one.version) <= int(baseline)) for one in holdings):
         return []
     holds = f"{tables} tables in schema public and no history of migrations"
-    lines = [f"The database {database} holds {holds}; nothing was changed."]
+    lines = [f"The database {database} holds {holds}; no migration was applied."]
     if whole:
-        lines.append(f"  All that {_span(whole)} promises is there.")
+        lines.append(f"  All that {_span(whole)} {'promise' if len(whole) > 1 else 'promises'} is there.")
     lines += [f"  {holding}" if not holding.whole else f"  {holding.name} is there." for holding in rest]
     absent = [holding for holding in holdings if holding.absent]
     if absent and (whole or rest):
@@ -107,7 +107,7 @@ def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str) -> s
             f"name in rollbacks; then run the same command again; {other_ways}"
         )
     if not at:
-        return f"it was not made by this release: restore its history{other_ways.removeprefix('or restore a backup')}"
+        return f"it was not made by this release: {other_ways.removeprefix('or ')}"
     wrong = f"it is not at {baseline}: " if baseline else ""
     return f"{wrong}adopt it with -e migrations_baseline={at}, which verifies each promise first; {other_ways}"
 
