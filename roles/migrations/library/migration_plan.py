@@ -43,6 +43,10 @@ options:
     description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
     type: bool
     default: false
+  report:
+    description: Return the contradictions instead of failing.
+    type: bool
+    default: false
   accept:
     description: Versions of applied files whose edit was reviewed.
     type: list
@@ -75,6 +79,26 @@ applied:
   elements: dict
 pending:
   description: The entries of the catalog that are to be applied, in order.
+  returned: success
+  type: list
+  elements: dict
+problems:
+  description: Sentences that say where release and history contradict each other; nothing may be applied then.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: Sentences about harmless differences.
+  returned: success
+  type: list
+  elements: str
+in_doubt:
+  description: Files without transaction that began and whose end was not recorded.
+  returned: success
+  type: list
+  elements: dict
+rolled_back:
+  description: Versions that were rolled back and not applied again.
   returned: success
   type: list
   elements: dict
@@ -122,6 +146,7 @@ def main() -> None:
             "out_of_order": {"type": "bool", "default": False},
             "baseline": {"type": "str", "default": ""},
             "report_foreign": {"type": "bool", "default": False},
+            "report": {"type": "bool", "default": False},
             "accept": {"type": "list", "elements": "str", "default": []},
             "reason": {"type": "str", "default": ""},
         },
@@ -142,7 +167,7 @@ def main() -> None:
         accept=[version.strip() for version in module.params["accept"]],
         reason=module.params["reason"],
     )
-    if plan.problems:
+    if plan.problems and not module.params["report"]:
         module.fail_json(
             msg="\n".join(
                 [
@@ -161,6 +186,10 @@ def main() -> None:
         changed=False,
         applied=plan.applied,
         pending=plan.pending,
+        problems=plan.problems,
+        notes=plan.notes,
+        in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
         baseline=plan.baseline,
         accepted=plan.accepted,
         foreign_tables=foreign_tables,
