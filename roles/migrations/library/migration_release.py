@@ -89,7 +89,7 @@ def main() -> None:
         catalog = read_catalog(release)
     problems = [str(finding) for finding in catalog.findings]
     if module.params["directory"]:
-        problems += read_sets(release, [migration.version for migration in catalog.migrations])[1]
+        problems += read_sets(release)[1]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
     problems += unknown_variables(module.params["variables"], known)
     if problems:

@@ -103,7 +103,7 @@ def main() -> None:
     )
     params = module.params
     release = Path(params["directory"])
-    sets, _ = read_sets(release, [entry["version"] for entry in params["migrations"]])
+    sets, _ = read_sets(release)
     rollback = plan_rollback(
         params["migrations"], params["applied"], to=params["to"], only=params["only"], named=params["set"], sets=sets
     )

@@ -31,12 +31,10 @@ class Rollback:
     problems: list[str] = field(default_factory=list)
 
 
-def read_sets(release: Path, versions: Collection[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Read the named sets of a release.
+def read_sets(release: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Read the named sets of a release, which may have none.
 
-    Args:
-        release: folder of the release; it may have no such file.
-        versions: the versions of the release.
+    Whether the release has the versions is asked when a set is used: a file that is missing is to be said first.
 
     Returns:
         The versions of each set, and a sentence for each thing that is wrong with the file.
@@ -58,9 +56,6 @@ def read_sets(release: Path, versions: Collection[str]) -> tuple[dict[str, list[
         if not isinstance(members, list) or not members or not all(isinstance(member, str) for member in members):
             problems.append(f"{file}: {name or 'it'} has no list `versions`, like versions: [005, 006]. Correct it.")
             continue
-        unknown = [member for member in members if member not in versions]
-        if unknown:
-            problems.append(f"{file}: {name} names {', '.join(unknown)}, which no migration has. Correct it.")
         sets[name] = members
     return sets, problems
 
@@ -96,7 +91,7 @@ def plan_rollback(
         )
         return rollback
     if named:
-        chosen = _members(named, sets or {}, applied, rollback)
+        chosen = _members(named, sets or {}, by_version, applied, rollback)
     elif only:
         chosen = {only}
         rollback.problems += _not_applied(only, by_version, applied, "rollback_only")
@@ -129,11 +124,20 @@ def plan_rollback(
     return rollback
 
 
-def _members(name: str, sets: Mapping[str, Sequence[str]], applied: Collection[str], rollback: Rollback) -> set[str]:
+def _members(
+    name: str,
+    sets: Mapping[str, Sequence[str]],
+    by_version: Mapping[str, Row],
+    applied: Collection[str],
+    rollback: Rollback,
+) -> set[str]:
     """Return the versions of a set that stand."""
     if name not in sets:
         known = f"it has {', '.join(sorted(sets))}" if sets else f"it has no {SETS_FILE}"
         rollback.problems.append(f"The release has no set {name}; {known}. Correct rollback_set.")
+    unknown = [version for version in sets.get(name, ()) if version not in by_version]
+    if unknown:
+        rollback.problems.append(f"{SETS_FILE}: {name} names {', '.join(unknown)}, which no migration has. Correct it.")
     return {version for version in sets.get(name, ()) if version in applied}
 
 
