@@ -112,7 +112,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.backup_acts import ACTS, perform
-from ansible.module_utils.backup_settings import BackupError, libpq_keywords
+from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_settings import libpq_keywords
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
 

@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: backup_host
 short_description: Let a host take and drill its backups by timers
 description:
-  - Puts the role's own code, its settings and the units of systemd in place, in one run where ten tasks would be needed,
-    and starts or stops the timers.
+  - Puts the role's own code, its settings and the units of systemd in place, in one run where ten tasks would be
+    needed, and starts or stops the timers.
 options:
   user:
     description: User of the host who takes the backups.

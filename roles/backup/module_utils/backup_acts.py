@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What can be asked of the backups, for the module `backup_act` and for the command that the timers run: one and the same.
+"""What can be asked of the backups, for the module `backup_act` and for the command that the timers run.
 
 Every act returns `changed`, the `lines` that a person is shown, `warnings`, and what it found out.
 """
@@ -20,19 +20,21 @@ from ansible.module_utils.backup_archive import verify
 from ansible.module_utils.backup_create import Request as CreateRequest
 from ansible.module_utils.backup_create import create, summary
 from ansible.module_utils.backup_drill import drill
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_keeping import prune
 from ansible.module_utils.backup_manifest import utc_now
 from ansible.module_utils.backup_programs import programs
 from ansible.module_utils.backup_restic import snapshots
 from ansible.module_utils.backup_restore import Request as RestoreRequest
 from ansible.module_utils.backup_restore import check, drop_old, restore
-from ansible.module_utils.backup_settings import BackupError, Settings, read_settings
+from ansible.module_utils.backup_settings import Settings, read_settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import LATEST, Backup, Store, size_text
 from ansible.module_utils.backup_tables import Request as TablesRequest
 from ansible.module_utils.backup_tables import report, restore_tables
 
 Result = dict[str, Any]
+IN_DAYS_FROM = 48  # hours
 
 
 def act_create(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
@@ -114,7 +116,7 @@ def act_verify(settings: Settings, request: Mapping[str, Any], check_mode: bool)
     del check_mode
     with obtained(settings, request.get("backup") or LATEST, request.get("source") or AUTO) as backup:
         with programs(settings.bin_dir, settings.connection) as tools:
-            verify(tools, backup)
+            verify(tools, backup, decode=True)
         rows = sum(entry["rows"] for entry in backup.manifest["tables"])
         told = f"{backup.id} is whole: every file is as it was written, {rows} rows read back"
         return {"changed": False, "id": backup.id, "lines": [told]}
@@ -134,8 +136,8 @@ def act_restore(settings: Settings, request: Mapping[str, Any], check_mode: bool
     done = restore(settings, wanted)
     seconds = done["seconds"]
     lines = [
-        f"{done['backup']} is restored into {done['database']}: {done['rows']} rows in {done['tables']} tables are what "
-        f"the manifest says; {seconds['total']:.1f} s ({seconds['verify']:.1f} to verify the backup before)"
+        f"{done['backup']} is restored into {done['database']}: {done['rows']} rows in {done['tables']} tables are "
+        f"what the manifest says; {seconds['total']:.1f} s ({seconds['verify']:.1f} to verify the backup before)"
     ]
     if done["old"]:
         lines.append(
@@ -266,8 +268,8 @@ def table(backups: Sequence[Mapping[str, Any]]) -> list[str]:
         place = "" if entry["here"] else " (only off this host)"
         lines.append(
             f"{entry['id']:{width}}  {age_text(entry['age_hours']):>8}  {size_text(entry['size']):>8}  "
-            f"{entry['version'] or '-':>4}  {'yes' if entry['verified'] else 'NO':8}  {entry['drilled'][:10] or '-':10}  "
-            f"{entry['off_host'][:10] or '-':10}  {entry['scope']}{place}"
+            f"{entry['version'] or '-':>4}  {'yes' if entry['verified'] else 'NO':8}  "
+            f"{entry['drilled'][:10] or '-':10}  {entry['off_host'][:10] or '-':10}  {entry['scope']}{place}"
         )
     return lines
 
@@ -276,7 +278,7 @@ def age_text(hours: float) -> str:
     """Return an age as a person reads it."""
     if hours < 1:
         return f"{hours * 60:.0f} min"
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+    return f"{hours:.0f} h" if hours < IN_DAYS_FROM else f"{hours / 24:.0f} days"
 
 
 def main() -> int:

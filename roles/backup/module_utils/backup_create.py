@@ -8,20 +8,13 @@ import getpass
 import os
 import shutil
 import socket
-import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import (
-    DUMP,
-    GLOBALS,
-    contents_problem,
-    read_contents,
-    schema_sha256,
-)
+from ansible.module_utils.backup_archive import contents_problem, read_contents, schema_sha256
 from ansible.module_utils.backup_database import (
     CONTENTS,
     DATABASE,
@@ -35,10 +28,11 @@ from ansible.module_utils.backup_database import (
     measure,
     share_migrations_lock,
 )
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_keeping import copy_missing, prune
-from ansible.module_utils.backup_manifest import FORMAT, new_id, utc_now, write_manifest
+from ansible.module_utils.backup_manifest import DUMP, FORMAT, GLOBALS, new_id, utc_now, write_manifest
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Store, sha256_of, size_text, sync_files
 
 CLOCKS_MAY_DIFFER = 300  # seconds between this host and the server
@@ -87,22 +81,29 @@ def create(settings: Settings, request: Request) -> Created:
     with ExitStack() as stack:
         lock = stack.enter_context(store.locked(f"a backup of {settings.database} ({request.why})"))
         store.remove_partials()
-        tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
-        session = stack.enter_context(Session(tools.conninfo(settings.database), settings.role))
-        taken = _Taking(settings, request, store, tools, session, lock)
         try:
-            manifest = taken.run()
+            manifest = _take(settings, request, store, lock)
         except (BackupError, OSError) as error:
             words = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
             raise BackupError(f"No backup was made of {settings.database}: {words}\n{_what_is_there(store)}") from error
-        finally:
-            if taken.folder and taken.folder.exists():
-                shutil.rmtree(taken.folder, ignore_errors=True)
         if manifest is None:
             return Created(None)
         problems = copy_missing(settings, store)
         removed, problem = prune(settings, store)
         return Created(manifest, removed, problems + ([problem] if problem else []))
+
+
+def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict[str, Any] | None:
+    """Take a backup; one that fails leaves nothing behind."""
+    with ExitStack() as stack:
+        tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
+        session = stack.enter_context(Session(tools.conninfo(settings.database), settings.role))
+        taken = _Taking(settings, request, store, tools, session, lock)
+        try:
+            return taken.run()
+        finally:
+            if taken.folder and taken.folder.exists():
+                shutil.rmtree(taken.folder, ignore_errors=True)
 
 
 def _what_is_there(store: Store) -> str:
@@ -115,19 +116,17 @@ def _what_is_there(store: Store) -> str:
     )
 
 
+@dataclass
 class _Taking:
     """One backup while it is taken."""
 
-    def __init__(
-        self, settings: Settings, request: Request, store: Store, tools: Programs, session: Session, lock: int
-    ) -> None:
-        self.settings = settings
-        self.request = request
-        self.store = store
-        self.tools = tools
-        self.session = session
-        self.lock = lock
-        self.folder: Path | None = None  # as long as it has no name of its own
+    settings: Settings
+    request: Request
+    store: Store
+    tools: Programs
+    session: Session
+    lock: int  # descriptor of the lock of the store
+    folder: Path | None = None  # as long as it has no name of its own
 
     def run(self) -> dict[str, Any] | None:
         """Take it."""
@@ -250,7 +249,8 @@ class _Taking:
         jobs = settings.jobs or max(1, min(4, (os.cpu_count() or 1) // 2))
         return {"format": kind, "compression": compression, "jobs": jobs if kind == "directory" else 1}
 
-    def _start_dump(self, folder: Path, plan: dict[str, Any], tables: list[dict[str, Any]]) -> subprocess.Popen[bytes]:
+    def _start_dump(self, folder: Path, plan: dict[str, Any], tables: list[dict[str, Any]]) -> Any:
+        """Start pg_dump in the snapshot of the session; return its subprocess.Popen."""
         snapshot = self.session.row("SELECT pg_export_snapshot() AS id")["id"]
         options = [
             f"--format={plan['format']}",

@@ -9,23 +9,27 @@ of the rows, and so needs no sort.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import queue
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ansible.module_utils.backup_errors import BackupError, ServerError
 from ansible.module_utils.backup_programs import without_values
-from ansible.module_utils.backup_settings import BackupError
 
-try:
-    import psycopg as driver
-except ImportError:  # Ubuntu 22.04 has only version 2
+driver: Any = None
+for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only the latter
     try:
-        import psycopg2 as driver
+        driver = importlib.import_module(_name)
+        break
     except ImportError:
-        driver = None
+        continue
 
 PINNED = {
+    "client_encoding": "UTF8",
     "bytea_output": "hex",
     "DateStyle": "ISO, YMD",
     "extra_float_digits": "3",
@@ -79,7 +83,17 @@ SELECT json_build_object(
                   WHERE datname = current_database()) AS named
         WHERE role >= 16384)
 )::text AS j
-"""  # noqa: S608 - built from constants
+"""
+
+# What would be lost with a database, besides what extensions bring.
+OBJECTS = f"""
+SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind NOT IN ('i', 'I', 't') AND {_OURS})
+     + (SELECT count(*) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
+            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+       AS n
+"""
 
 DATABASE = """
 SELECT json_build_object(
@@ -178,15 +192,6 @@ class Session:
         return json.loads(self.row(sql)["j"])
 
 
-class ServerError(BackupError):
-    """What the server refused."""
-
-    def __init__(self, state: str, words: str) -> None:
-        """Remember SQLSTATE and words."""
-        super().__init__(f"[{state}] {words}")
-        self.state = state
-
-
 def _server_error(error: Exception) -> ServerError:
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "?????"
     words = getattr(getattr(error, "diag", None), "message_primary", None) or str(error).split("\n", 1)[0]
@@ -247,9 +252,28 @@ def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str |
         wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
         total = "sum(hashtextextended(t::text, 0)::numeric)::text" if wanted else "NULL"
         place = identifier(table["schema"], table["name"])
-        found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")  # noqa: S608
+        found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
         measured.append({**table, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
     return measured
+
+
+def measure_at_once(
+    sessions: Sequence[Session], tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str]
+) -> list[dict[str, Any]]:
+    """Do the same with several sessions, a table each at a time; where nobody writes they see the same."""
+    free: queue.SimpleQueue[Session] = queue.SimpleQueue()
+    for session in sessions:
+        free.put(session)
+
+    def one(table: Mapping[str, Any]) -> dict[str, Any]:
+        session = free.get()
+        try:
+            return measure(session, [table], hashed)[0]
+        finally:
+            free.put(session)
+
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        return list(pool.map(one, tables))
 
 
 def is_named(table: Mapping[str, Any], names: Sequence[str]) -> bool:

@@ -19,12 +19,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import GLOBALS, verify
+from ansible.module_utils.backup_archive import verify
 from ansible.module_utils.backup_database import Session
-from ansible.module_utils.backup_manifest import read_manifest, utc_now, write_manifest
+from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import GLOBALS, read_manifest, update_manifest, utc_now
 from ansible.module_utils.backup_programs import Programs, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, beside, check_server
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Store
 
@@ -90,7 +91,7 @@ def _prove(settings: Settings, backup: Any, own_server: bool) -> None:
             tools = stack.enter_context(throwaway_server(settings))
         else:
             tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
-        verify(tools, backup, decode=False)  # the restore decodes it
+        verify(tools, backup)
         server = stack.enter_context(Session(tools.conninfo(MAINTENANCE)))
         if own_server:
             make_roles(server, backup.folder / GLOBALS)
@@ -109,9 +110,7 @@ def remember(store: Store, name: str, record: dict[str, Any]) -> None:
     """Write the result of a drill into the manifest of its backup, if that is on this host."""
     folder = store.directory / name
     with suppress(BackupError):  # the manifest was damaged: there is nothing to write to
-        manifest = read_manifest(folder)
-        manifest["drills"] = [*manifest["drills"], record][-KEPT:]
-        write_manifest(folder, manifest)
+        update_manifest(folder, drills=[*read_manifest(folder)["drills"], record][-KEPT:])
 
 
 @contextmanager

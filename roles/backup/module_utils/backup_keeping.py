@@ -1,16 +1,20 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What happens to backups once they are there: copied off the host, stripped of a plain dump, removed. Under the lock."""
+"""What happens to backups once they are there: copied off the host, stripped of a plain dump, removed.
+
+All of it under the lock of the store.
+"""
 
 from __future__ import annotations
 
 import shutil
 
 from ansible.module_utils.backup_archive import check_files
-from ansible.module_utils.backup_manifest import FILE, utc_now, write_manifest
+from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import FILE, update_manifest, utc_now
 from ansible.module_utils.backup_restic import copy, forget, shown
 from ansible.module_utils.backup_retention import clock_problem, to_remove
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import fetched
 from ansible.module_utils.backup_store import Backup, Store
 
@@ -24,10 +28,11 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
             if backup.damage:
                 continue
             if not backup.manifest["off_host"]:
-                backup.manifest["off_host"] = copy(settings, backup)
-                write_manifest(backup.folder, backup.manifest)
+                backup.manifest |= update_manifest(backup.folder, off_host=copy(settings, backup))
             if settings.restic.only and backup.has_files:
-                strip(settings, backup)
+                with store.unused(backup) as unused:
+                    if unused:  # else the next run does it
+                        strip(settings, backup)
         forget(settings, settings.keep)
     except BackupError as error:
         here = "plain, as its copy is not proven" if settings.restic.only else "and verified"

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 FILE = "manifest.json"
+DUMP = "database.dump"  # a file in the custom format, a folder in the directory format
+GLOBALS = "globals.sql"
 FORMAT = 1
 ID = re.compile(r"(?P<database>[a-z_][a-z0-9_]{0,62})_backup_(?P<time>\d{8}_\d{6})")
 _REQUIRED = ("id", "number", "status", "database", "tables", "files", "dump", "finished_at", "checksum")
@@ -79,6 +81,13 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     sync_folder(folder)
+
+
+def update_manifest(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Change some fields of a manifest as it is now, and return it."""
+    manifest = read_manifest(folder) | changes
+    write_manifest(folder, manifest)
+    return manifest
 
 
 def sync_folder(folder: Path) -> None:

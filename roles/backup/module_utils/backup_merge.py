@@ -1,6 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Brings the rows of a backup into a table that is there: loaded beside it, merged in SQL, in the caller's transaction."""
+"""Brings the rows of a backup into a table that is there.
+
+They are loaded beside it and merged in SQL, all in the caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import json
 from typing import Any
 
 from ansible.module_utils.backup_database import Session, identifier, literal
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 _KEY = """
 SELECT a.attname AS name FROM pg_index AS i
@@ -136,8 +139,8 @@ class Merge:
             )
             if number:
                 raise BackupError(
-                    f"{number} rows of {child} refer ({key['name']}) to rows of {self.place} that came after the backup "
-                    "and would be removed. Use restore_existing_rows=keep, or restore into a new database."
+                    f"{number} rows of {child} refer ({key['name']}) to rows of {self.place} that came after the "
+                    "backup and would be removed. Use restore_existing_rows=keep, or restore into a new database."
                 )
         before = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {later}")
         self.session.execute(f"DELETE FROM {self.table} AS t WHERE {later}")
@@ -153,7 +156,7 @@ class Merge:
 
 
 def _plain(name: str) -> str:
-    return identifier(name.strip('"'))
+    return str(identifier(name.strip('"')))
 
 
 def _names(columns: str) -> list[str]:

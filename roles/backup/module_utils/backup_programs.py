@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_settings import BackupError
+from ansible.module_utils.backup_errors import BackupError
 
 APPLICATION = "physioflow-backup"
 # A value of a row in PostgreSQL's words: behind a colon at the end of a line, or named as a value.
@@ -41,8 +41,8 @@ class Programs:
         keywords = self.connection | {"dbname": database, "fallback_application_name": APPLICATION} | more
         return " ".join(f"{key}={_quoted(value)}" for key, value in keywords.items())
 
-    def start(self, program: str, *arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
-        """Start a program with its words in English.
+    def start(self, program: str, *arguments: str | Path, **options: Any) -> Any:
+        """Start a program with its words in English; return its subprocess.Popen.
 
         Args:
             program: name of the program.
@@ -55,7 +55,7 @@ class Programs:
                 [str(path), *map(str, arguments)],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
-                **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options,
+                **({"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options),
             )
         except OSError as error:
             raise BackupError(

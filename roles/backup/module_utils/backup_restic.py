@@ -1,6 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Copies off the host, encrypted by restic. Its password goes to restic by a pipe: no file, no environment, no argument."""
+"""Copies off the host, encrypted by restic.
+
+Its password goes to restic by a pipe: it is in no file, no environment and no argument.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.backup_errors import BackupError, NoRepositoryError
 from ansible.module_utils.backup_manifest import FILE, utc_now
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Backup
 
 CACHE = ".restic-cache"
 TAG = "physioflow"
-_WRONG_PASSWORD = "wrong password or no key found"
+_WRONG_KEY = "wrong password or no key found"
 _NO_REPOSITORY = re.compile(r"unable to open config file|Is there a repository at|repository does not exist")
 _USER = re.compile(r"(?<=://)[^/@]*@")
 
@@ -52,7 +56,7 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
             capture_output=True,
             text=True,
             cwd=cwd,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", **restic.environment},
+            env={key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")} | restic.environment,
             pass_fds=(reading,),
             check=False,
         )
@@ -66,15 +70,11 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
         return done.stdout
     place = shown(restic.repository)
     words = " ".join(done.stderr.split())
-    if _WRONG_PASSWORD in words:
+    if _WRONG_KEY in words:
         raise BackupError(f"The password of the repository {place} is wrong. Correct backup_restic_password.")
     if _NO_REPOSITORY.search(words):
         raise NoRepositoryError(f"There is no repository at {place}.")
     raise BackupError(f"restic failed on {place}: {_USER.sub('', words)[-500:] or f'exit status {done.returncode}'}")
-
-
-class NoRepositoryError(BackupError):
-    """The place is reached, and no repository is there yet."""
 
 
 def ensure(settings: Settings) -> bool:

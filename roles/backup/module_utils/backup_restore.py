@@ -9,35 +9,41 @@ are, and the next one removes what it left.
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import DUMP, schema_sha256, verify
+from ansible.module_utils.backup_archive import schema_sha256, verify
 from ansible.module_utils.backup_database import (
     CONTENTS,
+    OBJECTS,
     SERVER,
-    ServerError,
     Session,
     identifier,
     key_of,
     literal,
-    measure,
+    measure_at_once,
 )
-from ansible.module_utils.backup_manifest import utc_now
+from ansible.module_utils.backup_errors import BackupError, ServerError
+from ansible.module_utils.backup_manifest import DUMP, utc_now
 from ansible.module_utils.backup_programs import Programs, programs
-from ansible.module_utils.backup_settings import NAME, BackupError, Settings
+from ansible.module_utils.backup_settings import NAME, Settings
 from ansible.module_utils.backup_source import AUTO, obtained
-from ansible.module_utils.backup_store import Backup
+from ansible.module_utils.backup_store import Backup, size_text
 
 MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
 MAINTENANCE = "postgres"
 SWAP_TRIES = 20
 IN_USE = "55006"  # object_in_use
 MOST_DIFFERENCES = 20
+# Others may not see it.
+DATA_DIRECTORY = """
+SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FROM pg_roles WHERE rolname = current_user
+"""
 # Settings that are lists of names: the server keeps them quoted already.
 LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 
@@ -95,7 +101,7 @@ def check(settings: Settings, request: Request) -> str:
     """Do all that a restore does before it changes anything; return the id of the backup."""
     with ExitStack() as stack:
         backup, _, _ = ready(settings, request, stack)
-        return backup.id
+        return str(backup.id)
 
 
 def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backup, Programs, Session]:
@@ -141,18 +147,34 @@ def check_server(server: Session, backup: Backup) -> None:
         raise BackupError(f"{backup.id} cannot be restored here: {'; '.join(problems)}.")
 
 
+def check_space(server: Session, tools: Programs, manifest: Mapping[str, Any]) -> None:
+    """Refuse a server on this host whose disk will not hold one more database of that size."""
+    if not tools.connection.get("host", "/").startswith(("/", "127.", "localhost")):
+        return
+    place = server.row(DATA_DIRECTORY)["place"]
+    try:
+        free = shutil.disk_usage(place).free if place else None
+    except OSError:  # another user's
+        free = None
+    needed = int(manifest["database"]["size"])
+    if free is not None and free < needed:
+        raise BackupError(
+            f"{place} has {size_text(free)} free, and the database takes {size_text(needed)} beside what is there. "
+            "Free space on that disk."
+        )
+
+
 def check_target(server: Session, tools: Programs, request: Request) -> None:
     """Refuse a database that is there and not to be replaced, unless it is empty."""
     if request.in_place or not exists(server, request.database):
         return
     with Session(tools.conninfo(request.database)) as session:
-        found = session.json(CONTENTS)
-    number = len(found["tables"]) + len(found["partitioned"]) + len(found["sequences"])
+        number = session.row(OBJECTS)["n"]
     if number:
         raise BackupError(
-            f"The database {request.database} is there and holds {number} tables and sequences: a backup is restored "
-            "into a new database. Choose another name (-e restore_database=NAME), or drop that one, or replace the "
-            "live database with -e restore_in_place=true."
+            f"The database {request.database} is there and holds {number} tables and other objects: a backup is "
+            "restored into a new database. Choose another name (-e restore_database=NAME), or drop that one, or "
+            "replace the live database with -e restore_in_place=true."
         )
 
 
@@ -175,21 +197,25 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
         raise BackupError(f"Another restore into {name} goes on. Wait for its end.")
     try:
         drop_leftover(server, tools, scratch)
+        check_space(server, tools, backup.manifest)
         make_database(server, scratch, backup.manifest["database"])
         load(tools, backup.folder / DUMP, scratch, settings)
-        with Session(tools.conninfo(scratch)) as session:
-            differences = compare(session, tools, backup.manifest, scratch)
+        with ExitStack() as stack:
+            jobs = settings.restore_jobs or os.cpu_count() or 1
+            sessions = [stack.enter_context(Session(tools.conninfo(scratch))) for _ in range(jobs)]
+            differences = compare(sessions, tools, backup.manifest, scratch)
             if differences:
                 shown = differences[:MOST_DIFFERENCES]
                 more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
                 raise BackupError(
                     f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
                 )
-            session.execute("ANALYZE")
+            sessions[0].execute("ANALYZE")
         yield scratch
     finally:
-        server.execute(f"DROP DATABASE IF EXISTS {identifier(scratch)} WITH (FORCE)")
-        server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+        with suppress(BackupError):  # the server may be gone; the next restore removes what is left
+            server.execute(f"DROP DATABASE IF EXISTS {identifier(scratch)} WITH (FORCE)")
+            server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
 
 
 def exists(server: Session, database: str) -> bool:
@@ -207,8 +233,8 @@ def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
     )["words"]
     if not (comment or "").startswith(MARK):
         with Session(tools.conninfo(scratch)) as session:
-            found = session.json(CONTENTS)
-        if found["tables"]:
+            number = session.row(OBJECTS)["n"]
+        if number:
             raise BackupError(
                 f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
             )
@@ -233,16 +259,17 @@ def load(tools: Programs, dump: Path, database: str, settings: Settings, *option
     tools.run("pg_restore", "--exit-on-error", f"--jobs={jobs}", *options, f"--dbname={tools.conninfo(database)}", dump)
 
 
-def compare(session: Session, tools: Programs, manifest: Mapping[str, Any], database: str) -> list[str]:
+def compare(sessions: Sequence[Session], tools: Programs, manifest: Mapping[str, Any], database: str) -> list[str]:
     """Return the differences between a database and a manifest: names and numbers, never rows."""
+    session = sessions[0]
     found = session.json(CONTENTS)
-    differences = compare_tables(session, found["tables"], manifest)
+    differences = compare_tables(sessions, found["tables"], manifest)
     for key, wanted in manifest["sequences"].items():
         if key not in found["sequences"]:
             differences.append(f"the sequence {key} is missing")
             continue
         place = identifier(*key.split(".", 1))
-        value = session.row(f"SELECT last_value, is_called FROM {place}")  # noqa: S608 - quoted
+        value = session.row(f"SELECT last_value, is_called FROM {place}")
         if (value["last_value"], value["is_called"]) != (wanted["last_value"], wanted["is_called"]):
             differences.append(f"the sequence {key} stands at {value['last_value']}, not {wanted['last_value']}")
     differences += [
@@ -256,14 +283,14 @@ def compare(session: Session, tools: Programs, manifest: Mapping[str, Any], data
     return differences
 
 
-def compare_tables(session: Session, there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
+def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
     """Return the differences in tables, their numbers of rows, and their hashes where the manifest has them."""
     wanted = {key_of(table): table for table in manifest["tables"]}
     names = {key_of(table) for table in there}
     differences = [f"{key} is missing" for key in wanted if key not in names]
     differences += [f"{key} is too much" for key in sorted(names - set(wanted))]
     hashed = [key for key, table in wanted.items() if table["hash"] is not None]
-    for table in measure(session, [table for table in there if key_of(table) in wanted], hashed):
+    for table in measure_at_once(sessions, [table for table in there if key_of(table) in wanted], hashed):
         key = key_of(table)
         if table["rows"] != wanted[key]["rows"]:
             differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")
@@ -347,7 +374,7 @@ def old_databases(database: str) -> str:
     """Return the query for the databases that restores in place of one have kept."""
     pattern = f"^{database[:39]}_before_[0-9]{{8}}_[0-9]{{6}}$"
     return (
-        "SELECT datname FROM pg_database "  # noqa: S608 - quoted
+        "SELECT datname FROM pg_database "
         f"WHERE datname ~ {literal(pattern)} AND shobj_description(oid, 'pg_database') LIKE {literal(f'{MARK}%')} "
         "ORDER BY 1"
     )

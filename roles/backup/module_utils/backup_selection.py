@@ -18,7 +18,14 @@ _ENTRY = re.compile(
 )
 _OF_TABLE = ("TABLE", "TABLE DATA", "TABLE ATTACH", "ROW SECURITY")
 _IN_TABLE = ("DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "POLICY", "RULE")
-_OF_SEQUENCE = ("SEQUENCE", "SEQUENCE SET", "SEQUENCE OWNED BY")
+_NAMED = {
+    "INDEX": "INDEX",
+    "INDEX ATTACH": "INDEX",
+    "SEQUENCE": "SEQUENCE",
+    "SEQUENCE SET": "SEQUENCE",
+    "SEQUENCE OWNED BY": "SEQUENCE",
+    "STATISTICS": "STATISTICS",
+}
 
 
 def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -37,17 +44,13 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
         return kind, f"{schema}.{tag}", tag
     if kind in _IN_TABLE:
         return kind, f"{schema}.{first}", rest
-    if kind in ("INDEX", "INDEX ATTACH"):
-        return kind, manifest["indexes"].get(f"{schema}.{tag}", ""), tag
-    if kind in _OF_SEQUENCE:
-        return kind, (manifest["sequences"].get(f"{schema}.{tag}") or {}).get("table") or "", tag
-    if kind == "STATISTICS":
-        return kind, manifest["statistics"].get(f"{schema}.{tag}", ""), tag
-    return kind, _of_comment(schema, first, rest, manifest), tag
+    # A comment or a privilege says what it is of, another entry is it.
+    what, named = (_NAMED[kind], tag) if kind in _NAMED else (first, rest)
+    return kind, _of_named(schema, what, named, manifest), tag
 
 
-def _of_comment(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
-    """Return the table that a comment or a privilege is about."""
+def _of_named(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
+    """Return the table of something named, as a comment names it."""
     key = f"{schema}.{name}"
     if kind == "TABLE":
         return key

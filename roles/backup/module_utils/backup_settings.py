@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.backup_errors import BackupError
+
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 COMPRESSION = re.compile(r"auto|none|gzip:[1-9]|zstd:([1-9]|1[0-9])|lz4:([1-9]|1[0-2])")
 KEEP = ("last", "days", "daily", "weekly", "monthly")
+FORMATS = ("auto", "custom", "directory")
 PROOFS = ("counts", "hash")
-
-
-class BackupError(Exception):
-    """A failure that is told to the user as it stands: what, why, in which state everything is, what to do next."""
 
 
 @dataclass(frozen=True)
@@ -88,49 +87,49 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     Raises:
         BackupError: every value that cannot be right, in one message.
     """
-    problems = []
-    known = {entry.name for entry in fields(Settings)}
-    if unknown := sorted(set(given) - known):
-        problems.append(f"unknown settings {', '.join(unknown)}")
-    for name in ("database", "directory", "bin_dir"):
-        if not given.get(name):
-            problems.append(f"{name} is missing")
-    if not NAME.fullmatch(str(given.get("database") or "x")):
-        problems.append(f"{given['database']!r} is no name of a database (a to z, 0 to 9 and _)")
-    for name in ("directory", "bin_dir"):
-        if given.get(name) and not Path(given[name]).is_absolute():
-            problems.append(f"{name} is {given[name]}, not an absolute path")
-    if given.get("format", "auto") not in ("auto", "custom", "directory"):
-        problems.append(f"format is {given['format']}; it is auto, custom or directory")
-    if not COMPRESSION.fullmatch(str(given.get("compression", "auto"))):
-        problems.append(f"compression is {given['compression']}; it is auto, none, gzip:1-9, zstd:1-19 or lz4:1-12")
-    proof = given.get("proof", "hash")
-    if isinstance(proof, str) and proof not in PROOFS:
-        problems.append(f"proof is {proof}; it is counts, hash or a list of tables")
-    keep = given.get("keep", {})
-    problems += [f"keep has {name}; it takes {', '.join(KEEP)}" for name in sorted(set(keep) - set(KEEP))]
-    problems += [f"keep.{name} is {keep[name]}; it is 0 or more" for name in KEEP if int(keep.get(name, 0)) < 0]
-    if keep and not any(int(keep.get(name, 0)) for name in KEEP):
-        problems.append("keep is 0 in everything, and would keep nothing")
-    problems += [
-        f"{name} is {given[name]}; it is 0 or more"
-        for name in ("jobs", "restore_jobs", "lock_wait", "parallel_above")
-        if float(given.get(name, 0)) < 0
-    ]
-    restic = given.get("restic") or {}
-    if restic.get("repository") and not restic.get("password"):
-        problems.append("restic has a repository and no password")
-    if restic.get("only") and not restic.get("repository"):
-        problems.append("restic.only without a repository would keep nothing")
-    if problems:
+    if problems := [*_shape_problems(given), *_value_problems(given)]:
         raise BackupError(f"The settings of the backup cannot be right: {'; '.join(problems)}. Nothing was touched.")
     values = dict(given)
     values |= {name: Path(given[name]) for name in ("directory", "bin_dir")}
     values["connection"] = {name: str(value) for name, value in (given.get("connection") or {}).items()}
-    values["keep"] = {name: int(value) for name, value in keep.items()}
+    values["keep"] = {name: int(value) for name, value in (given.get("keep") or {}).items()}
+    proof = given.get("proof", "hash")
     values["proof"] = proof if isinstance(proof, str) else tuple(proof)
-    values["restic"] = Restic(**restic)
+    values["restic"] = Restic(**(given.get("restic") or {}))
     return Settings(**values)
+
+
+def _shape_problems(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is missing, unknown or no path."""
+    if unknown := sorted(set(given) - {entry.name for entry in fields(Settings)}):
+        yield f"unknown settings {', '.join(unknown)}"
+    for name in ("database", "directory", "bin_dir"):
+        if not given.get(name):
+            yield f"{name} is missing"
+        elif name == "database" and not NAME.fullmatch(str(given[name])):
+            yield f"{given[name]!r} is no name of a database (a to z, 0 to 9 and _)"
+        elif name != "database" and not Path(given[name]).is_absolute():
+            yield f"{name} is {given[name]}, not an absolute path"
+
+
+def _value_problems(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the values that are out of their range."""
+    proof, keep, restic = given.get("proof", "hash"), given.get("keep") or {}, given.get("restic") or {}
+    checks = {
+        f"format is {given.get('format')}; it is auto, custom or directory": given.get("format", "auto") in FORMATS,
+        f"compression is {given.get('compression')}; it is auto, none, gzip:1-9, zstd:1-19 or lz4:1-12": bool(
+            COMPRESSION.fullmatch(str(given.get("compression", "auto")))
+        ),
+        f"proof is {proof}; it is counts, hash or a list of tables": not isinstance(proof, str) or proof in PROOFS,
+        f"keep takes {', '.join(KEEP)}, and no other rule": set(keep) <= set(KEEP),
+        "keep is 0 in everything, and would keep nothing": not keep or any(int(keep.get(name, 0)) for name in KEEP),
+        "restic has a repository and no password": bool(restic.get("password")) or not restic.get("repository"),
+        "restic.only without a repository would keep nothing": bool(restic.get("repository")) or not restic.get("only"),
+    }
+    yield from (problem for problem, holds in checks.items() if not holds)
+    numbers = {name: given.get(name, 0) for name in ("jobs", "restore_jobs", "lock_wait", "parallel_above")}
+    numbers |= {f"keep.{name}": keep.get(name, 0) for name in KEEP}
+    yield from (f"{name} is {number}; it is 0 or more" for name, number in numbers.items() if float(number) < 0)
 
 
 def libpq_keywords(connection: Mapping[str, Any]) -> dict[str, str]:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_manifest import read_manifest
 from ansible.module_utils.backup_restic import fetch, snapshot_of
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import FETCHED, LATEST, Backup, Store
 
 AUTO, DISK, OFF_HOST = "auto", "disk", "off_host"

@@ -19,14 +19,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from ansible.module_utils.backup_manifest import FILE, ID, read_manifest, sync_folder, utc_now
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import DUMP, FILE, ID, read_manifest, sync_folder, utc_now
+from ansible.module_utils.backup_settings import Settings
 
 PARTIAL = ".partial"
 FETCHED = ".fetched-"  # begins the name of a folder for a copy from off the host, with the id of its process
 LOCK = ".lock"
 LATEST = "latest"
 CHUNK = 1 << 20
+KILO = 1000
 MOST_SPACE = 1.25  # a dump may be larger than the last one by this factor
 
 
@@ -67,7 +69,7 @@ class Backup:
     @property
     def has_files(self) -> bool:
         """Whether the dump is here, and not only its manifest."""
-        return any(path.name != FILE for path in self.folder.iterdir())
+        return bool((self.folder / DUMP).exists())
 
     @property
     def size(self) -> int:
@@ -142,6 +144,20 @@ class Store:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def unused(self, backup: Backup) -> Iterator[bool]:
+        """Tell whether nobody reads a backup, and keep it so for as long as the block lasts."""
+        descriptor = os.open(backup.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unused = True
+        except BlockingIOError:
+            unused = False
+        try:
+            yield unused
+        finally:
+            os.close(descriptor)
+
     def backups(self) -> list[Backup]:
         """Return all finished backups of the database, in the order in which they were made; damaged ones first."""
         found = []
@@ -193,7 +209,7 @@ class Store:
         """Make the folder that a backup is written to."""
         folder = self.directory / f"{name}{PARTIAL}"
         folder.mkdir(mode=0o700)
-        return folder
+        return Path(folder)
 
     def publish(self, partial: Path) -> Path:
         """Give a backup its name. From here on it is there, also after a power failure."""
@@ -207,18 +223,13 @@ class Store:
 
         Its name goes first, so that one removed by half is never taken for one that is there.
         """
-        descriptor = os.open(backup.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            partial = backup.folder.with_name(f"{backup.id}{PARTIAL}")
-            backup.folder.rename(partial)
-            sync_folder(self.directory)
-            shutil.rmtree(partial)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
+        with self.unused(backup) as unused:
+            if unused:
+                partial = backup.folder.with_name(f"{backup.id}{PARTIAL}")
+                backup.folder.rename(partial)
+                sync_folder(self.directory)
+                shutil.rmtree(partial)
+        return unused
 
     def check_space(self, database_size: int, backups: list[Backup]) -> None:
         """Refuse to begin where the dump will probably not fit.
@@ -245,7 +256,7 @@ def sha256_of(folder: Path) -> dict[str, dict[str, Any]]:
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BackupError(f"{path} is neither a file nor a folder: it was put there by somebody else")
-        if path.is_file() and path != folder / FILE:
+        if path.is_file() and not path.name.startswith((FILE, f".{FILE}-")):  # the latter of a writer that died
             with path.open("rb") as stream:
                 files[str(path.relative_to(folder))] = {
                     "size": os.fstat(stream.fileno()).st_size,
@@ -270,9 +281,9 @@ def sync_files(folder: Path) -> None:
 def size_text(size: float) -> str:
     """Return bytes as a person reads them."""
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
+        if size < KILO:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
+        size /= KILO
     return f"{size:.1f} TB"
 
 

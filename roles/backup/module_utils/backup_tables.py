@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import DUMP, Rows, entries, read_items, verify
+from ansible.module_utils.backup_archive import Rows, entries, read_items, verify
 from ansible.module_utils.backup_database import CONTENTS, Session, identifier, is_named, key_of, literal
+from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_manifest import DUMP
 from ansible.module_utils.backup_merge import Merge
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, check_server, compare_tables
 from ansible.module_utils.backup_selection import select
-from ansible.module_utils.backup_settings import BackupError, Settings
+from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Backup
 
@@ -200,7 +202,7 @@ class _Restoring:
                     value, called = item.last_value, str(item.is_called).lower()
                     # Never back: a value that was given out since must not be given out again.
                     self.session.execute(
-                        f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "  # noqa: S608 - quoted
+                        f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "
                         f"WHERE (last_value, is_called) < ({value}, {called})"
                     )
         finally:
@@ -213,7 +215,7 @@ class _Restoring:
         exact = self.missing | (self.loaded if self.request.existing_rows == REPLACE else set())
         manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
         there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]
-        if differences := compare_tables(self.session, there, manifest):
+        if differences := compare_tables([self.session], there, manifest):
             raise BackupError(f"What was restored is not what the manifest says: {'; '.join(differences)}")
 
 
