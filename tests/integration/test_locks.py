@@ -9,7 +9,7 @@ import pytest
 from tests import role_python  # noqa: F401 - importing it makes the names known
 from tests.local import Local
 
-from ansible.module_utils.migration_locks import MODES, run_locks  # isort: skip
+from ansible.module_utils.migration_expected_locks import MODES, run_locks  # isort: skip
 
 TABLES = """
     CREATE TABLE a (id int PRIMARY KEY, b int, note text, CONSTRAINT chk CHECK (b > 0) NOT VALID);

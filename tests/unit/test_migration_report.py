@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.migration_drift import differences, lines
-from ansible.module_utils.migration_locks import run_locks
+from ansible.module_utils.migration_expected_locks import run_locks
 from ansible.module_utils.migration_report import read_squawk, states
 
 

@@ -81,7 +81,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_catalog import read_text
-from ansible.module_utils.migration_locks import run_locks
+from ansible.module_utils.migration_expected_locks import run_locks
 from ansible.module_utils.migration_report import read_squawk, states
 
 

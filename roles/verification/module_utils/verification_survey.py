@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> l
     for check in checks:
         by_file[check.file].append(check)
     holdings = []
-    for document in sorted(documents, key=lambda one: int(one["version"])):
+    for document in sorted(documents, key=lambda one: _key(one["version"])):
         if document["file"] in by_file:
             holding = Holding(document["version"], document["name"])
             for label, state in _labels(by_file[document["file"]]):
@@ -80,7 +81,7 @@ def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: s
     whole = _unbroken(holdings)
     at = whole[-1].version if whole else ""
     rest = [holding for holding in holdings[len(whole) :] if not holding.absent]
-    if baseline and not rest and all(one.whole == (int(one.version) <= int(baseline)) for one in holdings):
+    if baseline and not rest and all(one.whole == (_key(one.version) <= _key(baseline)) for one in holdings):
         return []
     holds = f"{tables} tables in schema public and no history of migrations"
     lines = [f"The database {database} holds {holds}; no migration was applied."]
@@ -92,6 +93,11 @@ def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: s
         lines.append(f"  Nothing of {_span(absent)} is there.")
     lines.append(f"Next: {_advice(at, baseline, rest, database)}")
     return lines
+
+
+def _key(version: str) -> list[int]:
+    """Return what versions are ordered by; other tools' have dots."""
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str) -> str:
