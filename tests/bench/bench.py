@@ -66,7 +66,8 @@ ROLE_PLAY = """
     group/community.postgresql.all: "{{ postgresql_connection }}"
   tasks:
     - import_role: {name: migrations, tasks_from: release}
-    - import_role: {name: migrations}
+    - import_role: {name: migrations, tasks_from: plan}
+    - import_role: {name: migrations, tasks_from: apply}
 """
 
 

@@ -98,7 +98,8 @@ def need(program: str, *packages: str) -> None:
     apt = {"DEBIAN_FRONTEND": "noninteractive"}
     options = ["-o", "DPkg::Lock::Timeout=300", "--quiet", "--yes", "--no-install-recommends"]
     run("apt-get", "update", "--quiet", env=apt)
-    known = [name for name in packages if "Version:" in run("apt-cache", "show", "--no-all-versions", name, env=apt)]
+    # A release has only some of them: Debian 12 has no docker-cli, and apt-cache ends badly for what it does not know.
+    known = [name for name in packages if f"{name}:\n" in run("apt-cache", "policy", name, env=apt)]
     run("apt-get", "install", *options, *known, env=apt)
 
 

@@ -85,6 +85,18 @@ def test_rules_are_lines_and_nobody_else_comes_in() -> None:
     assert hba_problems([RULE]) == []
 
 
+def test_a_user_of_the_host_comes_in_as_the_role_of_its_name() -> None:
+    lines = hba_text([RULE], ["emr_backup"]).splitlines()
+    assert lines.index("local all emr_backup peer") < lines.index(lines[-1])
+    assert hba_problems([], ["emr_backup"]) == []
+
+
+@pytest.mark.parametrize("name", ["postgres", "all", "x trust", "+group", ""])
+def test_a_peer_is_one_ordinary_role(name: str) -> None:
+    (problem,) = hba_problems([], [name])
+    assert f"postgresql_peer_users has {name!r}" in problem
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

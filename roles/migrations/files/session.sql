@@ -49,7 +49,7 @@ $function$;
 CREATE FUNCTION pg_temp.migrations_record(
     p_act       text,
     p_migration jsonb,   -- version, name, description, file, sha256, sha256_raw
-    p_run       jsonb,   -- release, run_id, backup_id, operator, controller
+    p_run       jsonb,   -- release, run_id, backup_id, reason, operator, controller
     p_started   timestamptz DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql
@@ -66,10 +66,11 @@ BEGIN
         WHERE act = 'start' AND version = p_migration ->> 'version' AND run_id = (p_run ->> 'run_id')::uuid;
     END IF;
     INSERT INTO migrations.history (act, version, name, description, sha256, sha256_raw,
-                                    release, run_id, backup_id, operator, controller, started_at, duration_ms)
+                                    release, run_id, backup_id, reason, operator, controller,
+                                    started_at, duration_ms)
     VALUES (p_act, p_migration ->> 'version', p_migration ->> 'name', p_migration ->> 'description',
             p_migration ->> 'sha256', p_migration ->> 'sha256_raw',
-            p_run ->> 'release', (p_run ->> 'run_id')::uuid, p_run ->> 'backup_id',
+            p_run ->> 'release', (p_run ->> 'run_id')::uuid, p_run ->> 'backup_id', p_run ->> 'reason',
             p_run ->> 'operator', p_run ->> 'controller', v_started,
             round(extract(epoch FROM clock_timestamp() - v_started) * 1000, 1));
 END

@@ -41,8 +41,13 @@ options:
     type: str
     required: true
   backup_id:
-    description: Backup taken before the run.
+    description: Backup taken before the run; empty where none was.
     type: str
+    default: ""
+  reason:
+    description: What else the history is to say of the run.
+    type: str
+    default: ""
   run_lock_wait:
     description: How long to wait for another run, as an interval of PostgreSQL.
     type: str
@@ -161,7 +166,8 @@ def main() -> None:
             "history": {"type": "path"},
             "owner": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
-            "backup_id": {"type": "str"},
+            "backup_id": {"type": "str", "default": ""},
+            "reason": {"type": "str", "default": ""},
             "run_lock_wait": {"type": "str", "required": True},
             "statement_timeout": {"type": "str", "required": True},
         },
@@ -174,6 +180,7 @@ def main() -> None:
         operator=getpass.getuser(),
         controller=socket.gethostname(),
         backup_id=module.params["backup_id"] or None,
+        reason=module.params["reason"] or None,
     )
     steps = write_steps(module, files, run)
     result: dict[str, Any] = {"changed": True, "run_id": run.run_id}

@@ -25,6 +25,7 @@ class Run:
     operator: str
     controller: str
     backup_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,11 @@ options:
         type: str
         choices: [scram-sha-256, cert, peer, reject]
         default: scram-sha-256
+  peer_users:
+    description: Roles that the user of the host of the same name comes in as, by the socket.
+    type: list
+    elements: str
+    default: []
   minimum_version:
     description: Oldest release that is accepted without a word, for instance 16.15.
     type: str
@@ -163,7 +168,7 @@ def wanted_files(module: AnsibleModule, cluster: Cluster, megabytes: int) -> dic
     }
     return {
         cluster.dropin: settings_text(settings),
-        cluster.hba: hba_text(params["hba"]),
+        cluster.hba: hba_text(params["hba"], params["peer_users"]),
         cluster.ident: ident_text(),
     }
 
@@ -265,6 +270,7 @@ def main() -> None:
                     },
                 },
             },
+            "peer_users": {"type": "list", "elements": "str", "default": []},
             "minimum_version": {"type": "str", "default": "0"},
             "minimum_version_enforced": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 60},
@@ -274,7 +280,7 @@ def main() -> None:
     os.umask(0o077)
     params = module.params
     cluster = Cluster(params["version"], params["port"], params["timeout"])
-    problems = setting_problems(params["settings"]) + hba_problems(params["hba"])
+    problems = setting_problems(params["settings"]) + hba_problems(params["hba"], params["peer_users"])
     if problems:
         module.fail_json(msg="\n".join([*problems, "Nothing was changed. Correct it and run the same command again."]))
     megabytes = memory(read("/proc/meminfo"))

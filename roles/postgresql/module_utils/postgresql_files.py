@@ -14,6 +14,8 @@ SUPERUSER = "postgres"
 
 _SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _WORD = re.compile(r"[\w+./:$-]+")  # of pg_hba.conf: it needs no quotes and cannot be two words
+_ROLE = re.compile(r"[a-z_][a-z0-9_]*")
+_NOT_ONE_ROLE = (SUPERUSER, "all", "samerole", "samegroup", "replication")
 _ELSEWHERE = {
     "port": "postgresql_port",
     "listen_addresses": "postgresql_listen_addresses",
@@ -51,9 +53,13 @@ def settings_text(settings: Mapping[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def hba_problems(rules: Iterable[Mapping[str, Any]]) -> list[str]:
+def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) -> list[str]:
     """Return a sentence for each rule that would not be one line of pg_hba.conf; the server checks what it says."""
-    problems = []
+    problems = [
+        f"postgresql_peer_users has {name!r}, which is not the name of one role."
+        for name in peers
+        if name in _NOT_ONE_ROLE or not _ROLE.fullmatch(name)
+    ]
     for number, rule in enumerate(rules, start=1):
         address = rule.get("address") or ""
         words = [*rule["databases"], *rule["users"], *([address] if address else [])]
@@ -68,13 +74,19 @@ def hba_problems(rules: Iterable[Mapping[str, Any]]) -> list[str]:
     return problems
 
 
-def hba_text(rules: Iterable[Mapping[str, Any]]) -> str:
-    """Write pg_hba.conf. Whom no rule names is not let in."""
+def hba_text(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) -> str:
+    """Write pg_hba.conf. Whom no rule names is not let in.
+
+    Args:
+        rules: entries of `postgresql_hba`.
+        peers: roles that the user of the host of the same name comes in as.
+    """
     lines = [
         f"{HEADER}; set postgresql_hba instead of editing.",
         "# TYPE DATABASE USER ADDRESS METHOD",
         "# The administrator of this host and the user postgres; nobody comes in as superuser over the network.",
         f"local all {SUPERUSER} peer map={MAP}",
+        *(f"local all {name} peer" for name in peers),
     ]
     for rule in rules:
         parts = [rule["type"], ",".join(rule["databases"]), ",".join(rule["users"])]
