@@ -26,33 +26,33 @@ def afterwards(act: Callable[..., object], *arguments: object) -> Iterator[None]
 
     It is a function of a module or a method of something that pickle can hold, and does no harm a second time.
     """
-    note = _note(act, arguments)
+    noted = note(act, *arguments)
     try:
         yield
     finally:
         act(*arguments)
-        note.unlink()  # not where that was interrupted
+        noted.unlink()  # not where that was interrupted
 
 
 @contextmanager
 def unless_it_ends(act: Callable[..., object], *arguments: object) -> Iterator[None]:
     """Undo by ``act`` only where the block is broken off: otherwise it leaves nothing behind."""
-    note = _note(act, arguments)
+    noted = note(act, *arguments)
     try:
         yield
     except BaseException:
         act(*arguments)
-        note.unlink()
+        noted.unlink()
         raise
-    note.unlink()
+    noted.unlink()
 
 
-def _note(act: Callable[..., object], arguments: tuple[object, ...]) -> Path:
-    # By time, so that what was made last is undone first.
-    note = Path(os.environ[FOLDER]) / f"{time.monotonic_ns():020}-{os.getpid()}"
-    fresh = note.with_suffix(".new")
+def note(act: Callable[..., object], *arguments: object) -> Path:
+    """Note how to undo something; return the note, which goes when that was done."""
+    noted = Path(os.environ[FOLDER]) / f"{time.monotonic_ns():020}-{os.getpid()}"  # in the order of time
+    fresh = noted.with_suffix(".new")
     fresh.write_bytes(pickle.dumps((act, arguments)))
-    return fresh.rename(note)
+    return fresh.rename(noted)
 
 
 def begin() -> None:
@@ -63,8 +63,8 @@ def begin() -> None:
 def end() -> None:
     """Undo what the others left, the last first; one that fails is told and keeps none of the rest from it."""
     folder = Path(os.environ.pop(FOLDER))
-    for note in sorted(folder.glob("*[0-9]"), reverse=True):
-        act, arguments = pickle.loads(note.read_bytes())
+    for noted in sorted(folder.glob("*[0-9]"), reverse=True):
+        act, arguments = pickle.loads(noted.read_bytes())
         what = f"{getattr(act, '__qualname__', act)}{arguments}"
         try:
             act(*arguments)

@@ -39,7 +39,7 @@ def up() -> dict[str, str]:
 
 
 def _up() -> dict[str, str]:
-    state = _state()
+    state = processes()
     client, started = engine.ensure()
     if started:
         _remember(state := state | {"engine": started})
@@ -79,7 +79,7 @@ def down() -> list[str]:
 
 def _down() -> list[str]:
     done = []
-    state = {name: process for name, process in _state().items() if process.alive}
+    state = {name: process for name, process in processes().items() if process.alive}
     for name in sorted(state, reverse=True):  # mirrors first
         if name == "engine":
             done.append(engine.stop(state[name]))
@@ -125,7 +125,8 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _state() -> dict[str, Process]:
+def processes() -> dict[str, Process]:
+    """Return what was started and may run still, by name."""
     if not STATE_FILE.exists():
         return {}
     return {name: Process(*fields) for name, fields in json.loads(STATE_FILE.read_text(encoding="utf-8")).items()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -22,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests import undo
 from tests.local import BIN, ROOT, Result, environment
 
-hosts = pytest.importorskip("tests.hosts.hosts", reason="the means to make hosts are not there")
 SECONDS = 300
 SERVICE = "postgresql@16-main"
 DOCKER = [
@@ -112,38 +112,17 @@ def refused(result: Result, *words: str) -> None:
 @contextmanager
 def made(folder: Path, variables: dict[str, str], release: str, *options: str) -> Iterator[Host]:
     """Start a host, and remove it."""
-    key = variables["POSTGRESQL_REPOSITORY_KEY_FILE"]
-    settings: dict[str, Any] = {
+    settings = {
         "postgresql_provider": "system",
-        "postgresql_repository_url": variables["POSTGRESQL_REPOSITORY_URL"],
         "postgresql_memory": 512,
-        **({"postgresql_repository_key": Path(key).read_text()} if key else {}),
+        **yaml.safe_load(Path(variables["PHYSIOFLOW_REPOSITORY"]).read_text()),
     }
     name = f"faults-{release}-{uuid.uuid4().hex[:8]}"
     image = variables[f"PHYSIOFLOW_DEBIAN_{release}"]
-    docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
-    try:
+    with undo.afterwards(docker, "rm", "-f", "-v", name):
+        docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
         docker("exec", name, "systemctl", "is-system-running", "--wait", check=False)
         yield Host(name, folder, settings)
-    finally:
-        docker("rm", "-f", "-v", name)
-
-
-@pytest.fixture(scope="module")
-def variables() -> Iterator[dict[str, str]]:
-    """The images and the repository."""
-    try:
-        session = hosts.session()
-        found = session.__enter__()
-    except Exception as error:
-        # A build machine without Docker tests nothing and must not look green.
-        if type(error).__name__ != "HostsError" or os.environ.get("CI"):
-            raise
-        pytest.skip(f"no hosts: {error}")
-    try:
-        yield found
-    finally:
-        session.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="module", params=["12", "13"])

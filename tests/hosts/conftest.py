@@ -1,0 +1,32 @@
+"""The hosts, one session of them for each process that runs tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import NoReturn
+
+import pytest
+
+from tests.hosts import hosts
+from tests.hosts.system import HostsError
+
+
+@pytest.fixture(scope="session")
+def variables() -> Iterator[dict[str, str]]:
+    """What Molecule is told: the images and the repository."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(hosts.session())
+        except HostsError as error:
+            give_up(error)
+        yield found
+
+
+def give_up(reason: HostsError) -> NoReturn:
+    """End without hosts; where CI is set that is a failure, as a build that tested nothing must not look green."""
+    text = f"no hosts for Molecule: {reason}"
+    if os.environ.get("CI"):
+        pytest.fail(text)
+    pytest.skip(text)
