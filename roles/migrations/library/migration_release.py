@@ -16,9 +16,8 @@ description:
   - Runs on the controller; touches nothing.
 options:
   directory:
-    description: Folder of the release.
+    description: Folder of the release. Left out, only the variables are looked at.
     type: path
-    required: true
   variables:
     description: Names of variables in the inventory and on the command line.
     type: list
@@ -64,7 +63,7 @@ release:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_catalog import read_catalog
+from ansible.module_utils.migration_catalog import Catalog, read_catalog
 from ansible.module_utils.migration_variables import declared_variables, unknown_variables
 
 
@@ -72,17 +71,21 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "directory": {"type": "path", "required": True},
+            "directory": {"type": "path"},
             "variables": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "path", "required": True},
             "shared_variables": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    release = Path(module.params["directory"])
-    if not release.is_dir():
-        module.fail_json(msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory.")
-    catalog = read_catalog(release)
+    catalog = Catalog()
+    if module.params["directory"]:
+        release = Path(module.params["directory"])
+        if not release.is_dir():
+            module.fail_json(
+                msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory."
+            )
+        catalog = read_catalog(release)
     problems = [str(finding) for finding in catalog.findings]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
     problems += unknown_variables(module.params["variables"], known)
