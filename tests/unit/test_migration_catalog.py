@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.migration_catalog import (
     Catalog,
+    Migration,
     SqlText,
     check_statements,
     own_statements,
@@ -151,17 +152,58 @@ def test_analyze_is_allowed_in_a_transaction(release: Release) -> None:
     assert release.findings() == []
 
 
-def test_a_file_without_transaction_holds_one_statement(release: Release) -> None:
-    head = "-- Migration: 001_a\n-- Description: x\n-- Depends on: none\n-- Transactional: no\n"
-    release.add("001_a.sql", f"{head}CREATE INDEX CONCURRENTLY i ON a (b);\n".encode())
+ALONE = "-- Migration: 001_a\n-- Description: x\n-- Depends on: none\n-- Transactional: no\n"
+
+
+def test_the_statements_of_a_file_without_transaction_are_described(release: Release) -> None:
+    release.add(
+        "001_a.sql",
+        f"{ALONE}DROP INDEX CONCURRENTLY IF EXISTS s.i;\nCREATE UNIQUE INDEX CONCURRENTLY i ON s.a (lower(b));\n"
+        "ALTER TYPE t ADD VALUE 'x';\nALTER TYPE t ADD VALUE IF NOT EXISTS 'y';\nVACUUM a;\n"
+        "REINDEX TABLE CONCURRENTLY a;\n".encode(),
+    )
     catalog = release.read()
     assert catalog.findings == []
-    assert not catalog.migrations[0].transactional
-    release.add("001_a.sql", f"{head}VACUUM a;\nVACUUM b;\n".encode())
+    [migration] = catalog.migrations
+    assert not migration.transactional
+    assert [(step["line"], step["kind"]) for step in migration.steps] == [
+        (5, "drop"),
+        (6, "index"),
+        (7, "value"),
+        (8, "repeat"),
+        (9, "repeat"),
+        (10, "reindex"),
+    ]
+    assert migration.steps[1] | {"line": 6} == {
+        "line": 6,
+        "kind": "index",
+        "name": "i",
+        "table": '"s"."a"',
+        "probe": "CREATE UNIQUE INDEX i ON pg_temp.physioflow_probe ((lower(b)))",
+    }
+    assert Migration.of(migration.as_dict()) == migration
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("VACUUM a;\nINSERT INTO a VALUES (1);\n", 6),
+        ("CREATE INDEX CONCURRENTLY ON a (b);\nVACUUM a;\n", 5),
+        ("CREATE INDEX CONCURRENTLY i ON a (b);\nDROP INDEX CONCURRENTLY s.i;\n", 6),
+    ],
+)
+def test_statements_without_transaction_of_which_nothing_could_be_told_stand_alone(
+    release: Release, body: str, line: int
+) -> None:
+    release.add("001_a.sql", f"{ALONE}{body}".encode())
     [finding] = release.findings()
-    assert finding.startswith(
-        "files/migrations/001_a.sql:6: a file with `Transactional: no` holds exactly one statement"
-    )
+    assert finding.startswith(f"files/migrations/001_a.sql:{line}: ")
+    assert finding.endswith("Split the file.")
+
+
+def test_any_statement_may_stand_alone_in_a_file_without_transaction(release: Release) -> None:
+    release.add("001_a.sql", f"{ALONE}INSERT INTO a VALUES (1);\n".encode())
+    assert release.findings() == []
 
 
 @pytest.mark.parametrize(

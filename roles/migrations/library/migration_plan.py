@@ -35,6 +35,22 @@ options:
     description: Apply a pending migration although a later one is applied.
     type: bool
     default: false
+  resolve:
+    description:
+      - What was decided about files in doubt of which the database cannot tell how far they came, like C(016:retry)
+        or C(016:applied), several with commas.
+    type: str
+    default: ""
+  run_lock_wait:
+    description:
+      - How long to wait for another run on the same database where something is pending, as an interval of PostgreSQL.
+      - Empty does not wait and does not ask whether a connection pooler is in the way; nor does check mode.
+    type: str
+    default: ""
+  pause:
+    description: Seconds to wait before anything is read; for a further attempt of a run.
+    type: float
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -76,9 +92,64 @@ server_version:
   type: str
 """
 
+import time
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_history import history_argument_spec, read_history
-from ansible.module_utils.migration_plan import make_plan
+from ansible.module_utils.database_pooler import POOLED, is_pooled
+from ansible.module_utils.migration_doubt import decide, look_at, read_decisions
+from ansible.module_utils.migration_history import (
+    History,
+    history_argument_spec,
+    history_of,
+    open_database,
+    pg_cursor_args,
+)
+from ansible.module_utils.migration_plan import Plan, make_plan
+from ansible.module_utils.migration_wait import ASK, wait_for_run
+
+
+def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
+    """Compare the release with a history."""
+    try:
+        decisions = read_decisions(module.params["resolve"])
+    except ValueError as error:
+        module.fail_json(msg=f"migrations_resolve: {error}. Nothing was changed. Correct it.")
+    steps = {entry["version"]: entry["steps"] for entry in module.params["migrations"] if entry.get("steps")}
+    answers = {
+        version: decide(look_at(connection.cursor(**pg_cursor_args), steps[version]), decisions.get(version))
+        for version in (row["version"] for row in history.in_doubt)
+        if version in steps
+    }
+    plan: Plan = make_plan(
+        catalog=module.params["migrations"],
+        applied=history.applied,
+        in_doubt=history.in_doubt,
+        answers=answers,
+        target=module.params["target"] or None,
+        out_of_order=module.params["out_of_order"],
+        foreign_tables=0 if history.exists else history.tables,
+    )
+    return plan
+
+
+def prepare_run(module: AnsibleModule, connection: Any) -> History:
+    """Make sure that a run can begin, and return the history as it is when no other run is at work."""
+    other = open_database(module)
+    cursor = connection.cursor(**pg_cursor_args)
+    if is_pooled(cursor, other.cursor(**pg_cursor_args)):
+        module.fail_json(msg=f"{POOLED} Nothing was changed.")
+    other.close()
+    waited, holder = wait_for_run(cursor, module.params["run_lock_wait"])
+    if holder:
+        module.fail_json(
+            msg=f"Nothing was changed in the database {module.params['database']}: {holder}. It was waited for "
+            f"{module.params['run_lock_wait']} (migrations_run_lock_wait). Next: wait for its end, and run the same "
+            "command again."
+        )
+    if waited >= ASK:
+        module.warn(f"Waited {waited:.1f} s for another run on the database {module.params['database']}.")
+    return history_of(connection)
 
 
 def main() -> None:
@@ -89,18 +160,20 @@ def main() -> None:
             "migrations": {"type": "list", "elements": "dict", "required": True},
             "target": {"type": "str", "default": ""},
             "out_of_order": {"type": "bool", "default": False},
+            "resolve": {"type": "str", "default": ""},
+            "run_lock_wait": {"type": "str", "default": ""},
+            "pause": {"type": "float", "default": 0.0},
         },
         supports_check_mode=True,
     )
-    history = read_history(module)
-    plan = make_plan(
-        catalog=module.params["migrations"],
-        applied=history.applied,
-        in_doubt=history.in_doubt,
-        target=module.params["target"] or None,
-        out_of_order=module.params["out_of_order"],
-        foreign_tables=0 if history.exists else history.tables,
-    )
+    time.sleep(module.params["pause"])
+    connection = open_database(module)
+    history = history_of(connection) if connection else History()
+    plan = plan_of(module, history, connection)
+    to_do = plan.pending or history.in_doubt
+    if to_do and connection and module.params["run_lock_wait"] and not module.check_mode:
+        history = prepare_run(module, connection)
+        plan = plan_of(module, history, connection)
     if plan.problems:
         module.fail_json(
             msg="\n".join(

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.migration_alone import describe, undecidable
+from ansible.module_utils.migration_locks import needed_locks
 from pglast import ast, enums, parser
 
 FILE_NAME = re.compile(r"(?P<version>\d{3,})_(?P<name>[a-z0-9]+(?:_[a-z0-9]+)*)\.sql")
@@ -51,10 +53,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Statement:
-    """One top-level statement: its text without the comments before it, and the line it starts at (from 1)."""
+    """One top-level statement: its text without the comments before it, and the line it starts at (from 1).
+
+    `needs` are the locks that it takes on relations, for the statements that are sent.
+    """
 
     line: int
     text: str
+    needs: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,10 @@ class SqlText:
 
 @dataclass(frozen=True)
 class Migration:
-    """One migration of a release; everything but its SQL."""
+    """One migration of a release; everything but its SQL.
+
+    `steps` are the statements of a file without transaction, as `migration_alone` describes them.
+    """
 
     version: str
     name: str
@@ -86,10 +95,18 @@ class Migration:
     sha256_raw: str
     rollback: str | None = None
     notes: tuple[str, ...] = ()
+    steps: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for Ansible."""
-        return asdict(self) | {"depends": list(self.depends), "notes": list(self.notes)}
+        return asdict(self) | {"depends": list(self.depends), "notes": list(self.notes), "steps": list(self.steps)}
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Migration:
+        """Return the migration of which `as_dict` made an entry of a plan; what a plan adds to it is left out."""
+        names = {each.name for each in fields(cls)}
+        values = {name: value for name, value in entry.items() if name in names}
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 @dataclass
@@ -215,7 +232,9 @@ def split_statements(text: str) -> list[tuple[Statement, Any]]:
 
 def own_statements(text: str) -> list[Statement]:
     """Return the statements to send: without the BEGIN and COMMIT around the whole file, which the run replaces."""
-    return [statement for statement, _ in _unwrapped(split_statements(text))]
+    return [
+        replace(statement, needs=tuple(needed_locks(node))) for statement, node in _unwrapped(split_statements(text))
+    ]
 
 
 def check_statements(sql: SqlText, transactional: bool) -> list[Finding]:
@@ -232,15 +251,9 @@ def check_statements(sql: SqlText, transactional: bool) -> list[Finding]:
         for statement, node in statements
         if (problem := _problem(node, transactional))
     ]
-    if not transactional and len(statements) != 1:
-        findings.append(
-            Finding(
-                sql.file,
-                statements[1][0].line if statements else 1,
-                f"a file with `Transactional: no` holds exactly one statement, this one has {len(statements)}: "
-                "nothing could undo the first when the second fails. Split the file.",
-            )
-        )
+    if not transactional and len(statements) > 1:
+        unsafe = undecidable([describe(node, statement.line) for statement, node in statements])
+        findings += [Finding(sql.file, *unsafe)] if unsafe else []
     return findings
 
 
@@ -349,7 +362,17 @@ def _check_migration(sql: SqlText, findings: list[Finding]) -> Migration:
         sha256=sql.sha256,
         sha256_raw=sql.sha256_raw,
         notes=sql.notes,
+        steps=() if transactional else _steps(sql),
     )
+
+
+def _steps(sql: SqlText) -> tuple[dict[str, Any], ...]:
+    """Describe the statements of a file without transaction; of a file with errors there are none."""
+    try:
+        statements = _unwrapped(split_statements(sql.text))
+    except parser.ParseError:
+        return ()
+    return tuple(describe(node, statement.line) for statement, node in statements)
 
 
 def _check_header(sql: SqlText, header: dict[str, tuple[int, str]], title: str) -> Iterator[Finding]:

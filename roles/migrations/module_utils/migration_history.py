@@ -27,7 +27,7 @@ SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release,
 FROM migrations.applied ORDER BY version
 """
 IN_DOUBT = """
-SELECT version, name, started_at::text
+SELECT version, name, started_at::text, sha256
 FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
 WHERE act = 'start'
 """
@@ -63,8 +63,8 @@ def history_argument_spec() -> dict[str, Any]:
     }
 
 
-def read_history(module: AnsibleModule) -> History:
-    """Read the history; of a database that does not exist yet (check mode only) it is empty.
+def open_database(module: AnsibleModule) -> Any:
+    """Connect to the database; None stands for one that does not exist yet (check mode only).
 
     Fails the module where the database cannot be reached.
     """
@@ -72,20 +72,25 @@ def read_history(module: AnsibleModule) -> History:
     if settings is None:
         if not module.check_mode:
             module.fail_json(msg="postgresql_connection is empty: the provider did not say where the server is.")
-        return History()
+        return None
     ensure_required_libs(module)
     parameters = get_conn_params(module, settings | {"login_db": module.params["database"]})
     connection, error = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
     name = module.params["database"]
     if connection is None and f'database "{name}" does not exist' in str(error):
         if module.check_mode:
-            return History()
+            return None
         module.fail_json(msg=f"The server has no database {name}. Next: ansible-playbook deploy.yml makes it.")
     if connection is None:
         module.fail_json(
             msg=f"The database {name} cannot be reached: {' '.join(str(error).split())} "
             "Start the server or correct postgresql_connection, and run the same command again."
         )
+    return connection
+
+
+def history_of(connection: Any) -> History:
+    """Read the history over a connection."""
     cursor = connection.cursor(**pg_cursor_args)
 
     def rows(query: str) -> list[dict[str, Any]]:
@@ -96,5 +101,14 @@ def read_history(module: AnsibleModule) -> History:
     history = History(exists=state["has_history"], tables=state["tables"], server_version=state["server_version"])
     if history.exists:
         history.applied, history.in_doubt = rows(APPLIED), rows(IN_DOUBT)
+    return history
+
+
+def read_history(module: AnsibleModule) -> History:
+    """Read the history; of a database that does not exist yet (check mode only) it is empty."""
+    connection = open_database(module)
+    if connection is None:
+        return History()
+    history = history_of(connection)
     connection.close()
     return history

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.migration_doubt import DONE, OPEN, Answer, sentences
+
 Row = Mapping[str, Any]
 
 
@@ -36,6 +38,7 @@ def make_plan(
     applied: Sequence[Row],
     *,
     in_doubt: Sequence[Row] = (),
+    answers: Mapping[str, Sequence[Answer]] | None = None,
     target: str | None = None,
     out_of_order: bool = False,
     foreign_tables: int = 0,
@@ -46,6 +49,7 @@ def make_plan(
         catalog: entries of the release (version, name, file, sha256, sha256_raw, depends) in order of version.
         applied: rows of migrations.applied (version, name, sha256, sha256_raw).
         in_doubt: the newest history rows of versions whose act is still `start`.
+        answers: how far each of them came, by version, with the decisions of a person in it.
         target: the last version to apply; None is the release's last.
         out_of_order: apply a pending file although a later one is applied.
         foreign_tables: number of tables in schema public where there is no history at all.
@@ -67,12 +71,9 @@ def make_plan(
         )
     for row in plan.applied:
         _compare(row, by_version, plan)
-    for row in in_doubt:
-        plan.problems.append(
-            f"{row['version']}_{row['name']}.sql is in doubt: it runs without a transaction, began at "
-            f"{row['started_at']} and its end was never recorded. Look whether its object exists and is valid "
-            "(an interrupted CREATE INDEX CONCURRENTLY leaves an INVALID index: drop it)."
-        )
+    resumed = {
+        row["version"]: _resume(row, by_version, (answers or {}).get(row["version"], ()), plan) for row in in_doubt
+    }
     last = _number({"version": target}) if target in by_version else None
     for entry in catalog:
         if entry["version"] in done or (last is not None and _number(entry) > last):
@@ -82,8 +83,31 @@ def make_plan(
                 f"{entry['file']} is not applied, but the later {_last_name(plan.applied)} is. Give it the next free "
                 "number; or, where it is safe after the later ones, apply it with -e migrations_out_of_order=true."
             )
-        plan.pending.append(entry)
+        resume = resumed.get(entry["version"])
+        plan.pending.append({**entry, "resume": resume} if resume else entry)
     return plan
+
+
+def _resume(
+    row: Row, by_version: Mapping[str, Row], answers: Sequence[Answer], plan: Plan
+) -> list[dict[str, Any]] | None:
+    """Say how an interrupted file without transaction goes on; None where that cannot be told, which is a problem."""
+    name = f"{row['version']}_{row['name']}.sql"
+    doubt = f"{name} is in doubt: it runs without a transaction, began at {row['started_at']} and its end was never recorded"
+    if row["version"] not in by_version:
+        plan.problems.append(f"{doubt}; and the release has no such file. Bring it back (git log --diff-filter=D).")
+        return None
+    said = sentences(answers)
+    if not answers or any(answer.state == OPEN for answer in answers):
+        plan.problems.append(
+            f"{'; '.join([doubt, *said])}. Then decide: -e migrations_resolve={row['version']}:retry sends the statement "
+            f"again, -e migrations_resolve={row['version']}:applied records the file as applied."
+        )
+        return None
+    plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")
+    if row.get("sha256") not in (None, by_version[row["version"]]["sha256"]):
+        plan.notes.append(f"{name} was edited since it began: what it made before and makes no more is still there.")
+    return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
 
 
 def _number(row: Row) -> int:
