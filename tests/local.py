@@ -44,7 +44,7 @@ class Running:
 
     def __init__(self, command: list[str]) -> None:
         """Start it."""
-        self.printed = tempfile.TemporaryFile("w+")
+        self.printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as this object
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -81,10 +81,10 @@ class Running:
 def descendants(pid: int) -> list[int]:
     """Return the children of a process and theirs; Ansible's workers are in sessions of their own."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = dict((int(number) for number in line.split()) for line in listed.splitlines())
+    processes = [[int(number) for number in line.split()] for line in listed.splitlines()]
     found = [pid]
     for parent in found:  # grows while it is walked
-        found += [child for child, of in parents.items() if of == parent]
+        found += [child for child, of in processes if of == parent]
     return found[1:]
 
 

@@ -39,7 +39,7 @@ class Pooler:
 
 
 def program() -> str:
-    """Return the program, installed where the tests run as root on Debian; skips, in CI fails, where it is not there."""
+    """Return the program, installed where tests run as root on Debian; skips, in CI fails, without it."""
     if shutil.which("pgbouncer") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update"], ["install", "--yes", "--no-install-recommends", "pgbouncer"]):

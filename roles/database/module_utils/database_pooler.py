@@ -15,9 +15,9 @@ SIGN = "SELECT set_config('physioflow.sign', %(sign)s, false), pg_backend_pid() 
 LOOK = "SELECT current_setting('physioflow.sign', true) AS sign, pg_backend_pid() AS pid"
 TURNS = "sffsfs"  # who looks; neither a pool of one nor one that goes round can give each the same session each time
 POOLED = (
-    "A connection pooler in transaction mode (PgBouncer or the like) stands between here and the server: two statements "
-    "of one session reached different sessions of the server. Locks and settings would be lost on the way. Let "
-    "login_host and login_port of the connection name the server itself, or a pool in session mode."
+    "A connection pooler in transaction mode (PgBouncer or the like) stands between here and the server: two "
+    "statements of one session reached different sessions of the server. Locks and settings would be lost on the way. "
+    "Let login_host and login_port of the connection name the server itself, or a pool in session mode."
 )
 
 
@@ -29,7 +29,7 @@ def is_pooled(first: Any, second: Any) -> bool:
         second: cursor of another one.
     """
     signs: dict[str, tuple[Any, str]] = {"f": (first, secrets.token_hex(8)), "s": (second, secrets.token_hex(8))}
-    pids = {}
+    pids: dict[str, int] = {}
     for who, (cursor, sign) in signs.items():
         cursor.execute(SIGN, {"sign": sign})
         pids[who] = dict(cursor.fetchone())["pid"]
@@ -39,4 +39,4 @@ def is_pooled(first: Any, second: Any) -> bool:
         found = dict(cursor.fetchone())
         if (found["sign"], found["pid"]) != (sign, pids[who]):
             return True
-    return pids["f"] == pids["s"]
+    return bool(pids["f"] == pids["s"])

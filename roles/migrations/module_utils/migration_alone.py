@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Describes the statements of a file without transaction, so that it can be told later which of them were done.
 
-Runs on the controller, where the parser is. When such a file is interrupted, the catalogs of the database are asked for
-what is described here (`migration_doubt`). Statements of which the catalogs know nothing may stand alone in a file only.
+Runs on the controller, where the parser is. When such a file is interrupted, the catalogs of the database are asked
+for what is described here (`migration_doubt`). Statements of which the catalogs know nothing stand alone
+in a file.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def undecidable(steps: list[dict[str, Any]]) -> tuple[int, str] | None:
         dropped = {quoted_name(name.rpartition(".")[2].strip('"')) for name in step.get("names", ())}
         if dropped & made:
             return step["line"], (
-                f"the file makes the index {', '.join(dropped & made)} and drops it: after an interruption it could not "
-                "be told how far it came. Split the file."
+                f"the file makes the index {', '.join(dropped & made)} and drops it: after an interruption it could "
+                "not be told how far it came. Split the file."
             )
     return None
 

@@ -105,8 +105,9 @@ class Migration:
     def of(cls, entry: Mapping[str, Any]) -> Migration:
         """Return the migration of which `as_dict` made an entry of a plan; what a plan adds to it is left out."""
         names = {each.name for each in fields(cls)}
-        values = {name: value for name, value in entry.items() if name in names}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        values: dict[str, Any] = {name: value for name, value in entry.items() if name in names}
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**(values | lists))
 
 
 @dataclass

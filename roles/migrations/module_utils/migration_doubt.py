@@ -162,7 +162,7 @@ def _definition(cursor: Any, step: Mapping[str, Any]) -> str | None:
         cursor.execute(step["probe"])
         cursor.execute(PROBE_DEFINITION, {"name": step["name"]})
         return _comparable(dict(cursor.fetchone())["definition"])
-    except Exception:  # noqa: BLE001 - whatever fails here, the definition cannot be told
+    except Exception:
         return None
     finally:
         cursor.execute("ROLLBACK")

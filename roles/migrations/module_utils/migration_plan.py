@@ -93,15 +93,16 @@ def _resume(
 ) -> list[dict[str, Any]] | None:
     """Say how an interrupted file without transaction goes on; None where that cannot be told, which is a problem."""
     name = f"{row['version']}_{row['name']}.sql"
-    doubt = f"{name} is in doubt: it runs without a transaction, began at {row['started_at']} and its end was never recorded"
+    begun = f"began at {row['started_at']} and its end was never recorded"
+    doubt = f"{name} is in doubt: it runs without a transaction, {begun}"
     if row["version"] not in by_version:
         plan.problems.append(f"{doubt}; and the release has no such file. Bring it back (git log --diff-filter=D).")
         return None
     said = sentences(answers)
     if not answers or any(answer.state == OPEN for answer in answers):
         plan.problems.append(
-            f"{'; '.join([doubt, *said])}. Then decide: -e migrations_resolve={row['version']}:retry sends the statement "
-            f"again, -e migrations_resolve={row['version']}:applied records the file as applied."
+            f"{'; '.join([doubt, *said])}. Then decide: -e migrations_resolve={row['version']}:retry sends the "
+            f"statement again, -e migrations_resolve={row['version']}:applied records the file as applied."
         )
         return None
     plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")

@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Callable
 
-from ansible.module_utils.migration_failure import ANOTHER_RUN, LOCKED, APPLIED_MEANWHILE, Failure
+from ansible.module_utils.migration_failure import ANOTHER_RUN, APPLIED_MEANWHILE, LOCKED, Failure
 
 DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|min|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, None: 1.0}

@@ -85,10 +85,8 @@ def write_queries(
     """Return what one session sends, one after the other, to apply a file without transaction.
 
     The session holds the lock of the migrations from its beginning to its end. Should it end before its last query, the
-    file is in doubt, and the next plan says so. Arguments as in `write_script`, and:
-
-    Args:
-        resume: of an interrupted file, {send, drop} for each statement: whether it is sent, and what is dropped before.
+    file is in doubt, and the next plan says so. Arguments as in `write_script`; `resume` holds, for an interrupted
+    file, {send, drop} for each statement: whether it is sent, and which indexes are dropped before.
     """
     sent = []
     for statement, step in zip(statements, resume or [{}] * len(statements), strict=True):
