@@ -325,3 +325,87 @@ def test_a_syntax_error_repeats_no_more_than_a_word() -> None:
     assert shorten_token('unterminated quoted string at or near "\'Nguyễn Văn A, and so on to the end"') == (
         "unterminated quoted string"
     )
+
+
+def test_repeatable_files_are_read_in_the_order_of_their_dependencies(release: Release) -> None:
+    release.add("001_a.sql")
+    before = release.read().release
+    head = "-- Repeatable: {}\n-- Description: x\n-- Depends on: {}\nSELECT 1;\n"
+    release.add("active.sql", head.format("active", "people").encode(), folder="repeatable")
+    release.add("people.sql", head.format("people", "none").encode(), folder="repeatable")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [(file.version, file.name, file.depends) for file in catalog.repeatable] == [
+        ("R", "people", ()),
+        ("R", "active", ("people",)),
+    ]
+    assert [m.version for m in catalog.migrations] == ["001"]
+    assert catalog.release != before
+
+
+def test_refuses_what_is_wrong_with_repeatable_files(release: Release) -> None:
+    release.add("001_a.sql")
+    head = "-- Repeatable: {}\n-- Description: x\n-- Depends on: {}\n{}SELECT 1;\n"
+    release.add("a.sql", head.format("a", "b", "").encode(), folder="repeatable")
+    release.add("b.sql", head.format("b", "a", "").encode(), folder="repeatable")
+    release.add("c.sql", head.format("d", "missing", "-- Transactional: no\n").encode(), folder="repeatable")
+    release.add("007_x.sql", b"SELECT 1;", folder="repeatable")
+    assert [finding.partition(": ")[2] for finding in release.findings()] == [
+        "not named name.sql (lower case, underscores). Rename or move it.",
+        "its dependencies run in a circle: a -> b -> a. Remove one of these `Depends on`.",
+        "depends on missing, and no repeatable file has that name. Correct `Depends on`.",
+        "its header calls it d. Make header and file name equal.",
+        "a repeatable file runs in a transaction. Make it a migration.",
+    ]
+
+
+UP = b"BEGIN;\nCREATE TABLE a (b int);\nCOMMIT;\n"
+
+
+def test_reads_a_folder_of_golang_migrate(release: Release) -> None:
+    release.add("000001_a.up.sql", UP)
+    release.add("000001_a.down.sql", b"DROP TABLE a;\n")
+    release.add("000002_b.up.sql", b"CREATE INDEX CONCURRENTLY i ON a (b);\n")
+    release.add("README.md", b"# read me\n")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [(m.version, m.depends, m.transactional, m.rollback) for m in catalog.migrations] == [
+        ("000001", (), True, "files/migrations/000001_a.down.sql"),
+        ("000002", ("000001",), False, None),
+    ]
+
+
+def test_reads_a_folder_of_flyway(release: Release) -> None:
+    release.add("V1__a.sql", UP, folder="migration")
+    release.add("U1__a.sql", b"DROP TABLE a;\n", folder="migration")
+    release.add("V1.1__b.sql", b"ALTER TABLE a ADD c int;\n", folder="migration")
+    release.add("V10__c.sql", b"-- Depends on: 1\nALTER TABLE a ADD d int;\n", folder="migration")
+    release.add("R__views.sql", b"CREATE OR REPLACE VIEW v AS SELECT 1 AS one;\n", folder="migration")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [(m.version, m.depends, m.rollback) for m in catalog.migrations] == [
+        ("1", (), "files/migration/U1__a.sql"),
+        ("1.1", ("1",), None),
+        ("10", ("1",), None),
+    ]
+    assert [file.name for file in catalog.repeatable] == ["views"]
+
+
+def test_reads_numbered_files_without_header_only_where_that_is_said(release: Release) -> None:
+    (release.folder).mkdir()
+    (release.folder / "001_a.sql").write_bytes(UP)
+    (release.folder / "002_b.sql").write_bytes(b"ALTER TABLE a ADD c int;\n")
+    assert any("its header has no `Migration`" in finding for finding in release.findings())
+    catalog = read_catalog(release.folder, header_required=False)
+    assert catalog.findings == []
+    assert [(m.file, m.depends) for m in catalog.migrations] == [
+        ("files/001_a.sql", ()),
+        ("files/002_b.sql", ("001",)),
+    ]
+
+
+def test_one_number_is_one_version_however_it_is_written(release: Release) -> None:
+    release.add("V1__a.sql", UP, folder="migration")
+    release.add("V01__b.sql", UP, folder="migration")
+    [finding] = release.findings()
+    assert "version 01 is also the version of" in finding or "version 1 is also the version of" in finding

@@ -123,7 +123,8 @@ BEGIN
             MESSAGE = 'the transaction changed while the file ran';
     END IF;
 
-    PERFORM pg_temp.migrations_record('apply', p_migration, p_run, v_started);
+    PERFORM pg_temp.migrations_record(
+        CASE p_migration ->> 'version' WHEN 'R' THEN 'repeat' ELSE 'apply' END, p_migration, p_run, v_started);
 EXCEPTION
     WHEN OTHERS OR query_canceled OR assert_failure THEN
         GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_hint = PG_EXCEPTION_HINT;

@@ -115,6 +115,7 @@ line:
 """
 
 import dataclasses
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_blockers import find_blockers, terminate
@@ -127,7 +128,13 @@ from ansible.module_utils.migration_history import (
     open_database,
     pg_cursor_args,
 )
+from ansible.module_utils.migration_names import REPEATABLE
 from ansible.module_utils.migration_retry import pause_before, read_duration, waits_for_application, waits_for_run
+
+
+def is_repeated(entry: dict[str, Any], names: set[str]) -> bool:
+    """Tell whether an entry of the plan is one of these repeatable files."""
+    return entry["version"] == REPEATABLE and entry["name"] in names
 
 
 def in_doubt(failure: Failure, module: AnsibleModule, history: History) -> bool:
@@ -210,13 +217,15 @@ def main() -> None:
         go_on(module, failure, found, terminate(cursor, blockers) if module.params["terminate_blockers"] else [])
     applied = {row["version"] for row in history.applied}
     ours = {row["version"] for row in history.applied if row["run_id"] == module.params["run_id"]}
+    repeated = {row["name"] for row in history.repeated if row["run_id"] == module.params["run_id"]}
     doubtful = {row["version"] for row in history.in_doubt}
     files = {entry["file"]: entry["version"] for entry in module.params["pending"]}
     module.fail_json(
         msg=explain(
             failure,
             planned=list(files),
-            applied={file for file, version in files.items() if version in ours},
+            applied={file for file, version in files.items() if version in ours}
+            | {entry["file"] for entry in module.params["pending"] if is_repeated(entry, repeated)},
             theirs={file for file, version in files.items() if version in applied - ours},
             in_doubt={file for file, version in files.items() if version in doubtful},
             database=module.params["database"],

@@ -27,6 +27,11 @@ options:
     type: list
     elements: dict
     required: true
+  repeatable:
+    description: The repeatable files of the release, as M(migration_release) returns them.
+    type: list
+    elements: dict
+    default: []
   target:
     description: The last version to apply; all when empty.
     type: str
@@ -73,7 +78,9 @@ applied:
   type: list
   elements: dict
 pending:
-  description: The entries of the catalog that are to be applied, in order.
+  description:
+    - The entries of the catalog that are to be applied, in order. One of an interrupted file holds C(resume); one of a
+      repeatable file has the version C(R).
   returned: success
   type: list
   elements: dict
@@ -82,8 +89,13 @@ standing:
   returned: success
   type: list
   elements: str
+repeated:
+  description: The newest history row of each repeatable file.
+  returned: success
+  type: list
+  elements: dict
 has_history:
-  description: Whether the database has the schema C(migrations).
+  description: Whether the database has the schema C(migrations) in the format of this release.
   returned: success
   type: bool
 server_version:
@@ -99,12 +111,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.database_pooler import POOLED, is_pooled
 from ansible.module_utils.migration_doubt import decide, look_at, read_decisions
 from ansible.module_utils.migration_history import (
+    FORMAT,
     History,
     history_argument_spec,
     history_of,
     open_database,
     pg_cursor_args,
 )
+from ansible.module_utils.migration_names import REPEATABLE, version_key
 from ansible.module_utils.migration_plan import Plan, make_plan
 from ansible.module_utils.migration_wait import ASK, wait_for_run
 
@@ -126,6 +140,8 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
         applied=history.applied,
         in_doubt=history.in_doubt,
         answers=answers,
+        repeatable=module.params["repeatable"],
+        repeated=history.repeated,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
         foreign_tables=0 if history.exists else history.tables,
@@ -158,6 +174,7 @@ def main() -> None:
         argument_spec=history_argument_spec()
         | {
             "migrations": {"type": "list", "elements": "dict", "required": True},
+            "repeatable": {"type": "list", "elements": "dict", "default": []},
             "target": {"type": "str", "default": ""},
             "out_of_order": {"type": "bool", "default": False},
             "resolve": {"type": "str", "default": ""},
@@ -187,13 +204,15 @@ def main() -> None:
         module.warn(note)
     standing = [row["version"] for row in plan.applied]
     if not module.check_mode:
-        standing = sorted(standing + [entry["version"] for entry in plan.pending], key=int)
+        added = [entry["version"] for entry in plan.pending if entry["version"] != REPEATABLE]
+        standing = sorted(standing + added, key=version_key)
     module.exit_json(
         changed=False,
         applied=plan.applied,
         pending=plan.pending,
         standing=standing,
-        has_history=history.exists,
+        repeated=history.repeated,
+        has_history=history.exists and history.format >= FORMAT,
         server_version=history.server_version,
     )
 

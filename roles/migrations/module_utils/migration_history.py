@@ -18,6 +18,8 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
 
 STATE = """
 SELECT to_regclass('migrations.history') IS NOT NULL AS has_history,
+       coalesce(substring(obj_description(to_regnamespace('migrations'), 'pg_namespace')
+                          FROM 'format ([0-9]+)$')::int, 0) AS format,
        (SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public') AS tables,
        split_part(current_setting('server_version'), ' ', 1) AS server_version
 """
@@ -31,6 +33,12 @@ SELECT version, name, started_at::text, sha256
 FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
 WHERE act = 'start'
 """
+REPEATED = """
+SELECT DISTINCT ON (name) version, name, sha256, sha256_raw, act, run_id::text, backup_id, release, started_at::text,
+       duration_ms::float8 AS duration_ms
+FROM migrations.history WHERE act = 'repeat' ORDER BY name, id DESC
+"""
+FORMAT = 2  # of the history that files/history.sql makes
 
 
 @dataclass
@@ -41,14 +49,18 @@ class History:
         exists: whether the database has the schema migrations.
         tables: number of tables in schema public.
         applied: rows of the view migrations.applied.
+        format: what files/history.sql says of itself.
+        repeated: the newest row of each repeatable file.
         in_doubt: files without transaction that began and whose end was not recorded.
         server_version: for instance 16.14; empty where there is no server yet.
     """
 
     exists: bool = False
+    format: int = 0
     tables: int = 0
     applied: list[dict[str, Any]] = field(default_factory=list)
     in_doubt: list[dict[str, Any]] = field(default_factory=list)
+    repeated: list[dict[str, Any]] = field(default_factory=list)
     server_version: str = ""
 
 
@@ -98,9 +110,9 @@ def history_of(connection: Any) -> History:
         return [dict(row) for row in cursor.fetchall()]
 
     state = rows(STATE)[0]
-    history = History(exists=state["has_history"], tables=state["tables"], server_version=state["server_version"])
+    history = History(exists=state.pop("has_history"), **state)
     if history.exists:
-        history.applied, history.in_doubt = rows(APPLIED), rows(IN_DOUBT)
+        history.applied, history.in_doubt, history.repeated = rows(APPLIED), rows(IN_DOUBT), rows(REPEATED)
     return history
 
 

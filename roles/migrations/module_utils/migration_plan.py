@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.migration_doubt import DONE, OPEN, Answer, sentences
+from ansible.module_utils.migration_names import version_key
+from ansible.module_utils.migration_repeatable import due
 
 Row = Mapping[str, Any]
 
@@ -39,6 +41,8 @@ def make_plan(
     *,
     in_doubt: Sequence[Row] = (),
     answers: Mapping[str, Sequence[Answer]] | None = None,
+    repeatable: Sequence[Row] = (),
+    repeated: Sequence[Row] = (),
     target: str | None = None,
     out_of_order: bool = False,
     foreign_tables: int = 0,
@@ -50,6 +54,8 @@ def make_plan(
         applied: rows of migrations.applied (version, name, sha256, sha256_raw).
         in_doubt: the newest history rows of versions whose act is still `start`.
         answers: how far each of them came, by version, with the decisions of a person in it.
+        repeatable: entries of the repeatable files, in order; they come after the last version of the release.
+        repeated: the newest history row of each of them.
         target: the last version to apply; None is the release's last.
         out_of_order: apply a pending file although a later one is applied.
         foreign_tables: number of tables in schema public where there is no history at all.
@@ -60,9 +66,9 @@ def make_plan(
     plan = Plan(applied=sorted(applied, key=_number))
     by_version = {entry["version"]: entry for entry in catalog}
     done = {row["version"] for row in applied}
-    newest = max((_number(row) for row in applied), default=0)
+    newest = max((_number(row) for row in applied), default=())
 
-    plan.problems += _unknown_target(by_version, target, newest)
+    plan.problems += _unknown_target(by_version, target, plan.applied)
     if foreign_tables and not applied:
         plan.problems.append(
             f"The database holds {foreign_tables} tables in schema public and no history of migrations: it was not "
@@ -85,6 +91,8 @@ def make_plan(
             )
         resume = resumed.get(entry["version"])
         plan.pending.append({**entry, "resume": resume} if resume else entry)
+    if last is None or last == max(map(_number, catalog)):
+        plan.pending += due(repeatable, repeated)
     return plan
 
 
@@ -111,8 +119,9 @@ def _resume(
     return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
 
 
-def _number(row: Row) -> int:
-    return int(row["version"])
+def _number(row: Row) -> tuple[int, ...]:
+    key: tuple[int, ...] = version_key(row["version"])
+    return key
 
 
 def _last_name(applied: Sequence[Row]) -> str:
@@ -120,19 +129,19 @@ def _last_name(applied: Sequence[Row]) -> str:
     return f"{last['version']}_{last['name']}.sql"
 
 
-def _unknown_target(by_version: Mapping[str, Row], target: str | None, newest: int) -> list[str]:
+def _unknown_target(by_version: Mapping[str, Row], target: str | None, applied: Sequence[Row]) -> list[str]:
     """Return what is wrong with the wish to stop at a version."""
     if target is None:
         return []
     if target not in by_version:
         return [
-            f"The target {target} is no version of this release, which goes from {min(by_version, key=int)} to "
-            f"{max(by_version, key=int)}. Correct migrations_target."
+            f"The target {target} is no version of this release, which goes from {min(by_version, key=version_key)} to "
+            f"{max(by_version, key=version_key)}. Correct migrations_target."
         ]
-    if int(target) < newest:
+    if applied and version_key(target) < _number(applied[-1]):
         return [
-            f"The target {target} is before {newest:03d}, which is applied. A deploy never goes back: leave "
-            "migrations_target out."
+            f"The target {target} is before {applied[-1]['version']}, which is applied. A deploy never goes back: "
+            "leave migrations_target out."
         ]
     return []
 
@@ -151,7 +160,7 @@ def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan) -> None:
         else:
             plan.problems.append(
                 f"{recorded} is applied and missing in the release. Bring the file back "
-                f"(git log --diff-filter=D -- '*{recorded}')."
+                f"(git log --diff-filter=D -- '*{row['version']}*{row['name']}*')."
             )
     elif entry["name"] != row["name"]:
         edited = ", and its content is another" if entry["sha256"] != row["sha256"] else ""
