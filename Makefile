@@ -48,6 +48,10 @@ migrate: $(RUN) ## Apply pending migrations to the local database and verify
 verify: $(RUN) ## Verify the local database against its release, with the whole table
 	@ansible-playbook playbooks/verify.yml $(ANSIBLE_FLAGS)
 
+.PHONY: status
+status: $(RUN) ## What stands in the local database and what runs on it right now
+	@ansible-playbook playbooks/status.yml $(ANSIBLE_FLAGS)
+
 .PHONY: psql
 psql: ## Open psql on the local database; reads standard input when that is no terminal
 	@test -e $(LOCAL)/pg_service.conf || { echo "There is no local database yet. Next: make deploy" >&2; exit 1; }
