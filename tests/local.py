@@ -72,6 +72,12 @@ class Running:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
+    def memory(self) -> int:
+        """Bytes that it and all that it started hold in memory."""
+        listed = ",".join(map(str, [self.process.pid, *descendants(self.process.pid)]))
+        done = subprocess.run(["ps", "-o", "rss=", "-p", listed], capture_output=True, text=True, check=False)
+        return sum(1024 * int(number) for number in done.stdout.split())
+
     def result(self) -> Result:
         """Wait for its end."""
         self.process.wait(SECONDS)

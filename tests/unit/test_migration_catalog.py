@@ -155,6 +155,17 @@ def test_analyze_is_allowed_in_a_transaction(release: Release) -> None:
 ALONE = "-- Migration: 001_a\n-- Description: x\n-- Depends on: none\n-- Transactional: no\n"
 
 
+def test_a_long_insert_is_judged_without_its_rows() -> None:
+    rows = ", ".join(f"({n}, 'text; with (''quotes'')')" for n in range(1000))
+    text = f'/* a /* b */ c */ INSERT INTO s."T b" (id, note) VALUES {rows};\n-- end\nSELECT 1;\n'
+    first, second = own_statements(text)
+    assert (first.line, second.line) == (1, 3)
+    assert first.text.endswith(rows)
+    assert first.needs == ({"relation": '"s"."T b"', "mode": "RowExclusiveLock"},)
+    [finding] = check_statements(SqlText("f.sql", text.replace("(999,", "(999 999,"), "", ""), transactional=True)
+    assert 'syntax error at or near "999"' in finding.message
+
+
 def test_the_statements_of_a_file_without_transaction_are_described(release: Release) -> None:
     release.add(
         "001_a.sql",

@@ -120,7 +120,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_blockers import find_blockers, terminate
 from ansible.module_utils.migration_doubt import look_at, sentences
-from ansible.module_utils.migration_failure import Failure, explain, read_failure
+from ansible.module_utils.migration_failure import Failure, explain, lost, read_failure
 from ansible.module_utils.migration_history import (
     History,
     history_argument_spec,
@@ -130,6 +130,15 @@ from ansible.module_utils.migration_history import (
 )
 from ansible.module_utils.migration_names import REPEATABLE
 from ansible.module_utils.migration_retry import pause_before, read_duration, waits_for_application, waits_for_run
+
+RECOVERY = 60.0  # seconds that a server may need after a crash
+
+
+def next_file(module: AnsibleModule, history: History) -> str | None:
+    """Return the file that the run was at when its session ended: the first that is not applied."""
+    applied = {row["version"] for row in history.applied}
+    left = (entry["file"] for entry in module.params["pending"] if entry["version"] not in applied)
+    return next(left, None)
 
 
 def is_repeated(entry: dict[str, Any], names: set[str]) -> bool:
@@ -200,8 +209,10 @@ def main() -> None:
     failure = read_failure(module.params["message"], module.params["run_id"])
     if failure.file is None and module.params["file"]:
         failure = dataclasses.replace(failure, file=module.params["file"], line=1)
-    connection = open_database(module)
+    connection = open_database(module, patience=RECOVERY)
     history = history_of(connection)
+    if lost(failure) and failure.file is None:
+        failure = dataclasses.replace(failure, file=next_file(module, history))
     cursor = connection.cursor(**pg_cursor_args)
     blockers = find_blockers(cursor, failure.needs, snapshots=in_doubt(failure, module, history))
     if not waits_for_application(failure):

@@ -31,6 +31,11 @@ LONGEST_TOKEN = 30  # characters of the file that a syntax error may repeat
 VERSION = re.compile(r"\d+(?:\.\d+)*")
 # How files have to be named: migrations and rollbacks, and repeatable files.
 EXAMPLES = ("NNN_name.sql (three digits, lower case, underscores)", "name.sql (lower case, underscores)")
+# White space and comments before a statement; comments in C's style may hold others, one level is enough in practice.
+BEFORE_STATEMENT = re.compile(r"(?:\s+|--[^\n]*|/\*(?:[^*/]|\*(?!/)|/(?!\*)|/\*.*?\*/)*\*/)*", re.DOTALL)
+IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+INSERT = re.compile(rf"INSERT\s+INTO\s+(?P<relation>{IDENTIFIER}(?:\.{IDENTIFIER})?)[\s(]", re.IGNORECASE)
+LONG_INSERT = 1_000  # characters
 BOM = b"\xef\xbb\xbf"
 
 # Statements that PostgreSQL refuses inside a transaction block, by their parse node.
@@ -223,36 +228,49 @@ def read_header(text: str) -> dict[str, tuple[int, str]]:
     return entries
 
 
-def split_statements(text: str) -> list[tuple[Statement, Any]]:
-    """Split a file into its top-level statements, each with its parse node.
+def split_file(text: str) -> list[Statement]:
+    """Split a file into its top-level statements.
+
+    PostgreSQL's parser splits it without handing out a tree: that of a file of 20 MB would take gigabytes.
 
     Raises:
         parser.ParseError: where PostgreSQL would refuse the text; its second argument is the offset in characters.
     """
-    nodes = parser.parse_sql(text)
-    starts = iter([token.start for token in parser.scan(text) if token.name not in ("SQL_COMMENT", "C_COMMENT")])
     statements = []
     line, counted = 1, 0
-    for raw in nodes:
-        begin = next(start for start in starts if start >= raw.stmt_location)
-        end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(text.rstrip())
+    for part in parser.split(text, with_parser=True, only_slices=True):
+        before = BEFORE_STATEMENT.match(text[part])
+        begin = part.start + (before.end() if before else 0)
         line += text.count("\n", counted, begin)
         counted = begin
-        statements.append((Statement(line, text[begin:end].rstrip()), raw.stmt))
+        statements.append(Statement(line, text[begin : part.stop].rstrip()))
     return statements
+
+
+def node_of(statement: Statement) -> Any:
+    """Return the parse tree of one statement; of a long INSERT, one without its rows."""
+    text = statement.text
+    if len(text) > LONG_INSERT and (match := INSERT.match(text)):
+        text = f"INSERT INTO {match['relation']} DEFAULT VALUES"
+    return parser.parse_sql(text)[0].stmt
+
+
+def split_statements(text: str) -> list[tuple[Statement, Any]]:
+    """Split a file into its top-level statements, each with its parse tree. Raises as `split_file` does."""
+    return [(statement, node_of(statement)) for statement in split_file(text)]
 
 
 def own_statements(text: str) -> list[Statement]:
     """Return the statements to send: without the BEGIN and COMMIT around the whole file, which the run replaces."""
     return [
-        replace(statement, needs=tuple(needed_locks(node))) for statement, node in _unwrapped(split_statements(text))
+        replace(statement, needs=tuple(needed_locks(node_of(statement)))) for statement in _unwrapped(split_file(text))
     ]
 
 
 def check_statements(sql: SqlText, transactional: bool) -> list[Finding]:
     """Return what in a file's statements would break the run, or break out of it."""
     try:
-        statements = split_statements(sql.text)
+        statements = split_file(sql.text)
     except parser.ParseError as error:
         return [_syntax_finding(sql, error)]
     if not statements:
@@ -260,11 +278,11 @@ def check_statements(sql: SqlText, transactional: bool) -> list[Finding]:
     statements = _unwrapped(statements)
     findings = [
         Finding(sql.file, statement.line, problem)
-        for statement, node in statements
-        if (problem := _problem(node, transactional))
+        for statement in statements
+        if (problem := _problem(node_of(statement), transactional))
     ]
     if not transactional and len(statements) > 1:
-        unsafe = undecidable([describe(node, statement.line) for statement, node in statements])
+        unsafe = undecidable([describe(node_of(statement), statement.line) for statement in statements])
         findings += [Finding(sql.file, *unsafe)] if unsafe else []
     return findings
 
@@ -395,10 +413,10 @@ def _is_transactional(sql: SqlText, header: dict[str, tuple[int, str]], name: Na
     if not name.foreign or "Transactional" in header:
         return header.get("Transactional", (0, "yes"))[1].lower() != "no"
     try:
-        statements = split_statements(sql.text)
+        statements = split_file(sql.text)
     except parser.ParseError:
         return True
-    return not statements or not all(_needs_no_transaction(node) for _, node in statements)
+    return not statements or not all(_needs_no_transaction(node_of(statement)) for statement in statements)
 
 
 def _after_each_other(migrations: Iterable[Migration]) -> Iterator[Migration]:
@@ -459,10 +477,10 @@ def _order_repeatable(files: Sequence[Migration], findings: list[Finding]) -> li
 def _steps(sql: SqlText) -> tuple[dict[str, Any], ...]:
     """Describe the statements of a file without transaction; of a file with errors there are none."""
     try:
-        statements = _unwrapped(split_statements(sql.text))
+        statements = _unwrapped(split_file(sql.text))
     except parser.ParseError:
         return ()
-    return tuple(describe(node, statement.line) for statement, node in statements)
+    return tuple(describe(node_of(statement), statement.line) for statement in statements)
 
 
 def _check_header(sql: SqlText, header: dict[str, tuple[int, str]], title: str) -> Iterator[Finding]:
@@ -503,12 +521,13 @@ def _check_rollbacks(
     return ways_back
 
 
-def _unwrapped(statements: list[tuple[Statement, Any]]) -> list[tuple[Statement, Any]]:
+def _unwrapped(statements: list[Statement]) -> list[Statement]:
     """Drop a BEGIN that is the first and a COMMIT that is the last statement of a file."""
-    kinds = [getattr(node, "kind", None) if isinstance(node, ast.TransactionStmt) else None for _, node in statements]
+    ends = [node_of(statement) for statement in statements[:1] + statements[-1:]]
+    kinds = [node.kind if isinstance(node, ast.TransactionStmt) else None for node in ends]
     begin = (enums.TransactionStmtKind.TRANS_STMT_BEGIN, enums.TransactionStmtKind.TRANS_STMT_START)
     end = enums.TransactionStmtKind.TRANS_STMT_COMMIT
-    if len(kinds) > 1 and kinds[0] in begin and kinds[-1] == end:
+    if len(statements) > 1 and kinds[0] in begin and kinds[-1] == end:
         return statements[1:-1]
     return statements
 

@@ -32,6 +32,8 @@ SQLSTATE_OF_WORDS = {
 }
 QUOTED_VALUE = re.compile(r'"[^"]*"')
 # Somebody else was in the way: lock_not_available, deadlock_detected, serialization_failure.
+# The session ended, and nobody could say in which file.
+LOST = ("server closed the connection", "terminating connection", "connection already closed", "connection is closed")
 LOCKED = ("55P03", "40P01", "40001")
 # Classes of SQLSTATE whose messages quote values of rows, not names: data exception, invalid text representation.
 DATA_CLASSES = ("22",)
@@ -53,7 +55,7 @@ class Failure:
 
     def __str__(self) -> str:
         """Return one line: place, SQLSTATE, message, hint."""
-        place = f"{self.file}:{self.line}: " if self.file else ""
+        place = "".join([self.file or "", f":{self.line}" if self.line else "", ": " if self.file else ""])
         state = f"[{self.sqlstate}] " if self.sqlstate else ""
         hint = f" (hint: {self.hint})" if self.hint else ""
         return f"{place}{state}{self.message}{hint}"
@@ -93,6 +95,11 @@ def read_failure(module_message: str, run_id: str) -> Failure:
 def sqlstate_of(message: str) -> str | None:
     """Return the SQLSTATE of a message, where its words tell it."""
     return next((state for words, state in SQLSTATE_OF_WORDS.items() if words in message), None)
+
+
+def lost(failure: Failure) -> bool:
+    """Tell whether the session ended before its end: a crash, an administrator, the network."""
+    return any(words in failure.message for words in LOST)
 
 
 def without_values(message: str, sqlstate: str) -> str:
@@ -136,6 +143,8 @@ def explain(
         remedy = "run the same command again; it goes on from what stands now."
     elif ANOTHER_RUN in failure.message:
         remedy = "wait for the end of that run, and run the same command again."
+    elif lost(failure):
+        remedy = "run the same command again; it goes on with the first that is missing."
     elif failure.sqlstate in LOCKED:
         remedy = (
             "run the same command again when they have ended, or let it end them with "

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,10 +35,16 @@ FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, i
 WHERE act = 'start'
 """
 REPEATED = """
-SELECT DISTINCT ON (name) version, name, sha256, sha256_raw, act, run_id::text, backup_id, release, started_at::text,
+SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release, started_at::text,
        duration_ms::float8 AS duration_ms
-FROM migrations.history WHERE act = 'repeat' ORDER BY name, id DESC
+FROM (SELECT DISTINCT ON (name) * FROM migrations.history WHERE act = 'repeat' ORDER BY name, id DESC) AS newest
+ORDER BY id
 """
+# What a server says that will be there in a moment.
+COMES_BACK = ("starting up", "in recovery mode", "not yet accepting connections", "Connection refused", "shutting down")
+ASK = 0.3  # seconds between two tries
+FULL = ("too many clients", "remaining connection slots")
+FREE = "all connections of the server are taken, end some of them or raise max_connections"
 FORMAT = 2  # of the history that files/history.sql makes
 
 
@@ -75,10 +82,14 @@ def history_argument_spec() -> dict[str, Any]:
     }
 
 
-def open_database(module: AnsibleModule) -> Any:
+def open_database(module: AnsibleModule, patience: float = 0.0) -> Any:
     """Connect to the database; None stands for one that does not exist yet (check mode only).
 
     Fails the module where the database cannot be reached.
+
+    Args:
+        module: the module, with the options of `history_argument_spec`.
+        patience: how many seconds a server may take that starts or recovers from a crash.
     """
     settings = module.params["connection"]
     if settings is None:
@@ -87,16 +98,21 @@ def open_database(module: AnsibleModule) -> Any:
         return None
     ensure_required_libs(module)
     parameters = get_conn_params(module, settings | {"login_db": module.params["database"]})
-    connection, error = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
+    deadline = time.monotonic() + patience
+    connection, error = connect_to_db(module, dict(parameters), autocommit=True, fail_on_conn=False)
+    while connection is None and any(words in str(error) for words in COMES_BACK) and time.monotonic() < deadline:
+        time.sleep(ASK)
+        connection, error = connect_to_db(module, dict(parameters), autocommit=True, fail_on_conn=False)
     name = module.params["database"]
     if connection is None and f'database "{name}" does not exist' in str(error):
         if module.check_mode:
             return None
         module.fail_json(msg=f"The server has no database {name}. Next: ansible-playbook deploy.yml makes it.")
     if connection is None:
+        full = any(words in str(error) for words in FULL)
         module.fail_json(
-            msg=f"The database {name} cannot be reached: {' '.join(str(error).split())} "
-            "Start the server or correct postgresql_connection, and run the same command again."
+            msg=f"The database {name} cannot be reached: {' '.join(str(error).split())} Next: "
+            f"{FREE if full else 'start the server or correct postgresql_connection'}, and run the same command again."
         )
     return connection
 
