@@ -48,9 +48,15 @@ migrate: $(RUN) ## Apply pending migrations to the local database and verify
 verify: $(RUN) ## Verify the local database against its release, with the whole table
 	@ansible-playbook playbooks/verify.yml $(ANSIBLE_FLAGS)
 
+<<<<<<< HEAD
 .PHONY: status
 status: $(RUN) ## What stands in the local database and what runs on it right now
 	@ansible-playbook playbooks/status.yml $(ANSIBLE_FLAGS)
+=======
+.PHONY: backup
+backup: $(RUN) ## Take a verified backup of the local database
+	@ansible-playbook playbooks/backup.yml $(ANSIBLE_FLAGS)
+>>>>>>> main
 
 .PHONY: psql
 psql: ## Open psql on the local database; reads standard input when that is no terminal
@@ -70,8 +76,9 @@ lint: $(DEV) ## Run every linter
 	@tests/lint
 
 .PHONY: bench
-bench: $(DEV) ## Measure the deploy against psql, dbmate and an empty play
+bench: $(DEV) ## Measure the deploy against psql and dbmate, backups against the guide's commands
 	@$(VENV)/bin/python tests/bench/bench.py
+	@$(VENV)/bin/python tests/bench/backups.py
 
 .PHONY: lock
 lock: $(DEV) ## Pin the Python requirements anew from pyproject.toml

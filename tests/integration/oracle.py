@@ -78,9 +78,13 @@ class Case:
         return self.local.start("playbooks/migrate.yml", *options, **self.variables, **(patient | variables))
 
     @property
-    def variables(self) -> dict[str, str]:
-        """Extra variables of every run."""
-        return {"release_directory": str(self.release), "database_name": self.database}
+    def variables(self) -> dict[str, Any]:
+        """Extra variables of every run; the backup before it has tests of its own."""
+        return {
+            "release_directory": str(self.release),
+            "database_name": self.database,
+            "backup_before_migration": False,
+        }
 
     def psql(self, sql: str, role: str = "emr") -> str:
         """Run SQL in the database."""

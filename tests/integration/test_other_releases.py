@@ -43,7 +43,7 @@ def test_a_folder_of_another_tool_is_taken_as_it_is(local: Local, database: str,
     variables, history, query, answer = SETS[style]
     release = shutil.copytree(RELEASES / style, tmp_path / style)
     local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
-    place = {"release_directory": str(release), "database_name": database}
+    place = {"release_directory": str(release), "database_name": database, "backup_before_migration": False}
 
     def migrate() -> Any:
         return local.play("playbooks/migrate.yml", **place, **variables)

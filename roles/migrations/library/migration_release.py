@@ -16,8 +16,9 @@ description:
   - Runs on the controller; touches nothing.
 options:
   directory:
-    description: Folder of the release.
+    description: Folder of the release. Left out, only the variables are looked at.
     type: path
+<<<<<<< HEAD
     required: true
   header_required:
     description:
@@ -25,6 +26,8 @@ options:
         have to.
     type: bool
     default: true
+=======
+>>>>>>> main
   variables:
     description: Names of variables in the inventory and on the command line.
     type: list
@@ -75,7 +78,7 @@ release:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_catalog import read_catalog
+from ansible.module_utils.migration_catalog import Catalog, read_catalog
 from ansible.module_utils.migration_variables import declared_variables, unknown_variables
 
 
@@ -83,18 +86,33 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+<<<<<<< HEAD
             "directory": {"type": "path", "required": True},
             "header_required": {"type": "bool", "default": True},
+=======
+            "directory": {"type": "path"},
+>>>>>>> main
             "variables": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "path", "required": True},
             "shared_variables": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
+<<<<<<< HEAD
     release = Path(module.params["directory"])
     if not release.is_dir():
         module.fail_json(msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory.")
     catalog = read_catalog(release, module.params["header_required"])
+=======
+    catalog = Catalog()
+    if module.params["directory"]:
+        release = Path(module.params["directory"])
+        if not release.is_dir():
+            module.fail_json(
+                msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory."
+            )
+        catalog = read_catalog(release)
+>>>>>>> main
     problems = [str(finding) for finding in catalog.findings]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
     problems += unknown_variables(module.params["variables"], known)

@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: back up, list, verify, restore, drill."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: backup_act
+short_description: Take, list, verify, restore and drill backups of a PostgreSQL database
+description:
+  - A backup is a folder with dump, roles and manifest. It gets its name only after it was read back in full; counts
+    and hashes in the manifest are of the snapshot that the dump is of.
+  - Whatever is restored is compared with the manifest before it is used.
+options:
+  act:
+    description: What to do.
+    type: str
+    required: true
+    choices: [create, gate, list, verify, restore, restore_tables, drill, prune, drop_old]
+  connection:
+    description: How to reach the server, with the options of the module defaults group C(community.postgresql.all).
+    type: dict
+    required: true
+  settings:
+    description: The settings of the backups, without connection and repository.
+    type: dict
+    required: true
+  restic:
+    description: The repository for copies off the host.
+    type: dict
+    default: {}
+    suboptions:
+      repository:
+        description: As restic's option C(--repo) takes it; empty for none.
+        type: str
+        default: ""
+      password:
+        description: Password of the repository.
+        type: str
+        default: ""
+      environment:
+        description: Variables that the kind of repository needs.
+        type: dict
+        default: {}
+      only:
+        description: Let no plain dump stay on the host.
+        type: bool
+        default: false
+  request:
+    description: What the act has to know.
+    type: dict
+    default: {}
+  user:
+    description: User of the host to become, where the module runs as root. Empty for none.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Take a backup
+  backup_act:
+    act: create
+    connection: "{{ postgresql_connection }}"
+    settings:
+      database: physioflow
+      directory: /var/backups/physioflow
+      bin_dir: /usr/lib/postgresql/16/bin
+    request:
+      why: before the move
+"""
+
+RETURN = r"""
+lines:
+  description: What a person is shown.
+  type: list
+  elements: str
+  returned: success
+id:
+  description: Id of the new backup; empty where none was taken.
+  type: str
+  returned: with act create or gate
+taken:
+  description: Whether a backup was taken.
+  type: bool
+  returned: with act create or gate
+summary:
+  description: One line about the backup.
+  type: str
+  returned: with act create or gate
+reason:
+  description: What the history is to say where no backup was taken although there are rows.
+  type: str
+  returned: with act gate
+backups:
+  description: The backups that there are.
+  type: list
+  elements: dict
+  returned: with act list
+"""
+
+import json
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.backup_acts import ACTS, perform
+from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_settings import libpq_keywords
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
+
+MAKES_FOLDER = ("create", "gate")
+
+
+def make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
+    """Make the folder of the backups, which nobody else may look into. What is there is left as it is."""
+    if os.path.lexists(path):
+        return
+    path.mkdir(mode=0o700, parents=True)
+    if owner and os.geteuid() == 0:
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any) -> dict[str, Any]:
+    """Do an act in a child process that is another user of the host; return its result, or {"error": why}."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        result: dict[str, Any] = {"error": "it ended without a word"}
+        try:
+            if owner and os.geteuid() == 0:
+                os.initgroups(owner.pw_name, owner.pw_gid)
+                os.setgid(owner.pw_gid)
+                os.setuid(owner.pw_uid)
+                os.environ.update({"USER": owner.pw_name, "LOGNAME": owner.pw_name, "HOME": "/"})
+                os.chdir("/")
+            result = perform(*arguments, **options)
+        except BackupError as error:
+            result = {"error": str(error)}
+        except BaseException as error:
+            result = {"error": f"{type(error).__name__}: {error}"}
+        finally:
+            with os.fdopen(writing, "w", encoding="utf-8") as stream:
+                json.dump(result, stream)
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as stream:
+        text = stream.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else {"error": "its process was killed. Run the same command again."}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "act": {"type": "str", "required": True, "choices": list(ACTS)},
+            "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
+            "settings": {"type": "dict", "required": True},
+            "restic": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "repository": {"type": "str", "default": ""},
+                    "password": {"type": "str", "default": "", "no_log": True},
+                    "environment": {"type": "dict", "default": {}, "no_log": True},
+                    "only": {"type": "bool", "default": False},
+                },
+            },
+            "request": {"type": "dict", "default": {}},
+            "user": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o077)
+    params = module.params
+    owner = None
+    if params["user"]:
+        try:
+            owner = pwd.getpwnam(params["user"])
+        except KeyError:
+            module.fail_json(
+                msg=f"The host has no user {params['user']}, who takes the backups. Next: ansible-playbook deploy.yml "
+                "makes it."
+            )
+    settings = {
+        **params["settings"],
+        "connection": libpq_keywords(params["connection"]),
+        "restic": params["restic"] or {},
+    }
+    if params["act"] in MAKES_FOLDER and not module.check_mode:
+        try:
+            make_folder(Path(params["settings"]["directory"]), owner)
+        except OSError as error:
+            module.fail_json(
+                msg=f"The folder of the backups, {params['settings']['directory']}, cannot be made: {error.strerror} "
+                f"({error.filename}). No backup was made. Correct backup_directory."
+            )
+    done = perform_as(owner, params["act"], settings, params["request"], check_mode=module.check_mode)
+    if "error" in done:
+        module.fail_json(msg=done["error"])
+    for warning in done.pop("warnings"):
+        module.warn(warning)
+    if problems := done.get("problems"):
+        module.fail_json(
+            msg="\n".join([*done["lines"], *problems]), **{k: v for k, v in done.items() if k != "changed"}
+        )
+    module.exit_json(**done)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Chooses from the table of contents of a dump what belongs to single tables. Pure.
+
+pg_restore's own --table takes neither indexes nor keys, and of a partitioned table no row at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+# What pg_restore -l shows of an entry: kind, schema, tag, owner.
+_ENTRY = re.compile(
+    r"(TABLE DATA|TABLE ATTACH|TABLE|SEQUENCE SET|SEQUENCE OWNED BY|SEQUENCE|DEFAULT|FK CONSTRAINT|CHECK CONSTRAINT|"
+    r"CONSTRAINT|INDEX ATTACH|INDEX|TRIGGER|ROW SECURITY|POLICY|RULE|STATISTICS|COMMENT|ACL) (\S+) (.+) (\S*)"
+)
+_OF_TABLE = ("TABLE", "TABLE DATA", "TABLE ATTACH", "ROW SECURITY")
+_IN_TABLE = ("DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "POLICY", "RULE")
+_NAMED = {
+    "INDEX": "INDEX",
+    "INDEX ATTACH": "INDEX",
+    "SEQUENCE": "SEQUENCE",
+    "SEQUENCE SET": "SEQUENCE",
+    "SEQUENCE OWNED BY": "SEQUENCE",
+    "STATISTICS": "STATISTICS",
+}
+
+
+def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return kind, table (schema.name) and name of an entry; the table is empty for what belongs to none.
+
+    Args:
+        entry: as `backup_archive.entries` describes it.
+        manifest: whose maps tell the table of an index, a sequence and extended statistics.
+    """
+    match = _ENTRY.fullmatch(entry)
+    if not match:
+        return "", "", ""
+    kind, schema, tag, _ = match.groups()
+    first, _, rest = tag.partition(" ")
+    if kind in _OF_TABLE:
+        return kind, f"{schema}.{tag}", tag
+    if kind in _IN_TABLE:
+        return kind, f"{schema}.{first}", rest
+    # A comment or a privilege says what it is of, another entry is it.
+    what, named = (_NAMED[kind], tag) if kind in _NAMED else (first, rest)
+    return kind, _of_named(schema, what, named, manifest), tag
+
+
+def _of_named(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
+    """Return the table of something named, as a comment names it."""
+    key = f"{schema}.{name}"
+    if kind == "TABLE":
+        return key
+    if kind == "COLUMN":
+        return f"{schema}.{name.rpartition('.')[0]}"
+    if kind in ("CONSTRAINT", "TRIGGER", "POLICY", "RULE"):
+        return f"{schema}.{name.rpartition(' ON ')[2]}"
+    if kind == "INDEX":
+        return str(manifest["indexes"].get(key, ""))
+    if kind == "SEQUENCE":
+        return (manifest["sequences"].get(key) or {}).get("table") or ""
+    return str(manifest["statistics"].get(key, "")) if kind == "STATISTICS" else ""
+
+
+def select(
+    toc: Iterable[tuple[str, str]],
+    manifest: Mapping[str, Any],
+    *,
+    missing: Collection[str],
+    loaded: Collection[str],
+    attached: Collection[str],
+    lost_keys: Collection[tuple[str, str]],
+) -> list[str]:
+    """Return the lines of a table of contents that restore single tables, in its order.
+
+    Args:
+        toc: lines and descriptions, from `backup_archive.entries`.
+        manifest: of the backup.
+        missing: tables to make, with everything that belongs to them; a partitioned one as well as its partitions.
+        loaded: tables that are there and of which only the rows are wanted.
+        attached: those of `missing` that are partitions of a table that is there: they get its indexes and keys.
+        lost_keys: (table, name) of foreign keys of other tables to the missing ones, which went with them.
+    """
+    lines = []
+    for line, entry in toc:
+        kind, table, name = table_of(entry, manifest)
+        if table in missing:
+            of_root = kind in ("INDEX", "INDEX ATTACH", "CONSTRAINT", "TRIGGER", "FK CONSTRAINT")
+            if not (table in attached and of_root):
+                lines.append(line)
+        elif (table in loaded and kind in ("TABLE DATA", "SEQUENCE SET")) or (
+            kind == "FK CONSTRAINT" and (table, name) in lost_keys
+        ):
+            lines.append(line)
+    return lines
