@@ -18,16 +18,12 @@ options:
   directory:
     description: Folder of the release. Left out, only the variables are looked at.
     type: path
-<<<<<<< HEAD
-    required: true
   header_required:
     description:
       - Whether files named C(NNN_name.sql) have to begin with our header. Files named as other tools name theirs never
         have to.
     type: bool
     default: true
-=======
->>>>>>> main
   variables:
     description: Names of variables in the inventory and on the command line.
     type: list
@@ -86,24 +82,14 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-<<<<<<< HEAD
-            "directory": {"type": "path", "required": True},
-            "header_required": {"type": "bool", "default": True},
-=======
             "directory": {"type": "path"},
->>>>>>> main
+            "header_required": {"type": "bool", "default": True},
             "variables": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "path", "required": True},
             "shared_variables": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-<<<<<<< HEAD
-    release = Path(module.params["directory"])
-    if not release.is_dir():
-        module.fail_json(msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory.")
-    catalog = read_catalog(release, module.params["header_required"])
-=======
     catalog = Catalog()
     if module.params["directory"]:
         release = Path(module.params["directory"])
@@ -111,8 +97,7 @@ def main() -> None:
             module.fail_json(
                 msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory."
             )
-        catalog = read_catalog(release)
->>>>>>> main
+        catalog = read_catalog(release, module.params["header_required"])
     problems = [str(finding) for finding in catalog.findings]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
     problems += unknown_variables(module.params["variables"], known)
