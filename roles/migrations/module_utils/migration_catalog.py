@@ -35,6 +35,7 @@ EXAMPLES = ("NNN_name.sql (three digits, lower case, underscores)", "name.sql (l
 BEFORE_STATEMENT = re.compile(r"(?:\s+|--[^\n]*|/\*(?:[^*/]|\*(?!/)|/(?!\*)|/\*.*?\*/)*\*/)*", re.DOTALL)
 IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 INSERT = re.compile(rf"INSERT\s+INTO\s+(?P<relation>{IDENTIFIER}(?:\.{IDENTIFIER})?)[\s(]", re.IGNORECASE)
+OPENS = re.compile(r"(?:BEGIN|START)\b", re.IGNORECASE)
 LONG_INSERT = 1_000  # characters
 BOM = b"\xef\xbb\xbf"
 
@@ -309,7 +310,8 @@ def broken_dependencies(migrations: Collection[Migration]) -> list[Finding]:
     by_version = {m.version: m for m in migrations}
     findings = []
     on_cycle: set[str] = set()
-    for version in sorted(by_version, key=version_key):
+    circling = by_version.keys() - in_order({version: m.depends for version, m in by_version.items()})
+    for version in sorted(circling, key=version_key):
         if version not in on_cycle and (path := _cycle_from(version, by_version)):
             on_cycle.update(path)
             findings.append(
@@ -523,13 +525,13 @@ def _check_rollbacks(
 
 def _unwrapped(statements: list[Statement]) -> list[Statement]:
     """Drop a BEGIN that is the first and a COMMIT that is the last statement of a file."""
-    ends = [node_of(statement) for statement in statements[:1] + statements[-1:]]
+    if len(statements) < 2 or not OPENS.match(statements[0].text):  # noqa: PLR2004 - a pair; a parse would cost more
+        return statements
+    ends = [node_of(statement) for statement in (statements[0], statements[-1])]
     kinds = [node.kind if isinstance(node, ast.TransactionStmt) else None for node in ends]
     begin = (enums.TransactionStmtKind.TRANS_STMT_BEGIN, enums.TransactionStmtKind.TRANS_STMT_START)
     end = enums.TransactionStmtKind.TRANS_STMT_COMMIT
-    if len(statements) > 1 and kinds[0] in begin and kinds[-1] == end:
-        return statements[1:-1]
-    return statements
+    return statements[1:-1] if kinds[0] in begin and kinds[1] == end else statements
 
 
 def _problem(node: Any, transactional: bool) -> str | None:

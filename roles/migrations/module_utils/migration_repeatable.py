@@ -7,6 +7,7 @@ Pure functions on plain data.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,10 +41,16 @@ def in_order(depends: Mapping[str, Sequence[str]]) -> list[str]:
         depends: what each name depends on; names that are no key do not count.
     """
     left = {name: {other for other in others if other in depends} for name, others in depends.items()}
+    followers: dict[str, list[str]] = {name: [] for name in depends}
+    for name, others in left.items():
+        for other in others:
+            followers[other].append(name)
+    ready = sorted(name for name, others in left.items() if not others)
     order: list[str] = []
-    while ready := sorted(name for name, others in left.items() if not others):
-        order.append(ready[0])
-        del left[ready[0]]
-        for others in left.values():
-            others.discard(ready[0])
+    while ready:
+        order.append(heapq.heappop(ready))
+        for name in followers[order[-1]]:
+            left[name].discard(order[-1])
+            if not left[name]:
+                heapq.heappush(ready, name)
     return order
