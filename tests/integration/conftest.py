@@ -6,6 +6,7 @@ whole session; a test that changes a database has one of its own on it.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests import role_python  # noqa: F401 - importing it makes the Python of the roles known
+from tests.backups import Clinic, drop_clinic, make_clinic, make_filled
 from tests.integration.oracle import Case
 from tests.local import ROOT, Local
 
@@ -32,6 +34,12 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def local() -> Iterator[Local]:
     """The server of the session, with the release deployed into database physioflow."""
+    if kept := os.environ.get("PHYSIOFLOW_TEST_SERVER"):  # a folder: while one works on a test, the server stays
+        server = Local(Path(kept))
+        if not server.server.exists() or server.run_psql("-c", "SELECT 1").returncode:
+            server.deploy()
+        yield server
+        return
     path = Path(tempfile.mkdtemp(prefix="physioflow-test-"))
     path.chmod(0o755)
     server = Local(path)
@@ -62,3 +70,21 @@ def release(tmp_path: Path) -> Path:
 def case(local: Local, database: str, tmp_path: Path) -> Case:
     """A database and a release of its own for one fault."""
     return Case.make(local, database, tmp_path / "release")
+
+
+@pytest.fixture(scope="session")
+def _filled(local: Local) -> Local:
+    """The server of the session with a database full of invented rows, which those of `clinic` are copies of."""
+    make_filled(local)
+    return local
+
+
+@pytest.fixture
+def clinic(_filled: Local, database: str) -> Iterator[Clinic]:
+    """A database with rows, and a folder for its backups."""
+    path = Path(tempfile.mkdtemp(prefix="physioflow-backups-"))
+    path.chmod(0o755)
+    made = make_clinic(_filled, database.removeprefix("test_")[:38], path / "backups")
+    yield made
+    drop_clinic(made)
+    shutil.rmtree(path, ignore_errors=True)

@@ -198,24 +198,37 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
     try:
         drop_leftover(server, tools, scratch)
         check_space(server, tools, backup.manifest)
-        make_database(server, scratch, backup.manifest["database"])
-        load(tools, backup.folder / DUMP, scratch, settings)
-        with ExitStack() as stack:
-            jobs = settings.restore_jobs or os.cpu_count() or 1
-            sessions = [stack.enter_context(Session(tools.conninfo(scratch))) for _ in range(jobs)]
-            differences = compare(sessions, tools, backup.manifest, scratch)
-            if differences:
-                shown = differences[:MOST_DIFFERENCES]
-                more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
-                raise BackupError(
-                    f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
-                )
-            sessions[0].execute("ANALYZE")
-        yield scratch
+        with _scratch(server, scratch):
+            make_database(server, scratch, backup.manifest["database"])
+            load(tools, backup.folder / DUMP, scratch, settings)
+            with ExitStack() as stack:
+                jobs = settings.restore_jobs or os.cpu_count() or 1
+                sessions = [stack.enter_context(Session(tools.conninfo(scratch))) for _ in range(jobs)]
+                differences = compare(sessions, tools, backup.manifest, scratch)
+                if differences:
+                    shown = differences[:MOST_DIFFERENCES]
+                    more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
+                    raise BackupError(
+                        f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
+                    )
+                sessions[0].execute("ANALYZE")
+            yield scratch
     finally:
-        with suppress(BackupError):  # the server may be gone; the next restore removes what is left
-            server.execute(f"DROP DATABASE IF EXISTS {identifier(scratch)} WITH (FORCE)")
+        with suppress(BackupError):  # the lock ends with the session anyway
             server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+
+
+@contextmanager
+def _scratch(server: Session, name: str) -> Iterator[None]:
+    """Drop a database when the block ends. What failed in the block is told, not that the server is gone by now."""
+    drop = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
+    try:
+        yield
+    except BaseException:
+        with suppress(BackupError):
+            server.execute(drop)
+        raise
+    server.execute(drop)
 
 
 def exists(server: Session, database: str) -> bool:
@@ -373,8 +386,9 @@ def drop_old(settings: Settings, *, check_mode: bool = False) -> list[str]:
 def old_databases(database: str) -> str:
     """Return the query for the databases that restores in place of one have kept."""
     pattern = f"^{database[:39]}_before_[0-9]{{8}}_[0-9]{{6}}$"
+    words = f"{MARK} replaced by {database}_backup_"  # long names are cut, these words are not
     return (
         "SELECT datname FROM pg_database "
-        f"WHERE datname ~ {literal(pattern)} AND shobj_description(oid, 'pg_database') LIKE {literal(f'{MARK}%')} "
+        f"WHERE datname ~ {literal(pattern)} AND starts_with(shobj_description(oid, 'pg_database'), {literal(words)}) "
         "ORDER BY 1"
     )

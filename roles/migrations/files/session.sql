@@ -52,7 +52,7 @@ $function$;
 CREATE FUNCTION pg_temp.migrations_record(
     p_act       text,
     p_migration jsonb,   -- version, name, description, file, sha256, sha256_raw
-    p_run       jsonb,   -- release, run_id, backup_id, reason, operator, controller
+    p_run       jsonb,   -- act, release, run_id, backup_id, reason, operator, controller
     p_started   timestamptz DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql
@@ -104,7 +104,11 @@ DECLARE
     v_message   text;
     v_hint      text;
 BEGIN
-    PERFORM pg_temp.migrations_refuse_applied(p_migration ->> 'version');
+    IF p_run ->> 'act' = 'rollback' THEN
+        PERFORM pg_temp.migrations_refuse_other(p_run); -- of rollback.sql
+    ELSE
+        PERFORM pg_temp.migrations_refuse_applied(p_migration ->> 'version');
+    END IF;
 
     -- Seen by everybody in pg_stat_activity while the file runs.
     PERFORM set_config('application_name', pg_temp.migrations_application(p_migration), true);
@@ -124,7 +128,8 @@ BEGIN
     END IF;
 
     PERFORM pg_temp.migrations_record(
-        CASE p_migration ->> 'version' WHEN 'R' THEN 'repeat' ELSE 'apply' END, p_migration, p_run, v_started);
+        CASE WHEN p_migration ->> 'version' = 'R' THEN 'repeat' ELSE p_run ->> 'act' END,
+        p_migration, p_run, v_started);
 EXCEPTION
     WHEN OTHERS OR query_canceled OR assert_failure THEN
         GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_hint = PG_EXCEPTION_HINT;

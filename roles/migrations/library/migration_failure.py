@@ -13,6 +13,7 @@ description:
   - Fails with the place of the error, the state of the database and the next step, and without the SQL text and the
     rows that the message of M(community.postgresql.postgresql_script) holds.
   - Ends well with RV(retry) where the run is worth another attempt; names the sessions that were in the way both times.
+  - Ends well too where rows were counted that a rollback would lose (O(act=count)) and there are none, or they may go.
 options:
   connection:
     description: How to reach the server, with the options of C(community.postgresql.all).
@@ -60,6 +61,15 @@ options:
     type: list
     elements: str
     default: []
+  act:
+    description: As for M(migration_script).
+    type: str
+    choices: [apply, count, rollback, baseline, accept]
+    default: apply
+  accept_data_loss:
+    description: Whether a rollback may lose rows.
+    type: bool
+    default: false
   file:
     description: The file that went alone in the failed script, if there was one.
     type: str
@@ -100,6 +110,11 @@ terminated:
   returned: success
   type: list
   elements: str
+loss:
+  description: What a rollback would lose, by table.
+  returned: success
+  type: list
+  elements: dict
 sqlstate:
   description: SQLSTATE of the failure, where PostgreSQL gave one.
   returned: always
@@ -128,9 +143,18 @@ from ansible.module_utils.migration_history import (
     open_database,
     pg_cursor_args,
 )
+from ansible.module_utils.migration_loss import loss_failure, read_loss
 from ansible.module_utils.migration_names import REPEATABLE
 from ansible.module_utils.migration_retry import pause_before, read_duration, waits_for_application, waits_for_run
 
+# What became of a file, by what was asked for.
+DONE = {
+    "apply": "applied",
+    "count": "rolled back",
+    "rollback": "rolled back",
+    "baseline": "adopted",
+    "accept": "accepted",
+}
 RECOVERY = 60.0  # seconds that a server may need after a crash
 
 
@@ -198,6 +222,8 @@ def main() -> None:
             "growth": {"type": "float", "default": 2.0},
             "terminate_blockers": {"type": "bool", "default": False},
             "terminated": {"type": "list", "elements": "str", "default": []},
+            "act": {"type": "str", "choices": list(DONE), "default": "apply"},
+            "accept_data_loss": {"type": "bool", "default": False},
             "file": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
@@ -206,7 +232,10 @@ def main() -> None:
         read_duration(module.params["pause"])
     except ValueError as error:
         module.fail_json(msg=f"migrations_lock_retry_pause: {error}. Correct it and run the same command again.")
-    failure = read_failure(module.params["message"], module.params["run_id"])
+    loss = read_loss(module.params["message"], module.params["run_id"])
+    if loss is not None and module.params["act"] == "count" and (not loss or module.params["accept_data_loss"]):
+        module.exit_json(changed=False, loss=loss)
+    failure = loss_failure(loss) if loss else read_failure(module.params["message"], module.params["run_id"])
     if failure.file is None and module.params["file"]:
         failure = dataclasses.replace(failure, file=module.params["file"], line=1)
     connection = open_database(module, patience=RECOVERY)
@@ -227,7 +256,14 @@ def main() -> None:
     if more and (waits_for_application(failure) or waits_for_run(failure)):
         go_on(module, failure, found, terminate(cursor, blockers) if module.params["terminate_blockers"] else [])
     applied = {row["version"] for row in history.applied}
-    ours = {row["version"] for row in history.applied if row["run_id"] == module.params["run_id"]}
+    if DONE[module.params["act"]] == "rolled back":  # then the files that are done are those that do not stand any more
+        done, rows = {entry["version"] for entry in module.params["pending"]} - applied, history.rolled_back
+    else:
+        done, rows = applied, history.applied
+    if module.params["act"] == "accept":  # they stood before
+        rows = [row for row in rows if row["act"] == "accept"]
+        done = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
+    ours = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
     repeated = {row["name"] for row in history.repeated if row["run_id"] == module.params["run_id"]}
     doubtful = {row["version"] for row in history.in_doubt}
     files = {entry["file"]: entry["version"] for entry in module.params["pending"]}
@@ -237,9 +273,11 @@ def main() -> None:
             planned=list(files),
             applied={file for file, version in files.items() if version in ours}
             | {entry["file"] for entry in module.params["pending"] if is_repeated(entry, repeated)},
-            theirs={file for file, version in files.items() if version in applied - ours},
+            theirs={file for file, version in files.items() if version in done - ours},
             in_doubt={file for file, version in files.items() if version in doubtful},
             database=module.params["database"],
+            done=DONE[module.params["act"]],
+            counting=module.params["act"] == "count",
             findings=found,
         ),
         retry=False,

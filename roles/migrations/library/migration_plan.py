@@ -56,6 +56,27 @@ options:
     description: Seconds to wait before anything is read; for a further attempt of a run.
     type: float
     default: 0
+  baseline:
+    description: The version that a database without history is said to be at; nothing when empty.
+    type: str
+    default: ""
+  report_foreign:
+    description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
+    type: bool
+    default: false
+  report:
+    description: Return the contradictions instead of failing.
+    type: bool
+    default: false
+  accept:
+    description: Versions of applied files whose edit was reviewed.
+    type: list
+    elements: str
+    default: []
+  reason:
+    description: Why they are accepted.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -84,6 +105,40 @@ pending:
   returned: success
   type: list
   elements: dict
+problems:
+  description: Sentences that say where release and history contradict each other; nothing may be applied then.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: Sentences about harmless differences.
+  returned: success
+  type: list
+  elements: str
+in_doubt:
+  description: Files without transaction that began and whose end was not recorded.
+  returned: success
+  type: list
+  elements: dict
+rolled_back:
+  description: Versions that were rolled back and not applied again.
+  returned: success
+  type: list
+  elements: dict
+baseline:
+  description: The entries of the catalog that are to be recorded as migrated by hand.
+  returned: success
+  type: list
+  elements: dict
+accepted:
+  description: The entries of the catalog whose edit is to be recorded as reviewed.
+  returned: success
+  type: list
+  elements: dict
+foreign_tables:
+  description: Number of tables in schema public of a database without history.
+  returned: success
+  type: int
 standing:
   description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
   returned: success
@@ -139,14 +194,24 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
         catalog=module.params["migrations"],
         applied=history.applied,
         in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
         answers=answers,
         repeatable=module.params["repeatable"],
         repeated=history.repeated,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
-        foreign_tables=0 if history.exists else history.tables,
+        foreign_tables=foreign_tables(history),
+        report_foreign=module.params["report_foreign"],
+        baseline=module.params["baseline"] or None,
+        accept=[version.strip() for version in module.params["accept"]],
+        reason=module.params["reason"],
     )
     return plan
+
+
+def foreign_tables(history: History) -> int:
+    """Return the number of tables that no history explains."""
+    return 0 if history.applied or history.rolled_back or history.in_doubt else history.tables
 
 
 def prepare_run(module: AnsibleModule, connection: Any) -> History:
@@ -180,6 +245,11 @@ def main() -> None:
             "resolve": {"type": "str", "default": ""},
             "run_lock_wait": {"type": "str", "default": ""},
             "pause": {"type": "float", "default": 0.0},
+            "baseline": {"type": "str", "default": ""},
+            "report_foreign": {"type": "bool", "default": False},
+            "report": {"type": "bool", "default": False},
+            "accept": {"type": "list", "elements": "str", "default": []},
+            "reason": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -191,7 +261,7 @@ def main() -> None:
     if to_do and connection and module.params["run_lock_wait"] and not module.check_mode:
         history = prepare_run(module, connection)
         plan = plan_of(module, history, connection)
-    if plan.problems:
+    if plan.problems and not module.params["report"]:
         module.fail_json(
             msg="\n".join(
                 [
@@ -202,7 +272,8 @@ def main() -> None:
         )
     for note in plan.notes:
         module.warn(note)
-    standing = [row["version"] for row in plan.applied]
+    unwritten = {entry["version"] for entry in plan.baseline} if module.check_mode else set()
+    standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
     if not module.check_mode:
         added = [entry["version"] for entry in plan.pending if entry["version"] != REPEATABLE]
         standing = sorted(standing + added, key=version_key)
@@ -210,6 +281,13 @@ def main() -> None:
         changed=False,
         applied=plan.applied,
         pending=plan.pending,
+        problems=plan.problems,
+        notes=plan.notes,
+        in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
+        baseline=plan.baseline,
+        accepted=plan.accepted,
+        foreign_tables=foreign_tables(history),
         standing=standing,
         repeated=history.repeated,
         has_history=history.exists and history.format >= FORMAT,

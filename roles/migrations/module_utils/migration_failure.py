@@ -30,6 +30,7 @@ SQLSTATE_OF_WORDS = {
     "terminating connection due to administrator command": "57P01",
     "cannot run inside a transaction block": "25001",
 }
+OVERTAKEN = "another run changed what stands"  # words of files/rollback.sql
 QUOTED_VALUE = re.compile(r'"[^"]*"')
 # Somebody else was in the way: lock_not_available, deadlock_detected, serialization_failure.
 # The session ended, and nobody could say in which file.
@@ -52,6 +53,7 @@ class Failure:
     line: int | None = None
     hint: str | None = None
     needs: tuple[dict[str, str], ...] = ()
+    remedy: str | None = None
 
     def __str__(self) -> str:
         """Return one line: place, SQLSTATE, message, hint."""
@@ -117,6 +119,8 @@ def explain(
     theirs: set[str],
     in_doubt: set[str],
     database: str,
+    done: str = "applied",
+    counting: bool = False,
     findings: Sequence[str] = (),
 ) -> str:
     """Return what to tell a person: what failed, in which state the database is, what to do next.
@@ -128,18 +132,24 @@ def explain(
         theirs: those of them that another run applied meanwhile.
         in_doubt: those of them that began without a transaction and whose end is not recorded.
         database: name of the database.
+        done: what the run does to the files: `applied`, `rolled back`, ...
+        counting: whether the run only tried what a rollback would do.
         findings: sentences on what else was found: who holds a lock, what an interrupted file left behind.
     """
     left = [file for file in planned if file not in applied | theirs]
-    state = [f"{_span([file for file in planned if file in applied])} applied and recorded by this run"]
+    state = [f"{_span([file for file in planned if file in applied])} {done} and recorded by this run"]
     if theirs:
-        state.append(f"{_span([file for file in planned if file in theirs])} applied by another run meanwhile")
-    state.append(f"{_span(left)} not applied")
+        state.append(f"{_span([file for file in planned if file in theirs])} {done} by another run meanwhile")
+    state.append(f"{_span(left)} not {done}")
     doubt = _span([file for file in planned if file in in_doubt])
     rest = (
         f"{doubt} is in doubt: it runs without a transaction." if in_doubt else "The failed file left nothing behind."
     )
-    if theirs:
+    if counting:
+        state, rest = ["nothing was changed"], "The rollback was tried in a transaction that was taken back."
+    if failure.remedy:
+        remedy = failure.remedy
+    elif theirs or OVERTAKEN in failure.message:
         remedy = "run the same command again; it goes on from what stands now."
     elif ANOTHER_RUN in failure.message:
         remedy = "wait for the end of that run, and run the same command again."
@@ -154,6 +164,11 @@ def explain(
         remedy = (
             f"put that statement into a file of its own with the header line `-- Transactional: no`, out of "
             f"{failure.file or 'its file'}, and run the same command again."
+        )
+    elif done == "rolled back":
+        remedy = (
+            f"read at the head of {failure.file or 'the rollback'} when it fails, remove the cause and run the same "
+            "command again."
         )
     else:
         remedy = (

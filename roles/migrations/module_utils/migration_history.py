@@ -46,6 +46,11 @@ ASK = 0.3  # seconds between two tries
 FULL = ("too many clients", "remaining connection slots")
 FREE = "all connections of the server are taken, end some of them or raise max_connections"
 FORMAT = 2  # of the history that files/history.sql makes
+ROLLED_BACK = """
+SELECT version, name, run_id::text
+FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
+WHERE act = 'rollback'
+"""
 
 
 @dataclass
@@ -59,6 +64,7 @@ class History:
         format: what files/history.sql says of itself.
         repeated: the newest row of each repeatable file.
         in_doubt: files without transaction that began and whose end was not recorded.
+        rolled_back: the newest row of versions that were rolled back and not applied again.
         server_version: for instance 16.14; empty where there is no server yet.
     """
 
@@ -68,6 +74,7 @@ class History:
     applied: list[dict[str, Any]] = field(default_factory=list)
     in_doubt: list[dict[str, Any]] = field(default_factory=list)
     repeated: list[dict[str, Any]] = field(default_factory=list)
+    rolled_back: list[dict[str, Any]] = field(default_factory=list)
     server_version: str = ""
 
 
@@ -129,6 +136,7 @@ def history_of(connection: Any) -> History:
     history = History(exists=state.pop("has_history"), **state)
     if history.exists:
         history.applied, history.in_doubt, history.repeated = rows(APPLIED), rows(IN_DOUBT), rows(REPEATED)
+        history.rolled_back = rows(ROLLED_BACK)
     return history
 
 
