@@ -14,8 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import undo
+from tests import (
+    role_python,  # noqa: F401 - importing it makes the Python of the roles known
+    undo,
+)
 from tests.backups import Clinic, drop_clinic, make_clinic, make_filled
+from tests.integration.oracle import Case
 from tests.local import ROOT, Local
 
 
@@ -55,6 +59,12 @@ def database(local: Local, request: pytest.FixtureRequest) -> Iterator[str]:
 def release(tmp_path: Path) -> Path:
     """A copy of the release that a test may spoil."""
     return Path(shutil.copytree(ROOT / "files", tmp_path / "files"))
+
+
+@pytest.fixture
+def case(local: Local, database: str, tmp_path: Path) -> Case:
+    """A database and a release of its own for one fault."""
+    return Case.make(local, database, tmp_path / "release")
 
 
 @pytest.fixture(scope="session")
