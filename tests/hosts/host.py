@@ -119,5 +119,7 @@ def made(folder: Path, variables: dict[str, str], release: str, *options: str) -
     image = variables[f"PHYSIOFLOW_DEBIAN_{release}"]
     with undo.afterwards(docker, "rm", "-f", "-v", name):
         docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
-        docker("exec", name, "systemctl", "is-system-running", "--wait", check=False)
-        yield Host(name, folder, settings)
+        host = Host(name, folder, settings)
+        # systemd may not answer yet, and then it cannot be waited for.
+        host.wait_for("systemctl is-system-running --wait | grep -qE 'running|degraded'")
+        yield host
