@@ -47,7 +47,7 @@ def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release
     (release / "migrations" / f"{BAD}.sql").unlink()
     write(release, GOOD, "ALTER TABLE clinics ADD COLUMN motto text;\n")
     result = local.deploy(**options)
-    assert re.search(r"Rehearsal +1 applied to a copy in \d+ ms, \d+ checks of 15 migrations hold", result.output)
+    assert re.search(r"Rehearsal +1 applied to a copy in \d+ ms, \d+ checks of 16 migrations hold", result.output)
     assert re.search(r"clinics +ACCESS EXCLUSIVE", result.output), result.output
     assert copy not in local.databases()
     assert local.deploy(**options).changed == 0
