@@ -109,3 +109,56 @@ def test_a_file_without_transaction_that_never_ended_is_in_doubt() -> None:
 
 def test_all_problems_are_said_at_once() -> None:
     assert len(make_plan(CATALOG[1:], [entry("001"), entry("003", sha="0" * 64)], target="009").problems) == 4
+
+
+def test_what_was_rolled_back_is_pending_and_never_late() -> None:
+    plan = make_plan(CATALOG, [CATALOG[0], CATALOG[2]], rolled_back=[CATALOG[1]])
+    assert plan.problems == []
+    assert versions(plan.pending) == ["002"]
+
+
+def test_a_baseline_counts_as_applied() -> None:
+    plan = make_plan(CATALOG, [], baseline="002", foreign_tables=7)
+    assert plan.problems == []
+    assert versions(plan.baseline) == versions(plan.applied) == ["001", "002"]
+    assert versions(plan.pending) == ["003"]
+
+
+def test_a_baseline_that_stands_already_is_nothing_to_do() -> None:
+    plan = make_plan(CATALOG, CATALOG[:2], baseline="002")
+    assert (plan.baseline, plan.problems) == ([], [])
+
+
+def test_a_baseline_that_cannot_be_is_refused() -> None:
+    [problem] = make_plan(CATALOG, [], baseline="009", foreign_tables=7).problems
+    assert problem.startswith("The baseline 009 is no version of this release, which goes from 001 to 003.")
+    [problem] = make_plan(CATALOG, [], baseline="002").problems
+    assert "so there is nothing to adopt" in problem
+    [problem] = make_plan(CATALOG, CATALOG[:1], baseline="003").problems
+    assert problem.startswith("The database has a history, and 002, 003 of the baseline 003 do not stand in it.")
+
+
+def test_foreign_tables_may_be_left_to_somebody_else() -> None:
+    assert make_plan(CATALOG, [], foreign_tables=7, report_foreign=True).problems == []
+
+
+EDITED = [entry("001", sha="a" * 64), *CATALOG[1:]]
+
+
+def test_a_reviewed_edit_is_accepted_with_a_reason() -> None:
+    plan = make_plan(CATALOG, EDITED, accept=["001"], reason="read it")
+    assert plan.problems == []
+    assert versions(plan.accepted) == ["001"]
+    assert plan.notes == ["files/migrations/001_x.sql was edited after it was applied; the edit is accepted."]
+
+
+def test_an_edit_is_not_accepted_without_a_reason_or_where_there_is_none() -> None:
+    [problem] = make_plan(CATALOG, EDITED, accept=["001"], reason=" ").problems
+    assert problem.startswith("migrations_accept needs a reason")
+    assert make_plan(CATALOG, EDITED, accept=["001", "002", "009"], reason="x").problems == [
+        "002_x.sql was not edited since it was applied, so there is nothing to accept. Leave it out of "
+        "migrations_accept.",
+        "009 is not applied, so there is no edit to accept. Correct migrations_accept.",
+    ]
+    [problem] = make_plan(CATALOG, EDITED).problems
+    assert "accept it: -e migrations_accept=001" in problem

@@ -113,6 +113,7 @@ from typing import Any
 
 from ansible.module_utils.backup_acts import ACTS, perform
 from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_owner import become
 from ansible.module_utils.backup_settings import libpq_keywords
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
@@ -139,11 +140,7 @@ def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any)
         result: dict[str, Any] = {"error": "it ended without a word"}
         try:
             if owner and os.geteuid() == 0:
-                os.initgroups(owner.pw_name, owner.pw_gid)
-                os.setgid(owner.pw_gid)
-                os.setuid(owner.pw_uid)
-                os.environ.update({"USER": owner.pw_name, "LOGNAME": owner.pw_name, "HOME": "/"})
-                os.chdir("/")
+                become(owner)
             result = perform(*arguments, **options)
         except BackupError as error:
             result = {"error": str(error)}

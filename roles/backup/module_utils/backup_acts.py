@@ -23,6 +23,7 @@ from ansible.module_utils.backup_drill import drill
 from ansible.module_utils.backup_errors import BackupError, os_words
 from ansible.module_utils.backup_keeping import prune
 from ansible.module_utils.backup_manifest import utc_now
+from ansible.module_utils.backup_owner import become, owner_of
 from ansible.module_utils.backup_programs import programs
 from ansible.module_utils.backup_restic import snapshots
 from ansible.module_utils.backup_restore import Request as RestoreRequest
@@ -297,6 +298,8 @@ def main() -> int:
     os.umask(0o077)
     try:
         settings = json.loads(arguments.settings.read_text(encoding="utf-8"))
+        if owner := owner_of(Path(settings["directory"])):  # a person who is root
+            become(owner)
         request = {"backup": arguments.backup, "source": arguments.source, "why": arguments.why, "server": "own"}
         done = perform(arguments.act, settings, request)
     except (BackupError, OSError, ValueError) as error:

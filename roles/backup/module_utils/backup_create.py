@@ -140,6 +140,8 @@ class _Taking:
         if not self.request.tables:
             self.store.check_space(database["size"], backups)
         share_migrations_lock(session, settings.lock_wait)
+        # As pg_dump: an application that locks a table for ever ends the backup, and not only its dump.
+        session.execute(f"SET lock_timeout = '{int(settings.lock_wait * 1000)}ms'")
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         found = session.json(CONTENTS)
         if self.request.only_with_data and not holds_data(session, found["tables"]):

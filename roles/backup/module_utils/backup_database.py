@@ -261,7 +261,10 @@ def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str |
         wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
         total = "sum(hashtextextended(t::text, 0)::numeric)::text" if wanted else "NULL"
         place = identifier(table["schema"], table["name"])
-        found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
+        try:
+            found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
+        except ServerError as error:
+            raise BackupError(f"the rows of {key_of(table)} cannot be read: {error}") from error
         measured.append({**table, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
     return measured
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_owner import give
 
 FILE = "manifest.json"
 DUMP = "database.dump"  # a file in the custom format, a folder in the directory format
@@ -80,9 +81,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
             json.dump(content, stream, indent=1, sort_keys=True, ensure_ascii=False)
             stream.write("\n")
             stream.flush()
-            owner = folder.stat()
-            if os.geteuid() == 0 and owner.st_uid:
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            give(descriptor, folder)
             os.fsync(descriptor)
         Path(name).replace(folder / FILE)
     except OSError:

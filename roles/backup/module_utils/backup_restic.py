@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible.module_utils.backup_errors import BackupError, NoRepositoryError
 from ansible.module_utils.backup_manifest import FILE, utc_now
+from ansible.module_utils.backup_owner import owner_of
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Backup
 
@@ -33,15 +34,21 @@ def shown(repository: str) -> str:
     return _USER.sub("", repository)
 
 
-def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
+def run(settings: Settings, *arguments: str) -> str:
     """Run restic and return what it wrote.
 
     Raises:
         BackupError: why it failed; a wrong password and a repository that is not there in plain words.
     """
     restic = settings.restic
+    # Root would leave files in the repository and in the cache that the next backup cannot read.
+    owner = owner_of(settings.directory)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")}
     reading, writing = os.pipe()
     try:
+        if owner:
+            os.chown(reading, owner.pw_uid, owner.pw_gid)  # it is opened anew by its name
+            environment["HOME"] = owner.pw_dir
         os.write(writing, restic.password.encode() + b"\n")  # far less than a pipe holds
         os.close(writing)
         done = subprocess.run(  # noqa: S603 - no shell
@@ -55,10 +62,12 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            cwd=cwd,
-            env={key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")}
-            | {**restic.environment, "RESTIC_REPOSITORY": restic.repository},
+            cwd="/",
+            env=environment | restic.environment | {"RESTIC_REPOSITORY": restic.repository},
             pass_fds=(reading,),
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
             check=False,
         )
     except OSError as error:
@@ -109,12 +118,9 @@ def forget(settings: Settings, keep: Mapping[str, int]) -> int:
         rules.append(f"--keep-within={keep['days']}d")
     if not keep.get("last"):
         rules.append("--keep-last=1")
-    removed = 0
-    for scope in ("database", "tables"):
-        tags = f"{TAG},database={settings.database},scope={scope}"
-        out = run(settings, "forget", "--json", f"--tag={tags}", "--group-by=tags", *rules)
-        groups = json.loads(out) if out.strip() else []
-        removed += sum(len(group["remove"] or []) for group in groups)
+    # Whole backups and those of single tables have other tags, so they are groups of their own.
+    out = run(settings, "forget", "--json", f"--tag={TAG},database={settings.database}", "--group-by=tags", *rules)
+    removed = sum(len(group["remove"] or []) for group in json.loads(out.strip() or "[]"))
     if removed:
         run(settings, "prune")
     return removed

@@ -49,7 +49,7 @@ $function$;
 CREATE FUNCTION pg_temp.migrations_record(
     p_act       text,
     p_migration jsonb,   -- version, name, description, file, sha256, sha256_raw
-    p_run       jsonb,   -- release, run_id, backup_id, reason, operator, controller
+    p_run       jsonb,   -- act, release, run_id, backup_id, reason, operator, controller
     p_started   timestamptz DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql
@@ -95,7 +95,11 @@ DECLARE
     v_message   text;
     v_hint      text;
 BEGIN
-    PERFORM pg_temp.migrations_refuse_applied(p_migration ->> 'version');
+    IF p_run ->> 'act' = 'rollback' THEN
+        PERFORM pg_temp.migrations_refuse_other(p_run); -- of rollback.sql
+    ELSE
+        PERFORM pg_temp.migrations_refuse_applied(p_migration ->> 'version');
+    END IF;
 
     PERFORM set_config('role', p_owner, true);
     FOR v_statement IN 1 .. cardinality(p_statements) LOOP
@@ -111,7 +115,7 @@ BEGIN
             MESSAGE = 'the transaction changed while the file ran';
     END IF;
 
-    PERFORM pg_temp.migrations_record('apply', p_migration, p_run, v_started);
+    PERFORM pg_temp.migrations_record(p_run ->> 'act', p_migration, p_run, v_started);
 EXCEPTION
     WHEN OTHERS OR query_canceled OR assert_failure THEN
         GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_hint = PG_EXCEPTION_HINT;

@@ -35,6 +35,27 @@ options:
     description: Apply a pending migration although a later one is applied.
     type: bool
     default: false
+  baseline:
+    description: The version that a database without history is said to be at; nothing when empty.
+    type: str
+    default: ""
+  report_foreign:
+    description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
+    type: bool
+    default: false
+  report:
+    description: Return the contradictions instead of failing.
+    type: bool
+    default: false
+  accept:
+    description: Versions of applied files whose edit was reviewed.
+    type: list
+    elements: str
+    default: []
+  reason:
+    description: Why they are accepted.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -61,6 +82,40 @@ pending:
   returned: success
   type: list
   elements: dict
+problems:
+  description: Sentences that say where release and history contradict each other; nothing may be applied then.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: Sentences about harmless differences.
+  returned: success
+  type: list
+  elements: str
+in_doubt:
+  description: Files without transaction that began and whose end was not recorded.
+  returned: success
+  type: list
+  elements: dict
+rolled_back:
+  description: Versions that were rolled back and not applied again.
+  returned: success
+  type: list
+  elements: dict
+baseline:
+  description: The entries of the catalog that are to be recorded as migrated by hand.
+  returned: success
+  type: list
+  elements: dict
+accepted:
+  description: The entries of the catalog whose edit is to be recorded as reviewed.
+  returned: success
+  type: list
+  elements: dict
+foreign_tables:
+  description: Number of tables in schema public of a database without history.
+  returned: success
+  type: int
 standing:
   description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
   returned: success
@@ -89,19 +144,30 @@ def main() -> None:
             "migrations": {"type": "list", "elements": "dict", "required": True},
             "target": {"type": "str", "default": ""},
             "out_of_order": {"type": "bool", "default": False},
+            "baseline": {"type": "str", "default": ""},
+            "report_foreign": {"type": "bool", "default": False},
+            "report": {"type": "bool", "default": False},
+            "accept": {"type": "list", "elements": "str", "default": []},
+            "reason": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     history = read_history(module)
+    foreign_tables = 0 if history.applied or history.rolled_back or history.in_doubt else history.tables
     plan = make_plan(
         catalog=module.params["migrations"],
         applied=history.applied,
         in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
-        foreign_tables=0 if history.exists else history.tables,
+        foreign_tables=foreign_tables,
+        report_foreign=module.params["report_foreign"],
+        baseline=module.params["baseline"] or None,
+        accept=[version.strip() for version in module.params["accept"]],
+        reason=module.params["reason"],
     )
-    if plan.problems:
+    if plan.problems and not module.params["report"]:
         module.fail_json(
             msg="\n".join(
                 [
@@ -112,13 +178,21 @@ def main() -> None:
         )
     for note in plan.notes:
         module.warn(note)
-    standing = [row["version"] for row in plan.applied]
+    unwritten = {entry["version"] for entry in plan.baseline} if module.check_mode else set()
+    standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
     if not module.check_mode:
         standing = sorted(standing + [entry["version"] for entry in plan.pending], key=int)
     module.exit_json(
         changed=False,
         applied=plan.applied,
         pending=plan.pending,
+        problems=plan.problems,
+        notes=plan.notes,
+        in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
+        baseline=plan.baseline,
+        accepted=plan.accepted,
+        foreign_tables=foreign_tables,
         standing=standing,
         has_history=history.exists,
         server_version=history.server_version,

@@ -64,6 +64,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_catalog import Catalog, read_catalog
+from ansible.module_utils.migration_rollback import read_sets
 from ansible.module_utils.migration_variables import declared_variables, unknown_variables
 
 
@@ -87,6 +88,8 @@ def main() -> None:
             )
         catalog = read_catalog(release)
     problems = [str(finding) for finding in catalog.findings]
+    if module.params["directory"]:
+        problems += read_sets(release)[1]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
     problems += unknown_variables(module.params["variables"], known)
     if problems:

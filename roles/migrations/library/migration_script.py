@@ -29,6 +29,28 @@ options:
     description: File with the functions of a run.
     type: path
     required: true
+  act:
+    description:
+      - What is done with the files. V(count) finds out what rolling them back would lose, and does nothing.
+      - V(baseline) and V(accept) record them and run none.
+    type: str
+    choices: [apply, count, rollback, baseline, accept]
+    default: apply
+  rollback_functions:
+    description: File with the further functions of a rollback.
+    type: path
+  record_functions:
+    description: File with the further functions of a baseline and of accepted edits.
+    type: path
+  standing:
+    description: Versions that stand when a rollback begins.
+    type: list
+    elements: str
+    default: []
+  accept_data_loss:
+    description: Roll back although rows are lost.
+    type: bool
+    default: false
   history:
     description: File with the definition of the history; empty where the database has it.
     type: path
@@ -115,7 +137,25 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_catalog import Migration, own_statements, read_text
-from ansible.module_utils.migration_script import Limits, Run, write_begin, write_end, write_script
+from ansible.module_utils.migration_script import (
+    Limits,
+    Run,
+    write_begin,
+    write_count,
+    write_decisions,
+    write_end,
+    write_rollback,
+    write_script,
+)
+
+# What is asked for, and the act in the history; and what the files are then.
+ACTS = {"apply": "apply", "count": "rollback", "rollback": "rollback", "baseline": "baseline", "accept": "accept"}
+KINDS = {
+    "apply": "pending migrations",
+    "rollback": "rollbacks",
+    "baseline": "migrations to adopt",
+    "accept": "edited migrations to accept",
+}
 
 
 def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
@@ -142,6 +182,20 @@ def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: 
         name = f"{len(steps) + 1:03d}.sql"
         steps.append({"script": name, "session_role": session_role, "file": file, "text": text})
 
+    if run.act in ("baseline", "accept"):
+        functions += Path(module.params["record_functions"]).read_text(encoding="utf-8")
+        add(write_decisions([file for file, _ in files], run, limits, functions=functions, history=history))
+        return steps
+    if run.act == "rollback":
+        functions += Path(module.params["rollback_functions"]).read_text(encoding="utf-8")
+        parsed = [(migration, own_statements(text)) for migration, text in files]
+        if module.params["act"] == "count":
+            add(write_count(parsed, run, limits, owner=owner, functions=functions))
+        elif module.params["accept_data_loss"]:
+            add(write_script(parsed, run, limits, owner=owner, functions=functions, history=None))
+        else:
+            add(write_rollback(parsed, run, limits, owner=owner, functions=functions))
+        return steps
     for transactional, group in itertools.groupby(files, key=lambda pair: pair[0].transactional):
         if transactional:
             parsed = [(migration, own_statements(text)) for migration, text in group]
@@ -163,6 +217,11 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "pending": {"type": "list", "elements": "dict", "required": True},
             "functions": {"type": "path", "required": True},
+            "act": {"type": "str", "choices": list(ACTS), "default": "apply"},
+            "record_functions": {"type": "path"},
+            "rollback_functions": {"type": "path"},
+            "standing": {"type": "list", "elements": "str", "default": []},
+            "accept_data_loss": {"type": "bool", "default": False},
             "history": {"type": "path"},
             "owner": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
@@ -181,12 +240,15 @@ def main() -> None:
         controller=socket.gethostname(),
         backup_id=module.params["backup_id"] or None,
         reason=module.params["reason"] or None,
+        act=ACTS[module.params["act"]],
+        standing=tuple(module.params["standing"]),
     )
     steps = write_steps(module, files, run)
-    result: dict[str, Any] = {"changed": True, "run_id": run.run_id}
-    if module._diff:
+    result: dict[str, Any] = {"changed": module.params["act"] != "count", "run_id": run.run_id}
+    if module._diff and module.params["act"] != "count":
         shown = "\n".join(f"-- {migration.file}\n{text}" for migration, text in files)
-        result["diff"] = {"before": "", "after": shown, "after_header": f"{len(files)} pending migrations"}
+        kind = KINDS[run.act]
+        result["diff"] = {"before": "", "after": shown, "after_header": f"{len(files)} {kind}"}
     if not module.check_mode:
         folder = Path(tempfile.mkdtemp(prefix="physioflow-migrations-"))
         for step in steps:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 MODULE_MESSAGE_END = "' None: "  # what stands between the script and PostgreSQL's words
 ANOTHER_RUN = "another run holds the lock"  # words of files/session.sql
+OVERTAKEN = "another run changed what stands"  # words of files/rollback.sql
 QUOTED_VALUE = re.compile(r'"[^"]*"')
 # Classes of SQLSTATE whose messages quote values of rows, not names: data exception, invalid text representation.
 DATA_CLASSES = ("22",)
@@ -28,6 +29,7 @@ class Failure:
     file: str | None = None
     line: int | None = None
     hint: str | None = None
+    remedy: str | None = None
 
     def __str__(self) -> str:
         """Return one line: place, SQLSTATE, message, hint."""
@@ -76,6 +78,8 @@ def explain(
     theirs: set[str],
     in_doubt: set[str],
     database: str,
+    done: str = "applied",
+    counting: bool = False,
 ) -> str:
     """Return what to tell a person: what failed, in which state the database is, what to do next.
 
@@ -86,20 +90,31 @@ def explain(
         theirs: those of them that another run applied meanwhile.
         in_doubt: those of them that began without a transaction and whose end is not recorded.
         database: name of the database.
+        done: what the run does to the files: `applied`, `rolled back`, ...
+        counting: whether the run only tried what a rollback would do.
     """
     left = [file for file in planned if file not in applied | theirs]
-    state = [f"{_span([file for file in planned if file in applied])} applied and recorded by this run"]
+    state = [f"{_span([file for file in planned if file in applied])} {done} and recorded by this run"]
     if theirs:
-        state.append(f"{_span([file for file in planned if file in theirs])} applied by another run meanwhile")
-    state.append(f"{_span(left)} not applied")
+        state.append(f"{_span([file for file in planned if file in theirs])} {done} by another run meanwhile")
+    state.append(f"{_span(left)} not {done}")
     doubt = _span([file for file in planned if file in in_doubt])
     rest = (
         f"{doubt} is in doubt: it runs without a transaction." if in_doubt else "The failed file left nothing behind."
     )
-    if theirs:
+    if counting:
+        state, rest = ["nothing was changed"], "The rollback was tried in a transaction that was taken back."
+    if failure.remedy:
+        remedy = failure.remedy
+    elif theirs or OVERTAKEN in failure.message:
         remedy = "run the same command again; it goes on from what stands now."
     elif ANOTHER_RUN in failure.message:
         remedy = "wait for the end of that run, and run the same command again."
+    elif done == "rolled back":
+        remedy = (
+            f"read at the head of {failure.file or 'the rollback'} when it fails, remove the cause and run the same "
+            "command again."
+        )
     else:
         remedy = (
             f"correct {failure.file or 'the cause'} and run the same command again; it goes on with the first that is "

@@ -31,6 +31,11 @@ SELECT version, name, started_at::text
 FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
 WHERE act = 'start'
 """
+ROLLED_BACK = """
+SELECT version, name, run_id::text
+FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
+WHERE act = 'rollback'
+"""
 
 
 @dataclass
@@ -42,6 +47,7 @@ class History:
         tables: number of tables in schema public.
         applied: rows of the view migrations.applied.
         in_doubt: files without transaction that began and whose end was not recorded.
+        rolled_back: the newest row of versions that were rolled back and not applied again.
         server_version: for instance 16.14; empty where there is no server yet.
     """
 
@@ -49,6 +55,7 @@ class History:
     tables: int = 0
     applied: list[dict[str, Any]] = field(default_factory=list)
     in_doubt: list[dict[str, Any]] = field(default_factory=list)
+    rolled_back: list[dict[str, Any]] = field(default_factory=list)
     server_version: str = ""
 
 
@@ -96,5 +103,6 @@ def read_history(module: AnsibleModule) -> History:
     history = History(exists=state["has_history"], tables=state["tables"], server_version=state["server_version"])
     if history.exists:
         history.applied, history.in_doubt = rows(APPLIED), rows(IN_DOUBT)
+        history.rolled_back = rows(ROLLED_BACK)
     connection.close()
     return history

@@ -26,6 +26,8 @@ class Run:
     controller: str
     backup_id: str | None = None
     reason: str | None = None
+    act: str = "apply"
+    standing: tuple[str, ...] = ()  # the versions that stand when a rollback begins
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,57 @@ def write_script(
     return "\n\n".join(parts) + "\n"
 
 
+def write_count(
+    files: Sequence[tuple[Migration, Sequence[Statement]]], run: Run, limits: Limits, *, owner: str, functions: str
+) -> str:
+    """Return the script that finds out what a rollback would lose; it ends with an error that says it.
+
+    Args:
+        files: the rollbacks in their order, with their statements.
+        run: what the history would say of this run.
+        limits: how long it may wait.
+        owner: the role that owns what the files drop.
+        functions: SQL of the functions of the run (files/session.sql and files/rollback.sql).
+    """
+    steps = [_step(migration, statements) for migration, statements in files]
+    call = f"SELECT pg_temp.migrations_count_loss({quote(owner)},\n{_json(steps)},\n{_json(asdict(run))});"
+    return f"{_prelude(limits, functions, None)}\n\n{_transaction(limits, call)}\n"
+
+
+def write_rollback(
+    files: Sequence[tuple[Migration, Sequence[Statement]]], run: Run, limits: Limits, *, owner: str, functions: str
+) -> str:
+    """Return the script that rolls back in order and refuses, file by file, to lose a row.
+
+    Where rows may go, `write_script` does: a rollback is applied like any file. Arguments as in `write_count`.
+    """
+    calls = (
+        f"-- {migration.file}\nSELECT pg_temp.migrations_rollback({quote(owner)},\n"
+        f"{_json(_step(migration, statements))},\n{_json(asdict(run))});"
+        for migration, statements in files
+    )
+    return "\n\n".join([_prelude(limits, functions, None), *(_transaction(limits, call) for call in calls)]) + "\n"
+
+
+def write_decisions(
+    files: Sequence[Migration], run: Run, limits: Limits, *, functions: str, history: str | None
+) -> str:
+    """Return the script that records a baseline or accepted edits, all of them in one transaction.
+
+    Args:
+        files: the migrations.
+        run: what the history says of this run; its act is `baseline` or `accept`.
+        limits: how long it may wait.
+        functions: SQL of the functions of the run (files/session.sql and files/record.sql).
+        history: SQL of the history (files/history.sql), where the database has none yet.
+    """
+    calls = (
+        f"SELECT pg_temp.migrations_decide(\n{_json(_described(migration))},\n{_json(asdict(run))});"
+        for migration in files
+    )
+    return f"{_prelude(limits, functions, history)}\n\n{_transaction(limits, chr(10).join(calls))}\n"
+
+
 def write_begin(migration: Migration, run: Run, limits: Limits, *, functions: str, history: str | None) -> str:
     """Return the script that records that a file without transaction begins.
 
@@ -89,6 +142,20 @@ def _prelude(limits: Limits, functions: str, history: str | None) -> str:
     if history:
         parts.append(_transaction(limits, history.rstrip()))
     return "\n\n".join(parts)
+
+
+def _json(data: object) -> str:
+    """Return plain data as a literal."""
+    return quote(json.dumps(data, ensure_ascii=False))
+
+
+def _step(migration: Migration, statements: Sequence[Statement]) -> dict[str, object]:
+    """Return a file as the functions of a rollback take it."""
+    return {
+        "migration": _described(migration),
+        "lines": [statement.line for statement in statements],
+        "statements": [statement.text for statement in statements],
+    }
 
 
 def _record(act: str, migration: Migration, run: Run) -> str:
