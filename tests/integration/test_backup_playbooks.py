@@ -126,6 +126,7 @@ def test_what_cannot_be_meant_is_refused(
 
 
 def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
+    clinic.sql("DROP TABLE keyless")  # the release promises that every table has a key
     add_migration(release, "016")
     add_migration(release, "017")
     clinic.folder.rmdir()
@@ -145,7 +146,7 @@ def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
     done = play(clinic, "deploy.yml", release_directory=str(release))
     text = good(done)
     [backup] = clinic.names()
-    assert re.search(rf"Backup {backup}, verified: \d+ rows in 34 tables read back, [\d.]+ kB, [\d.]+ s", text)
+    assert re.search(rf"Backup {backup}, verified: \d+ rows in 33 tables read back, [\d.]+ kB, [\d.]+ s", text)
     assert clinic.sql(HISTORY) == f"016 {backup}; 017 {backup}"
     manifest = clinic.manifest(backup)
     assert (manifest["migrations"]["version"], manifest["why"]) == ("015", "before migrations")

@@ -39,6 +39,7 @@ class Managed:
             "postgresql_managed_user": LOGIN,
             "postgresql_managed_password": {"__ansible_unsafe": PASSWORD},
             "postgresql_managed_sslmode": "disable",
+            "postgresql_managed_bin_dir": str(self.local.server / "bin"),
             "database_name": self.database,
             "database_owner": ROLES["owner"],
             "database_app_role": ROLES["app"],

@@ -14,7 +14,13 @@ from ansible.module_utils.backup_acts import age_text, table
 from ansible.module_utils.backup_create import summary
 from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_manifest import ID, checksum, claimed_number, new_id, read_manifest, write_manifest
-from ansible.module_utils.backup_programs import Programs, check_ended, plain_words, without_pg_variables, without_values
+from ansible.module_utils.backup_programs import (
+    Programs,
+    check_ended,
+    plain_words,
+    without_pg_variables,
+    without_values,
+)
 from ansible.module_utils.backup_restic import shown
 from ansible.module_utils.backup_retention import clock_problem, to_remove
 from ansible.module_utils.backup_settings import Settings, libpq_keywords, read_settings
@@ -200,7 +206,7 @@ def test_a_clock_that_jumped_does_not_make_backups_old() -> None:
     assert 100 in kept(ahead, daily=7)
     back = [*DAILY, made(101, NOW - timedelta(days=1, hours=1))]
     assert kept(back, last=1) == [101]  # the newest by number, though its time is not
-    assert clock_problem(ahead, NOW).startswith("physioflow_backup_20270804_120000 was finished at 2027-08-04 12:00 UTC")
+    assert clock_problem(ahead, NOW).startswith("physioflow_backup_20270804_120000 was finished at 2027-08-04 12:00")
     assert clock_problem(back, NOW) == ""
     assert clock_problem([made(1, NOW + timedelta(minutes=4))], NOW) == ""
 
@@ -214,7 +220,7 @@ def test_damaged_ones_are_neither_counted_nor_removed_and_single_tables_are_a_ch
     assert to_remove([damaged, doubtful], {"last": 1}) == []
 
 
-@pytest.mark.parametrize("secret", ["Nguyễn Văn A", "two\nlines", 'with "quotes" in it', "a\nDETAIL:  x", "12: \"x\""])
+@pytest.mark.parametrize("secret", ["Nguyễn Văn A", "two\nlines", 'with "quotes" in it', "a\nDETAIL:  x", '12: "x"'])
 @pytest.mark.parametrize(
     "words",
     [
@@ -231,7 +237,7 @@ def test_no_value_of_a_row_is_in_the_words(words: str, secret: str) -> None:
     assert secret not in without_values(text)
     output = (
         "pg_restore: connecting\npg_restore: error: could not execute query: ERROR:  "
-        f"{text}\nDETAIL:  Key (name)=({secret}) exists.\nCONTEXT:  COPY patients, line 1: \"{secret}\"\n"
+        f'{text}\nDETAIL:  Key (name)=({secret}) exists.\nCONTEXT:  COPY patients, line 1: "{secret}"\n'
     )
     shown_words = plain_words("pg_restore", output.encode())
     assert shown_words.startswith("could not execute query")
@@ -242,7 +248,9 @@ def test_no_value_of_a_row_is_in_the_words(words: str, secret: str) -> None:
 def test_the_words_of_programs_are_kept_where_they_name_things() -> None:
     name = 'duplicate key value violates unique constraint "patients_pkey"'
     assert without_values(name) == name
-    error = 'pg_dump: error: query failed: ERROR:  permission denied for table patients\npg_dump: detail: Query was: X\n'
+    error = (
+        "pg_dump: error: query failed: ERROR:  permission denied for table patients\npg_dump: detail: Query was: X\n"
+    )
     assert plain_words("pg_dump", error.encode()) == "query failed: ERROR:  permission denied for table patients"
     assert plain_words("pg_dump", b"") == "it said nothing"
     with pytest.raises(BackupError, match="pg_dump was ended by SIGKILL"):
@@ -304,7 +312,7 @@ def test_sizes_ages_and_lines_read_well() -> None:
         "here": False,
     }
     lines = table([entry, {"id": "two", "damage": "gone"}])
-    assert lines[1].split() == "one 3 h 1.5 kB - yes 2026-02-03 - database (only off this host)".split()
+    assert " ".join(lines[1].split()) == "one 3 h 1.5 kB - yes 2026-02-03 - database (only off this host)"
     assert lines[2] == "two  DAMAGED: gone"
 
 
