@@ -13,6 +13,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 ANSIBLE_FLAGS ?=
 PSQL_FLAGS ?=
 PYTEST_FLAGS ?=
+# How many tests run at the same time.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 2 ? cores : 2)))
 
 .PHONY: help
 help: ## Show this list
@@ -48,6 +50,10 @@ migrate: $(RUN) ## Apply pending migrations to the local database and verify
 verify: $(RUN) ## Verify the local database against its release, with the whole table
 	@ansible-playbook playbooks/verify.yml $(ANSIBLE_FLAGS)
 
+.PHONY: status
+status: $(RUN) ## What stands in the local database and what runs on it right now
+	@ansible-playbook playbooks/status.yml $(ANSIBLE_FLAGS)
+
 .PHONY: backup
 backup: $(RUN) ## Take a verified backup of the local database
 	@ansible-playbook playbooks/backup.yml $(ANSIBLE_FLAGS)
@@ -63,7 +69,7 @@ destroy: $(RUN) ## Remove the local server and its data, after asking (FORCE=1: 
 
 .PHONY: test
 test: $(DEV) lint ## Set up and run every test
-	@pytest $(PYTEST_FLAGS)
+	@pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 .PHONY: lint
 lint: $(DEV) ## Run every linter

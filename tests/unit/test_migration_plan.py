@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from ansible.module_utils.migration_doubt import Answer, decide, read_decisions
 from ansible.module_utils.migration_plan import make_plan
 
 
@@ -101,10 +103,48 @@ def test_tables_without_a_history_are_not_touched() -> None:
     assert problem.startswith("The database holds 30 tables in schema public and no history of migrations")
 
 
-def test_a_file_without_transaction_that_never_ended_is_in_doubt() -> None:
-    doubt = {"version": "003", "name": "x", "started_at": "2026-02-11 10:00:00+00"}
-    [problem] = make_plan(CATALOG, CATALOG[:2], in_doubt=[doubt]).problems
+DOUBT = {"version": "003", "name": "x", "started_at": "2026-02-11 10:00:00+00", "sha256": "003" * 4}
+
+
+def test_a_file_in_doubt_goes_on_where_the_database_tells_how_far_it_came() -> None:
+    answers = {"003": [Answer(5, "done"), Answer(6, "again", ("s.i",)), Answer(7, "to do")]}
+    plan = make_plan(CATALOG, CATALOG[:2], in_doubt=[DOUBT], answers=answers)
+    assert plan.problems == []
+    assert [entry["resume"] for entry in plan.pending] == [
+        [{"send": False, "drop": []}, {"send": True, "drop": ["s.i"]}, {"send": True, "drop": []}]
+    ]
+    [note] = plan.notes
+    assert "line 6 left the INVALID index s.i behind: the next run drops it and makes it again" in note
+    assert "DROP INDEX CONCURRENTLY s.i" in note
+
+
+def test_a_file_in_doubt_of_which_nothing_can_be_told_needs_a_decision() -> None:
+    [problem] = make_plan(
+        CATALOG, CATALOG[:2], in_doubt=[DOUBT], answers={"003": [Answer(5, "open", look="SELECT 1")]}
+    ).problems
     assert problem.startswith("003_x.sql is in doubt")
+    assert "whether line 5 was done cannot be told; look: SELECT 1" in problem
+    assert "-e migrations_resolve=003:retry" in problem
+    assert "-e migrations_resolve=003:applied" in problem
+
+
+def test_a_file_in_doubt_that_is_gone_or_was_edited_is_said() -> None:
+    [problem] = make_plan(CATALOG[:2], CATALOG[:2], in_doubt=[DOUBT]).problems
+    assert "the release has no such file" in problem
+    plan = make_plan(CATALOG, CATALOG[:2], in_doubt=[DOUBT | {"sha256": "0"}], answers={"003": [Answer(5, "to do")]})
+    assert plan.problems == []
+    assert "003_x.sql was edited since it began" in plan.notes[1]
+
+
+def test_a_decision_is_read_and_stands() -> None:
+    assert read_decisions("") == {}
+    assert read_decisions("016:retry, 017:applied") == {"016": "retry", "017": "applied"}
+    with pytest.raises(ValueError, match=r"016=retry is not written like"):
+        read_decisions("016=retry")
+    answers = [Answer(5, "open"), Answer(6, "again", ("i",))]
+    assert [answer.state for answer in decide(answers, "applied")] == ["done", "done"]
+    assert [answer.state for answer in decide(answers, "retry")] == ["to do", "again"]
+    assert decide(answers, None) == answers
 
 
 def test_all_problems_are_said_at_once() -> None:

@@ -13,7 +13,7 @@ description:
   - Reads the pending files once more, makes sure that they are the files that were planned, and writes the scripts for
     M(community.postgresql.postgresql_script) into a new folder that only the caller can read.
   - One script for each unbroken row of transactional files (one for most runs); a file with C(Transactional no) goes
-    alone, between two scripts that record its begin and its end.
+    alone, as a list of queries for one session that records its begin and its end.
   - Runs on the controller. In check mode nothing is written; with C(--diff) the SQL of the pending files is shown.
 options:
   directory:
@@ -70,6 +70,10 @@ options:
     description: What else the history is to say of the run.
     type: str
     default: ""
+  run_id:
+    description: Id of the run; empty for a new one. The further attempts of a run have that of the first.
+    type: str
+    default: ""
   run_lock_wait:
     description: How long to wait for another run, as an interval of PostgreSQL.
     type: str
@@ -115,11 +119,10 @@ steps:
     script:
       description: Name of the script in the folder.
       type: str
-    session_role:
-      description: Role to run the script as; empty where the script sees to it.
-      type: str
     file:
-      description: The migration that goes alone in this script; empty for the others.
+      description:
+        - The migration that goes alone in this script; empty for the others. Such a script is a list of queries as
+          JSON, for M(community.postgresql.postgresql_query).
       type: str
 run_id:
   description: Id of the run in the history.
@@ -129,6 +132,7 @@ run_id:
 
 import getpass
 import itertools
+import json
 import socket
 import tempfile
 import uuid
@@ -140,10 +144,9 @@ from ansible.module_utils.migration_catalog import Migration, own_statements, re
 from ansible.module_utils.migration_script import (
     Limits,
     Run,
-    write_begin,
     write_count,
     write_decisions,
-    write_end,
+    write_queries,
     write_rollback,
     write_script,
 )
@@ -162,7 +165,7 @@ def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
     """Read the pending files with their text, and refuse one that changed since it was planned."""
     files = []
     for entry in module.params["pending"]:
-        migration = Migration(**{**entry, "depends": tuple(entry["depends"]), "notes": tuple(entry["notes"])})
+        migration = Migration.of(entry)
         sql = read_text(Path(module.params["directory"]).parent / migration.file, migration.file)
         if sql.sha256 != migration.sha256:
             module.fail_json(msg=f"{migration.file} changed while the run was planned. Nothing was applied. Run again.")
@@ -171,16 +174,17 @@ def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
 
 
 def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: Run) -> list[dict[str, Any]]:
-    """Return the scripts of a run: [{script, session_role, file, text}]."""
+    """Return the scripts of a run: [{script, file, text}]."""
     limits = Limits(module.params["run_lock_wait"], module.params["statement_timeout"])
     functions = Path(module.params["functions"]).read_text(encoding="utf-8")
     history = Path(module.params["history"]).read_text(encoding="utf-8") if module.params["history"] else None
     owner = module.params["owner"]
+    resumed = {entry["file"]: entry["resume"] for entry in module.params["pending"] if entry.get("resume")}
     steps: list[dict[str, Any]] = []
 
-    def add(text: str, session_role: str = "", file: str = "") -> None:
-        name = f"{len(steps) + 1:03d}.sql"
-        steps.append({"script": name, "session_role": session_role, "file": file, "text": text})
+    def add(text: str, file: str = "") -> None:
+        name = f"{len(steps) + 1:03d}.{'json' if file else 'sql'}"
+        steps.append({"script": name, "file": file, "text": text})
 
     if run.act in ("baseline", "accept"):
         functions += Path(module.params["record_functions"]).read_text(encoding="utf-8")
@@ -203,10 +207,18 @@ def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: 
             history = None
             continue
         for migration, text in group:
-            add(write_begin(migration, run, limits, functions=functions, history=history))
+            queries = write_queries(
+                migration,
+                own_statements(text),
+                run,
+                limits,
+                owner=owner,
+                functions=functions,
+                history=history,
+                resume=resumed.get(migration.file, ()),
+            )
             history = None
-            add(own_statements(text)[0].text, session_role=owner, file=migration.file)
-            add(write_end(migration, run, limits, functions=functions))
+            add(json.dumps(queries, ensure_ascii=False), file=migration.file)
     return steps
 
 
@@ -227,6 +239,7 @@ def main() -> None:
             "release": {"type": "str", "required": True},
             "backup_id": {"type": "str", "default": ""},
             "reason": {"type": "str", "default": ""},
+            "run_id": {"type": "str", "default": "", "no_log": False},
             "run_lock_wait": {"type": "str", "required": True},
             "statement_timeout": {"type": "str", "required": True},
         },
@@ -235,7 +248,7 @@ def main() -> None:
     files = read_pending(module)
     run = Run(
         release=module.params["release"],
-        run_id=str(uuid.uuid4()),
+        run_id=module.params["run_id"] or str(uuid.uuid4()),
         operator=getpass.getuser(),
         controller=socket.gethostname(),
         backup_id=module.params["backup_id"] or None,

@@ -11,6 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.migration_doubt import DONE, OPEN, Answer, sentences
+from ansible.module_utils.migration_names import version_key
+from ansible.module_utils.migration_repeatable import due
+
 Row = Mapping[str, Any]
 # What a row of the history has beside an entry of the catalog, of one that is not written yet.
 NOT_YET = {"run_id": "", "backup_id": None, "release": "", "started_at": "", "duration_ms": 0.0}
@@ -42,6 +46,9 @@ def make_plan(
     applied: Sequence[Row],
     *,
     in_doubt: Sequence[Row] = (),
+    answers: Mapping[str, Sequence[Answer]] | None = None,
+    repeatable: Sequence[Row] = (),
+    repeated: Sequence[Row] = (),
     rolled_back: Sequence[Row] = (),
     target: str | None = None,
     out_of_order: bool = False,
@@ -57,6 +64,9 @@ def make_plan(
         catalog: entries of the release (version, name, file, sha256, sha256_raw, depends) in order of version.
         applied: rows of migrations.applied (version, name, sha256, sha256_raw).
         in_doubt: the newest history rows of versions whose act is still `start`.
+        answers: how far each of them came, by version, with the decisions of a person in it.
+        repeatable: entries of the repeatable files, in order; they come after the last version of the release.
+        repeated: the newest history row of each of them.
         rolled_back: the newest history rows of versions that were rolled back: they are pending, and never late.
         target: the last version to apply; None is the release's last.
         out_of_order: apply a pending file although a later one is applied.
@@ -77,9 +87,9 @@ def make_plan(
     plan.applied = sorted(applied, key=_number)
     done = {row["version"] for row in applied}
     went_back = {row["version"] for row in rolled_back}
-    newest = max((_number(row) for row in applied), default=0)
+    newest = max((_number(row) for row in applied), default=())
 
-    plan.problems += _unknown_target(by_version, target, newest)
+    plan.problems += _unknown_target(by_version, target, plan.applied)
     if foreign_tables and not applied and not report_foreign and not plan.problems:
         plan.problems.append(
             f"The database holds {foreign_tables} tables in schema public and no history of migrations: it was not "
@@ -89,12 +99,9 @@ def make_plan(
     for row in plan.applied:
         _compare(row, by_version, plan, accept)
     plan.problems += _not_acceptable(plan, applied, accept, reason)
-    for row in in_doubt:
-        plan.problems.append(
-            f"{row['version']}_{row['name']}.sql is in doubt: it runs without a transaction, began at "
-            f"{row['started_at']} and its end was never recorded. Look whether its object exists and is valid "
-            "(an interrupted CREATE INDEX CONCURRENTLY leaves an INVALID index: drop it)."
-        )
+    resumed = {
+        row["version"]: _resume(row, by_version, (answers or {}).get(row["version"], ()), plan) for row in in_doubt
+    }
     last = _number({"version": target}) if target in by_version else None
     for entry in catalog:
         if entry["version"] in done or (last is not None and _number(entry) > last):
@@ -105,12 +112,39 @@ def make_plan(
                 f"{entry['file']} is not applied, but the later {_last_name(plan.applied)} is. Give it the next free "
                 "number; or, where it is safe after the later ones, apply it with -e migrations_out_of_order=true."
             )
-        plan.pending.append(entry)
+        resume = resumed.get(entry["version"])
+        plan.pending.append({**entry, "resume": resume} if resume else entry)
+    if last is None or last == max(map(_number, catalog)):
+        plan.pending += due(repeatable, repeated)
     return plan
 
 
-def _number(row: Row) -> int:
-    return int(row["version"])
+def _resume(
+    row: Row, by_version: Mapping[str, Row], answers: Sequence[Answer], plan: Plan
+) -> list[dict[str, Any]] | None:
+    """Say how an interrupted file without transaction goes on; None where that cannot be told, which is a problem."""
+    name = f"{row['version']}_{row['name']}.sql"
+    begun = f"began at {row['started_at']} and its end was never recorded"
+    doubt = f"{name} is in doubt: it runs without a transaction, {begun}"
+    if row["version"] not in by_version:
+        plan.problems.append(f"{doubt}; and the release has no such file. Bring it back (git log --diff-filter=D).")
+        return None
+    said = sentences(answers)
+    if not answers or any(answer.state == OPEN for answer in answers):
+        plan.problems.append(
+            f"{'; '.join([doubt, *said])}. Then decide: -e migrations_resolve={row['version']}:retry sends the "
+            f"statement again, -e migrations_resolve={row['version']}:applied records the file as applied."
+        )
+        return None
+    plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")
+    if row.get("sha256") not in (None, by_version[row["version"]]["sha256"]):
+        plan.notes.append(f"{name} was edited since it began: what it made before and makes no more is still there.")
+    return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
+
+
+def _number(row: Row) -> tuple[int, ...]:
+    key: tuple[int, ...] = version_key(row["version"])
+    return key
 
 
 def _last_name(applied: Sequence[Row]) -> str:
@@ -118,19 +152,19 @@ def _last_name(applied: Sequence[Row]) -> str:
     return f"{last['version']}_{last['name']}.sql"
 
 
-def _unknown_target(by_version: Mapping[str, Row], target: str | None, newest: int) -> list[str]:
+def _unknown_target(by_version: Mapping[str, Row], target: str | None, applied: Sequence[Row]) -> list[str]:
     """Return what is wrong with the wish to stop at a version."""
     if target is None:
         return []
     if target not in by_version:
         return [
-            f"The target {target} is no version of this release, which goes from {min(by_version, key=int)} to "
-            f"{max(by_version, key=int)}. Correct migrations_target."
+            f"The target {target} is no version of this release, which goes from {min(by_version, key=version_key)} to "
+            f"{max(by_version, key=version_key)}. Correct migrations_target."
         ]
-    if int(target) < newest:
+    if applied and version_key(target) < _number(applied[-1]):
         return [
-            f"The target {target} is before {newest:03d}, which is applied. A deploy never goes back: leave "
-            "migrations_target out."
+            f"The target {target} is before {applied[-1]['version']}, which is applied. A deploy never goes back: "
+            "leave migrations_target out."
         ]
     return []
 
@@ -143,7 +177,7 @@ def _adopt(plan: Plan, catalog: Sequence[Row], applied: Sequence[Row], baseline:
             f"{catalog[-1]['version']}. Correct migrations_baseline."
         )
         return
-    meant = [entry for entry in catalog if _number(entry) <= int(baseline)]
+    meant = [entry for entry in catalog if _number(entry) <= version_key(baseline)]
     standing = {row["version"] for row in applied}
     if not applied and tables:
         plan.baseline = meant
@@ -194,7 +228,7 @@ def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan, accept: Collec
         else:
             plan.problems.append(
                 f"{recorded} is applied and missing in the release. Bring the file back "
-                f"(git log --diff-filter=D -- '*{recorded}')."
+                f"(git log --diff-filter=D -- '*{row['version']}*{row['name']}*')."
             )
     elif entry["name"] != row["name"]:
         edited = ", and its content is another" if entry["sha256"] != row["sha256"] else ""

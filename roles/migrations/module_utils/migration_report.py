@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.migration_names import version_key
+
 Row = Mapping[str, Any]
 
 
@@ -37,7 +39,7 @@ def states(
     waiting = {entry["version"] for entry in pending}
     doubtful = {row["version"] for row in in_doubt}
     back = {row["version"] for row in rolled_back}
-    newest = max((int(version) for version in rows), default=0)
+    newest = max(map(version_key, rows), default=())
 
     def state(version: str) -> str:
         entry, row = entries.get(version), rows.get(version)
@@ -49,7 +51,7 @@ def states(
             return "after the target"
         if version in back:
             return "pending again"
-        return "late" if int(version) < newest else "pending"
+        return "late" if version_key(version) < newest else "pending"
 
     return [
         {
@@ -59,7 +61,7 @@ def states(
             "depends": list(entries[version]["depends"]) if version in entries else [],
             "since": rows[version]["started_at"] if version in rows else "",
         }
-        for version in sorted({*entries, *rows, *doubtful}, key=int)
+        for version in sorted({*entries, *rows, *doubtful}, key=version_key)
     ]
 
 

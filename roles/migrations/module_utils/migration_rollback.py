@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.migration_names import version_key
 
 Row = Mapping[str, Any]
 SETS_FILE = "rollback_sets.yml"
@@ -97,18 +98,18 @@ def plan_rollback(
         rollback.problems += _not_applied(only, by_version, applied, "rollback_only")
     elif to.strip("0"):
         rollback.problems += _not_applied(to, by_version, applied, "rollback_to")
-        chosen = {version for version in applied if to in by_version and int(version) > int(to)}
+        chosen = {version for version in applied if to in by_version and version_key(version) > version_key(to)}
     else:
         chosen = set(applied)
     if rollback.problems:
         return rollback
 
     # A file only ever depends on one with a lower number: migration_catalog refuses everything else.
-    rollback.steps = [by_version[version] for version in sorted(chosen, key=int, reverse=True)]
+    rollback.steps = [by_version[version] for version in sorted(chosen, key=version_key, reverse=True)]
     for entry in rollback.steps:
         holders = [
             by_version[version]["file"]
-            for version in sorted(applied, key=int)
+            for version in sorted(applied, key=version_key)
             if version not in chosen and entry["version"] in by_version[version]["depends"]
         ]
         if holders:
@@ -145,18 +146,18 @@ def _not_applied(version: str, by_version: Mapping[str, Row], applied: Collectio
     """Return what is wrong with a version that does not stand."""
     if version not in by_version:
         return [
-            f"{version} is no version of this release, which goes from {min(by_version, key=int)} to "
-            f"{max(by_version, key=int)}. Correct {variable}."
+            f"{version} is no version of this release, which goes from {min(by_version, key=version_key)} to "
+            f"{max(by_version, key=version_key)}. Correct {variable}."
         ]
     if version not in applied:
-        newest = max(applied, key=int, default="none")
+        newest = max(applied, key=version_key, default="none")
         return [f"{by_version[version]['file']} is not applied; the newest that is: {newest}. Correct {variable}."]
     return []
 
 
 def _before(version: str, applied: Collection[str]) -> str:
     """Return the newest applied version before one, to go back to; zeros where there is none."""
-    return max((one for one in applied if int(one) < int(version)), key=int, default="000")
+    return max((one for one in applied if version_key(one) < version_key(version)), key=version_key, default="000")
 
 
 def _and(names: Sequence[str]) -> str:
