@@ -188,6 +188,7 @@ DAILY = [made(number, NOW - timedelta(days=100 - number)) for number in range(1,
         ({"monthly": 3}, [39, 70, 100]),
         ({"last": 1, "monthly": 2, "daily": 2}, [70, 99, 100]),
         ({"last": 0, "daily": 1}, [100]),
+        ({"last": 0}, [100]),
         ({}, list(range(1, 101))),
     ],
 )
