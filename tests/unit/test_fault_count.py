@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from tests.conftest import survived
 
 
-def reports(*rows: object) -> list[object]:
+def reports(*rows: object) -> list[SimpleNamespace]:
     return [SimpleNamespace(user_properties=[("fault", row)]) for row in rows] + [SimpleNamespace(user_properties=[])]
 
 
