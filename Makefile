@@ -13,6 +13,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 ANSIBLE_FLAGS ?=
 PSQL_FLAGS ?=
 PYTEST_FLAGS ?=
+# How many tests run at the same time.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 2 ? cores : 2)))
 
 .PHONY: help
 help: ## Show this list
@@ -67,7 +69,7 @@ destroy: $(RUN) ## Remove the local server and its data, after asking (FORCE=1: 
 
 .PHONY: test
 test: $(DEV) lint ## Set up and run every test
-	@pytest $(PYTEST_FLAGS)
+	@pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 .PHONY: lint
 lint: $(DEV) ## Run every linter

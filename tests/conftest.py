@@ -1,4 +1,7 @@
-"""Counts the faults that were survived: `@pytest.mark.fault(ROW)`, ROW as in the matrix of faults."""
+"""The run as a whole, which may be spread over several processes (make test WORKERS=...).
+
+At its end it says how many faults were survived: `@pytest.mark.fault(ROW)`, ROW as in the matrix of faults.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,32 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from tests import undo
+
 FAULT = "fault"
 
 
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to note what has to be undone."""
+    if not _is_worker(config):
+        undo.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Undo what no worker could undo; all of them have ended by now."""
+    if not _is_worker(config):
+        undo.end()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Write the rows into each test's properties: these travel with its report, also from another process."""
-    for item in items:
+    """Put what takes longest first, and let each report say which faults its test is about."""
+    # Started last, it would have one process work on while the others are done.
+    items.sort(key=lambda item: item.path.name != "test_molecule.py")
+    for item in items:  # properties travel with the report, also from another process
         item.user_properties += [(FAULT, row) for mark in item.iter_markers(FAULT) for row in mark.args]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,6 +204,13 @@ class Local:
         while pidfile.exists():
             assert time.monotonic() < deadline, "the server does not stop"
             time.sleep(0.05)
+
+    def remove(self) -> None:
+        """Remove the server, where one was made, and its folder; a second time does nothing."""
+        destroyed = self.play("playbooks/destroy.yml", destroy_confirmed=True) if self.server.exists() else None
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        assert destroyed is None or destroyed.status == 0, destroyed.output
 
     def databases(self) -> list[str]:
         """Return the names of all databases."""

@@ -1,26 +1,32 @@
-"""What the tests of hosts share: the images and the repository, made once for all of them."""
+"""The hosts, one session of them for each process that runs tests."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import NoReturn
 
 import pytest
+
+from tests.hosts import hosts
+from tests.hosts.system import HostsError
 
 
 @pytest.fixture(scope="session")
 def variables() -> Iterator[dict[str, str]]:
-    """The images and the repository."""
-    hosts = pytest.importorskip("tests.hosts.hosts", reason="the means to make hosts are not there")
-    try:
-        session = hosts.session()
-        found = session.__enter__()
-    except Exception as error:
-        # A build machine without Docker tests nothing and must not look green.
-        if type(error).__name__ != "HostsError" or os.environ.get("CI"):
-            raise
-        pytest.skip(f"no hosts: {error}")
-    try:
+    """What Molecule is told: the images and the repository."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(hosts.session())
+        except HostsError as error:
+            give_up(error)
         yield found
-    finally:
-        session.__exit__(None, None, None)
+
+
+def give_up(reason: HostsError) -> NoReturn:
+    """End without hosts; where CI is set that is a failure, as a build that tested nothing must not look green."""
+    text = f"no hosts for Molecule: {reason}"
+    if os.environ.get("CI"):
+        pytest.fail(text)
+    pytest.skip(text)

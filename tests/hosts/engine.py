@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import docker.errors
 
-from tests.hosts.system import CACHE, HostsError, Process, is_debian, need, run, start, wait
+from tests.hosts.system import CACHE, HostsError, Process, is_debian, locked, need, run, start, wait
 
 
 def connect() -> docker.DockerClient | None:
@@ -25,10 +25,11 @@ def connect() -> docker.DockerClient | None:
 def ensure() -> tuple[docker.DockerClient, Process | None]:
     """Return a client, and the engine's process where it had to be started here."""
     started = None
-    client = connect()
-    if client is None:
-        started = _start()
+    with locked("engine"):
         client = connect()
+        if client is None:
+            started = _start()
+            client = connect()
     if client is None:
         raise HostsError("the Docker engine does not answer any more")
     need("docker", "docker-cli", "docker.io")  # Ansible's connection calls it

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from tests import undo
 from tests.local import BIN, ROOT, Result, environment
 
 SECONDS = 300
@@ -107,18 +110,14 @@ def refused(result: Result, *words: str) -> None:
 @contextmanager
 def made(folder: Path, variables: dict[str, str], release: str, *options: str) -> Iterator[Host]:
     """Start a host, and remove it."""
-    key = variables["POSTGRESQL_REPOSITORY_KEY_FILE"]
-    settings: dict[str, Any] = {
+    settings = {
         "postgresql_provider": "system",
-        "postgresql_repository_url": variables["POSTGRESQL_REPOSITORY_URL"],
         "postgresql_memory": 512,
-        **({"postgresql_repository_key": Path(key).read_text()} if key else {}),
+        **yaml.safe_load(Path(variables["PHYSIOFLOW_REPOSITORY"]).read_text()),
     }
     name = f"faults-{release}-{uuid.uuid4().hex[:8]}"
     image = variables[f"PHYSIOFLOW_DEBIAN_{release}"]
-    docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
-    try:
+    with undo.afterwards(docker, "rm", "-f", "-v", name):
+        docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
         docker("exec", name, "systemctl", "is-system-running", "--wait", check=False)
         yield Host(name, folder, settings)
-    finally:
-        docker("rm", "-f", "-v", name)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import docker
 import yaml
 
+from tests import undo
 from tests.hosts import engine, images, mirror, repository
-from tests.hosts.system import CACHE, ROOT, Process
+from tests.hosts.system import CACHE, ROOT, Process, locked
 
 # Molecule reads this file by itself.
 ENVIRONMENT = ROOT / ".env.yml"
@@ -21,17 +25,27 @@ STATE = CACHE / f"run-{RUN}"
 STATE_FILE = STATE / "processes.json"
 # Of roles/postgresql, as extra variables.
 VARIABLES = STATE / "repository.yml"
+# There from `up` to `down` of a person: sessions end nothing then.
+KEPT = STATE / "kept"
+# Every session holds a shared lock of it. The system takes it from one that was killed.
+USERS = STATE / "users"
 
 
 def up() -> dict[str, str]:
     """Make what is missing, and return the environment of Molecule. A second call finds everything there."""
-    state = _state()
+    with _one_at_a_time():
+        KEPT.touch()
+        return _up()
+
+
+def _up() -> dict[str, str]:
+    state = processes()
     client, started = engine.ensure()
     if started:
         _remember(state := state | {"engine": started})
     variables = {f"PHYSIOFLOW_DEBIAN_{release}": image for release, image in images.ensure(client).items()}
     variables |= {"PHYSIOFLOW_RUN": RUN[:4]} | _repository(client, state)
-    ENVIRONMENT.write_text(yaml.safe_dump(variables), encoding="utf-8")
+    _write(ENVIRONMENT, yaml.safe_dump(variables))
     return variables
 
 
@@ -44,7 +58,7 @@ def _repository(client: docker.DockerClient, state: dict[str, Process]) -> dict[
         if not (folder.name in state and state[folder.name].alive):
             url, process = mirror.serve(folder, engine.bridge_address(client), STATE / f"{folder.name}.log")
             _remember(state | {folder.name: process})
-            address.write_text(url, encoding="utf-8")
+            _write(address, url)
         key = folder / repository.KEY
         settings = {
             "postgresql_repository_url": address.read_text(encoding="utf-8"),
@@ -52,15 +66,20 @@ def _repository(client: docker.DockerClient, state: dict[str, Process]) -> dict[
         }
         told["POSTGRESQL_REPOSITORY_URL"] = settings["postgresql_repository_url"]
         told["POSTGRESQL_REPOSITORY_KEY_FILE"] = str(key)
-    STATE.mkdir(parents=True, exist_ok=True)
-    VARIABLES.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    _write(VARIABLES, yaml.safe_dump(settings))
     return told | {"PHYSIOFLOW_REPOSITORY": str(VARIABLES)}
 
 
 def down() -> list[str]:
-    """End what `up` started, and nothing else; return what was done."""
+    """End what was started, and nothing else, as soon as no session needs it; return what was done."""
+    with _one_at_a_time():
+        KEPT.unlink(missing_ok=True)
+        return ["tests run; what was started goes when they end"] if _used() else _down()
+
+
+def _down() -> list[str]:
     done = []
-    state = {name: process for name, process in _state().items() if process.alive}
+    state = {name: process for name, process in processes().items() if process.alive}
     for name in sorted(state, reverse=True):  # mirrors first
         if name == "engine":
             done.append(engine.stop(state[name]))
@@ -74,21 +93,51 @@ def down() -> list[str]:
 
 @contextmanager
 def session() -> Iterator[dict[str, str]]:
-    """Have hosts for as long as the block lasts, or longer where somebody had them up already."""
-    theirs = any(process.alive for process in _state().values())
-    try:
-        yield up()
-    finally:
-        if not theirs:
-            down()
+    """Have hosts for as long as the block lasts. Of several sessions the first makes them and the last ends them."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with undo.afterwards(end_unused), USERS.open("w") as users:
+        with _one_at_a_time():
+            fcntl.flock(users, fcntl.LOCK_SH)
+            found = _up()
+        yield found
 
 
-def _state() -> dict[str, Process]:
+def end_unused() -> None:
+    """End what was started, unless a session needs it or a person keeps it."""
+    with _one_at_a_time():
+        if not KEPT.exists() and not _used():
+            _down()
+
+
+def _used() -> bool:
+    with USERS.open("w") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    STATE.mkdir(parents=True, exist_ok=True)
+    with locked(f"hosts-{RUN}"):
+        yield
+
+
+def processes() -> dict[str, Process]:
+    """Return what was started and may run still, by name."""
     if not STATE_FILE.exists():
         return {}
     return {name: Process(*fields) for name, fields in json.loads(STATE_FILE.read_text(encoding="utf-8")).items()}
 
 
 def _remember(state: dict[str, Process]) -> None:
-    STATE.mkdir(parents=True, exist_ok=True)
-    STATE_FILE.write_text(json.dumps(state), encoding="utf-8")
+    _write(STATE_FILE, json.dumps(state))
+
+
+def _write(path: Path, text: str) -> None:
+    # In one step: a scenario of another process may be about to read it.
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker import from_env
 
-from tests.hosts.host import Host, docker, made, refused
+from tests.hosts.engine import bridge_address
+from tests.hosts.host import Host, made, refused
 
 SERVICE = "postgresql@16-main"
 
@@ -87,7 +89,7 @@ def test_an_expired_key_installs_nothing(bare: Host, gpg_home: Path, tmp_path: P
     fingerprint = gpg(gpg_home, "--with-colons", "--list-keys").split("\nfpr:")[1].split("\n")[0].strip(":")
     gpg(gpg_home, "--quick-set-expire", fingerprint, "1d", now="20200102T000000")
     key = gpg(gpg_home, "--export")
-    bridge = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+    bridge = bridge_address(from_env())
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer((bridge, 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -7,12 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import docker
 import pytest
 
-from tests.hosts import engine, images, repository
+from tests.hosts import engine, hosts, images, repository
 from tests.hosts.system import HostsError, Process, need
 
 
@@ -59,3 +60,42 @@ def test_who_is_not_root_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch
 
 def _nothing() -> None:
     raise docker.errors.DockerException("no engine")
+
+
+@pytest.fixture
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    """Hosts of another checkout, as it were, on the engine of this one."""
+    assert variables
+    for name in ("ENVIRONMENT", "STATE", "STATE_FILE", "VARIABLES", "KEPT", "USERS"):
+        monkeypatch.setattr(hosts, name, tmp_path / name.lower())
+    monkeypatch.setattr(hosts, "STATE", tmp_path)
+
+
+def are_up() -> bool:
+    alive = {process.alive for process in hosts.processes().values()}
+    assert len(alive) <= 1, "some run and some do not"
+    there = hosts.ENVIRONMENT.exists()
+    assert alive in ({there}, set())  # none where PGDG answers
+    return there
+
+
+@pytest.mark.usefixtures("apart")
+def test_of_two_sessions_the_last_to_end_ends_the_hosts() -> None:
+    with ExitStack() as longer:
+        with hosts.session() as first:
+            assert longer.enter_context(hosts.session()) == first
+        assert are_up()
+    assert not are_up()
+
+
+@pytest.mark.usefixtures("apart")
+def test_what_a_person_has_up_stays_until_down() -> None:
+    hosts.up()
+    with hosts.session():
+        pass
+    assert are_up()
+    with hosts.session():
+        assert hosts.down() == ["tests run; what was started goes when they end"]
+        assert are_up()
+    assert not are_up()
+    assert hosts.down() == ["nothing of ours ran"]

@@ -1,12 +1,11 @@
 """A real embedded server for the tests of the playbooks.
 
 The tests run what a user runs: ansible-playbook in the root of the project, inventory `local`. One server serves the
-whole session; a test that changes a database has one of its own on it.
+whole session (with make test: one for each worker); a test that changes a database has one of its own on it.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -15,41 +14,37 @@ from pathlib import Path
 
 import pytest
 
-from tests import role_python  # noqa: F401 - importing it makes the Python of the roles known
+from tests import (
+    role_python,  # noqa: F401 - importing it makes the Python of the roles known
+    undo,
+)
 from tests.backups import Clinic, drop_clinic, make_clinic, make_filled
 from tests.integration.oracle import Case
 from tests.local import ROOT, Local
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder for one server, reachable also where the tests run as root and the server does not."""
+def place() -> Local:
+    """Return where a server can be: reachable also where the tests run as root and the server does not."""
     path = Path(tempfile.mkdtemp(prefix="physioflow-test-"))
     path.chmod(0o755)
-    yield path
-    Local(path).play("playbooks/destroy.yml", destroy_confirmed=True)
-    shutil.rmtree(path)
+    return Local(path)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for one server."""
+    server = place()
+    with undo.afterwards(server.remove):
+        yield server.folder
 
 
 @pytest.fixture(scope="session")
 def local() -> Iterator[Local]:
     """The server of the session, with the release deployed into database physioflow."""
-    if kept := os.environ.get("PHYSIOFLOW_TEST_SERVER"):  # a folder: while one works on a test, the server stays
-        server = Local(Path(kept))
-        if not server.server.exists() or server.run_psql("-c", "SELECT 1").returncode:
-            server.deploy()
-        yield server
-        return
-    path = Path(tempfile.mkdtemp(prefix="physioflow-test-"))
-    path.chmod(0o755)
-    server = Local(path)
-    try:
+    server = place()
+    with undo.afterwards(server.remove):
         server.deploy()
         yield server
-    finally:
-        destroyed = server.play("playbooks/destroy.yml", destroy_confirmed=True)
-        shutil.rmtree(path)
-    assert destroyed.status == 0, destroyed.output
 
 
 @pytest.fixture

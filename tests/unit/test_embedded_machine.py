@@ -21,7 +21,7 @@ from ansible.module_utils import embedded_packages as packages
 from ansible.module_utils import embedded_port as ports
 from ansible.module_utils.embedded_files import EmbeddedError, link_is, locked, make_link, remove, write_file
 from ansible.module_utils.embedded_layout import Marker
-from ansible.module_utils.embedded_process import Postmaster, await_end, run, running_server
+from ansible.module_utils.embedded_process import Postmaster, await_end, make_user, run, running_server
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "postgresql_embedded"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
@@ -102,6 +102,13 @@ def test_no_program_of_the_server_sees_the_users_pg_variables(monkeypatch: pytes
 def test_a_program_that_does_not_end_is_stopped() -> None:
     with pytest.raises(EmbeddedError, match="sleep did not end within 0 s"):
         run(["sleep", "5"], seconds=0.1)
+
+
+@linux
+def test_a_user_that_another_run_made_meanwhile_is_as_good() -> None:
+    make_user("daemon")
+    with pytest.raises(EmbeddedError, match="its system user No Name could not be made"):
+        make_user("No Name")
 
 
 def test_the_marker_survives_its_file_and_rubbish_is_refused(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def obtained(settings: Settings, name: str, source: str = AUTO) -> Iterator[Back
         except BackupError:
             if source == DISK or not settings.restic.repository:
                 raise
-    if here and (source == DISK or here.has_files):
+    # Files that are gone although there is no copy were taken by somebody: verifying says which.
+    if here and (source == DISK or here.has_files or not here.manifest["off_host"]):
         with store.in_use(here):
             yield here
         return

@@ -81,14 +81,16 @@ def server_user(data: Path, name: str) -> pwd.struct_passwd | None:
 
 
 def make_user(name: str) -> None:
-    """Make a system user that nobody can log in as."""
+    """Make a system user that nobody can log in as; another run may do it at the same time."""
     options = ["--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent", "--shell=/usr/sbin/nologin"]
     done = run(["useradd", *options, "--comment=PhysioFlow embedded PostgreSQL", name])
-    if not done.ok:
+    try:
+        pwd.getpwnam(name)
+    except KeyError as error:
         raise EmbeddedError(
             f"PostgreSQL refuses to run as root and its system user {name} could not be made ({done.text}); nothing "
             "was changed; make that user by hand, or run as an ordinary user."
-        )
+        ) from error
 
 
 class Postmaster(NamedTuple):
