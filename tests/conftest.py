@@ -5,7 +5,7 @@ At its end it says how many faults were survived: `@pytest.mark.fault(ROW)`, ROW
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.user_properties += [(FAULT, row) for mark in item.iter_markers(FAULT) for row in mark.args]
 
 
-def survived(reports: dict[str, Iterable[object]]) -> tuple[set[object], set[object]]:
+def survived(reports: Mapping[str, Iterable[object]]) -> tuple[set[object], set[object]]:
     """Return the rows that were tried, and those of them whose every test passed."""
     tried: set[object] = set()
     lost: set[object] = set()

@@ -243,9 +243,9 @@ def main() -> None:
     if lost(failure) and failure.file is None:
         failure = dataclasses.replace(failure, file=next_file(module, history))
     cursor = connection.cursor(**pg_cursor_args)
-    blockers = find_blockers(cursor, failure.needs, snapshots=in_doubt(failure, module, history))
-    if not waits_for_application(failure):
-        blockers = []
+    blockers = []
+    if waits_for_application(failure):
+        blockers = find_blockers(cursor, failure.needs, snapshots=in_doubt(failure, module, history))
     found = [f"In the way: {blocker}." for blocker in blockers]
     steps = {entry["version"]: entry["steps"] for entry in module.params["pending"] if entry.get("steps")}
     for row in history.in_doubt:
