@@ -18,7 +18,7 @@ options:
     description: What to do.
     type: str
     required: true
-    choices: [create, gate, list, verify, restore, restore_tables, drill, prune, drop_old]
+    choices: [create, gate, list, verify, restore, restore_tables, drill, copy, drop_copy, prune, drop_old]
   connection:
     description: How to reach the server, with the options of the module defaults group C(community.postgresql.all).
     type: dict

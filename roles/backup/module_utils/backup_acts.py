@@ -27,7 +27,7 @@ from ansible.module_utils.backup_owner import become, owner_of
 from ansible.module_utils.backup_programs import programs
 from ansible.module_utils.backup_restic import snapshots
 from ansible.module_utils.backup_restore import Request as RestoreRequest
-from ansible.module_utils.backup_restore import check, drop_old, restore
+from ansible.module_utils.backup_restore import check, copy, drop_copy, drop_old, restore
 from ansible.module_utils.backup_settings import Settings, read_settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import LATEST, Backup, Store, size_text
@@ -107,7 +107,7 @@ def act_list(settings: Settings, request: Mapping[str, Any], check_mode: bool) -
     here = {entry["id"] for entry in backups}
     lines = table(backups)
     lines += [
-        f"{copy['id']}  only off this host, copied {copy['at'][:19]}" for copy in copies if copy["id"] not in here
+        f"{entry['id']}  only off this host, copied {entry['at'][:19]}" for entry in copies if entry["id"] not in here
     ]
     return {"changed": False, "backups": backups, "copies": copies, "lines": lines}
 
@@ -185,6 +185,21 @@ def act_drill(settings: Settings, request: Mapping[str, Any], check_mode: bool) 
     return {"changed": True, "lines": [told], "problems": problems, **done}
 
 
+def act_copy(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
+    """Restore a backup into a database for a rehearsal."""
+    if check_mode:
+        return {"changed": False, "lines": []}
+    done = copy(settings, RestoreRequest(backup=request["backup"], database=request["database"]))
+    return {"changed": False, "lines": [f"{done['backup']} is copied to {done['database']}"], **done}
+
+
+def act_drop_copy(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
+    """Drop the database of a rehearsal."""
+    if not check_mode:
+        drop_copy(settings, request["database"])
+    return {"changed": False, "lines": []}
+
+
 def act_prune(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
     """Remove the backups that no rule keeps."""
     del request
@@ -216,6 +231,8 @@ ACTS: dict[str, Callable[[Settings, Mapping[str, Any], bool], Result]] = {
     "restore": act_restore,
     "restore_tables": act_restore_tables,
     "drill": act_drill,
+    "copy": act_copy,
+    "drop_copy": act_drop_copy,
     "prune": act_prune,
     "drop_old": act_drop_old,
 }

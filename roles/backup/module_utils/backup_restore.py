@@ -36,6 +36,7 @@ from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Backup, size_text
 
 MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
+COPY = f"{MARK} a copy for a rehearsal"  # the whole comment of one
 MAINTENANCE = "postgres"
 SWAP_TRIES = 20
 IN_USE = "55006"  # object_in_use
@@ -95,6 +96,33 @@ def restore(settings: Settings, request: Request) -> dict[str, Any]:
             "total": round(time.monotonic() - began, 2),
         },
     }
+
+
+def copy(settings: Settings, request: Request) -> dict[str, Any]:
+    """Restore a backup into a database that nobody works in and that `drop_copy` drops; return its id and the seconds.
+
+    What an earlier copy of that name has left is dropped first.
+    """
+    began = time.monotonic()
+    drop_copy(settings, request.database)
+    with ExitStack() as stack:
+        backup, tools, server = ready(settings, request, stack)
+        restored = stack.enter_context(beside(server, tools, backup, settings, request.database))
+        server.execute(f"COMMENT ON DATABASE {identifier(restored)} IS {literal(COPY)}")
+        take_place(server, tools, restored, request, backup.id)
+    return {"backup": backup.id, "database": request.database, "seconds": round(time.monotonic() - began, 2)}
+
+
+def drop_copy(settings: Settings, database: str) -> bool:
+    """Drop a database if it is a copy made by `copy`; tells whether it was."""
+    with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
+        found = server.row(
+            "SELECT EXISTS (SELECT FROM pg_database "
+            f"WHERE datname = {literal(database)} AND shobj_description(oid, 'pg_database') = {literal(COPY)}) AS ours"
+        )
+        if found["ours"]:
+            server.execute(f"DROP DATABASE {identifier(database)} WITH (FORCE)")
+    return bool(found["ours"])
 
 
 def check(settings: Settings, request: Request) -> str:
