@@ -159,9 +159,10 @@ RECOVERY = 60.0  # seconds that a server may need after a crash
 
 
 def next_file(module: AnsibleModule, history: History) -> str | None:
-    """Return the file that the run was at when its session ended: the first that is not applied."""
+    """Return the file that the run was at when its session ended: the first that is not done."""
     applied = {row["version"] for row in history.applied}
-    left = (entry["file"] for entry in module.params["pending"] if entry["version"] not in applied)
+    goes = DONE[module.params["act"]] == "rolled back"
+    left = (entry["file"] for entry in module.params["pending"] if (entry["version"] in applied) is goes)
     return next(left, None)
 
 
