@@ -28,9 +28,8 @@ def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
         deployed.variables["backup_keep"] = KEEP_ONE
         result = deployed.deploy()
         assert result.status == 0, result.output
-        deployed.sql(
-            "create table bulk as select n, md5(n::text) as words from generate_series(1, 2000) n", "physioflow"
-        )
+        rows = "select n, md5(n::text) as words from generate_series(1, 2000) as n"
+        deployed.sql(f"create schema extra; create table extra.bulk as {rows}", "physioflow")
         start(deployed)
         yield deployed
 
@@ -92,14 +91,15 @@ def wait_for_dump(host: Host) -> None:
 
 def test_disk_full_during_a_backup(host: Host) -> None:
     small = "/srv/small"
-    host.run(f"mkdir {small} && mount -t tmpfs -o size=4m,mode=0700,uid=$(id -u emr_backup) tmpfs {small}")
+    host.run(f"mkdir {small} && mount -t tmpfs -o size=32m,mode=0700,uid=$(id -u emr_backup) tmpfs {small}")
     try:
         assert host.play("playbooks/backup.yml", backup_directory=small).status == 0
         before = backups(host, small)
-        rows = "select n, md5(random()::text) || md5(random()::text) as words from generate_series(1, 200000) n"
-        host.sql(f"create table large as {rows}", "physioflow")
+        rows = "select n, md5(random()::text) || md5(random()::text) as words from generate_series(1, 200000) as n"
+        host.sql(f"create table extra.large as {rows}", "physioflow")
+        # What the last one took fits: only the dump itself finds out.
+        host.run(f"fallocate -l $(($(stat -f -c '%a * %S' {small}) - 3000000)) {small}/filler")
         result = host.play("playbooks/backup.yml", backup_directory=small)
-        host.sql("drop table large", "physioflow")
         refused(
             result,
             "No backup was made of physioflow: pg_dump failed: ",
@@ -107,20 +107,23 @@ def test_disk_full_during_a_backup(host: Host) -> None:
             f"The backups that were there are untouched; the newest verified one is {ids(host, small)[0]}.",
         )
         assert backups(host, small) == before
+        host.run(f"rm {small}/filler")
         assert host.play("playbooks/backup.yml", backup_directory=small).status == 0
         assert len(ids(host, small)) == 1
         assert backups(host, small) != before
     finally:
+        host.sql("drop table if exists extra.large", "physioflow")
         host.run(f"umount {small} && rmdir {small}")
 
 
 def test_kill_of_pg_dump(host: Host) -> None:
     before = backups(host)
-    with locked(host, "bulk"):
+    (newest,) = ids(host)
+    with locked(host, "extra.bulk"):
         start(host, wait=False)
         wait_for_dump(host)
         host.run("kill -9 $(pgrep -x pg_dump)")
-    failed(host, "pg_dump was ended by SIGKILL", f"the newest verified one is {ids(host)[0]}")
+    failed(host, "pg_dump was ended by SIGKILL", f"the newest verified one is {newest}")
     assert backups(host) == before
     start(host)
     assert ids(host) != []
@@ -129,7 +132,7 @@ def test_kill_of_pg_dump(host: Host) -> None:
 
 def test_kill_of_the_whole_backup(host: Host) -> None:
     before = ids(host)
-    with locked(host, "bulk"):
+    with locked(host, "extra.bulk"):
         start(host, wait=False)
         wait_for_dump(host)
         host.run(f"systemctl kill -s KILL {SERVICE}")
@@ -143,7 +146,7 @@ def test_kill_of_the_whole_backup(host: Host) -> None:
 
 def test_kill_of_a_backup_whose_dump_goes_on(host: Host) -> None:
     before = ids(host)
-    with locked(host, "bulk"):
+    with locked(host, "extra.bulk"):
         host.run(f"setsid {AS_USER} {PROGRAM}/physioflow-backup create >/dev/null 2>&1 &")
         wait_for_dump(host)
         process = host.run(f"pgrep -u emr_backup -f '{PROGRAM}/physioflow-backup create'").split()[0]
@@ -157,7 +160,7 @@ def test_kill_of_a_backup_whose_dump_goes_on(host: Host) -> None:
 
 def test_a_damaged_page_is_no_backup(host: Host) -> None:
     before = backups(host)
-    path = host.sql("select pg_relation_filepath('bulk')", "physioflow")
+    path = host.sql("select pg_relation_filepath('extra.bulk')", "physioflow")
     file = f"/var/lib/postgresql/16/main/{path}"
     server = "postgresql@16-main"
     host.run(f"systemctl stop {server} && cp -p {file} /root/heap && systemctl start {server}")
@@ -166,7 +169,7 @@ def test_a_damaged_page_is_no_backup(host: Host) -> None:
         host.run(f"systemctl start {server}")
         fails(
             host,
-            "No backup was made of physioflow: the rows of public.bulk cannot be read: [XX001] invalid page in block 0",
+            "No backup was made of physioflow: the rows of extra.bulk cannot be read: [XX001] invalid page in block 0",
             "The backups that were there are untouched",
         )
     finally:

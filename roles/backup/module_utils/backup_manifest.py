@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def new_id(database: str, now: datetime) -> str:
 
 def utc_now() -> datetime:
     """Return the time, in UTC and whole seconds."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return datetime.now(timezone.utc).replace(microsecond=0)  # noqa: UP017 - Ubuntu 22.04 has Python 3.10
 
 
 def checksum(manifest: Mapping[str, Any]) -> str:
