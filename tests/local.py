@@ -9,7 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,69 @@ class Result:
         return re.findall(r"^TASK \[(.*?)\] \**$", self.output, re.MULTILINE)
 
 
+class Running:
+    """A playbook that runs while the test goes on."""
+
+    def __init__(self, command: list[str]) -> None:
+        """Start it."""
+        self.printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as this object
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment() | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=self.printed,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def output(self) -> str:
+        """What it printed so far."""
+        self.printed.flush()
+        return os.pread(self.printed.fileno(), 10_000_000, 0).decode()
+
+    def wait_for_output(self, words: str) -> None:
+        """Wait until it prints some words; fails where it ends without them."""
+        until(lambda: words in self.output or self.process.poll() is not None, f"the playbook prints {words}")
+        assert words in self.output, self.output
+
+    def kill(self) -> None:
+        """End it and all that it started at once, as a power cut of the controller would."""
+        for pid in [self.process.pid, *descendants(self.process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def memory(self) -> int:
+        """Bytes that it and all that it started hold in memory."""
+        listed = ",".join(map(str, [self.process.pid, *descendants(self.process.pid)]))
+        done = subprocess.run(["ps", "-o", "rss=", "-p", listed], capture_output=True, text=True, check=False)
+        return sum(1024 * int(number) for number in done.stdout.split())
+
+    def result(self) -> Result:
+        """Wait for its end."""
+        self.process.wait(SECONDS)
+        return Result(self.process.returncode, self.output)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the children of a process and theirs; Ansible's workers are in sessions of their own."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    processes = [[int(number) for number in line.split()] for line in listed.splitlines()]
+    found = [pid]
+    for parent in found:  # grows while it is walked
+        found += [child for child, of in processes if of == parent]
+    return found[1:]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition is true."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.02)
+
+
 @dataclass(frozen=True)
 class Local:
     """An inventory `local` with its own folder, and so its own server and passwords."""
@@ -46,11 +112,8 @@ class Local:
 
     def play(self, playbook: str = "deploy.yml", *options: str, **variables: Any) -> Result:
         """Run a playbook with the inventory local; `variables` are extra variables."""
-        # Without the second a deploy of another database_name would point the service of psql there: a change.
-        extra = {"local_directory": str(self.folder), "postgresql_embedded_database": "physioflow"}
-        extra |= self.variables | variables
         done = subprocess.run(
-            [BIN / "ansible-playbook", playbook, "-e", json.dumps(extra), *options],
+            self._command(playbook, options, variables),
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -61,6 +124,16 @@ class Local:
             check=False,
         )
         return Result(done.returncode, done.stdout)
+
+    def _command(self, playbook: str, options: tuple[str, ...], variables: dict[str, Any]) -> list[str]:
+        # Without the second a deploy of another database_name would point the service of psql there: a change.
+        extra = {"local_directory": str(self.folder), "postgresql_embedded_database": "physioflow"}
+        extra |= self.variables | variables
+        return [str(BIN / "ansible-playbook"), playbook, "-e", json.dumps(extra), *options]
+
+    def start(self, playbook: str = "deploy.yml", *options: str, **variables: Any) -> Running:
+        """Start a playbook as `play` does, and leave it running."""
+        return Running(self._command(playbook, options, variables))
 
     def deploy(self, *options: str, **variables: Any) -> Result:
         """Run the main job, which has to succeed."""

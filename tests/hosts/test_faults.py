@@ -8,123 +8,22 @@ from __future__ import annotations
 
 import functools
 import http.server
-import json
 import shutil
 import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from docker import from_env
 
-from tests import undo
 from tests.hosts.engine import bridge_address
-from tests.local import BIN, ROOT, Result, environment
+from tests.hosts.host import Host, made, refused
 
-SECONDS = 300
 SERVICE = "postgresql@16-main"
-DOCKER = [
-    *("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--cgroupns", "host"),
-    *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
-    *("-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-e", "container=docker"),
-    *("-e", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
-]
-
-
-def docker(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert not check or done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-@dataclass(frozen=True)
-class Host:
-    """A container that is a bare Debian server."""
-
-    name: str
-    folder: Path
-    variables: dict[str, Any] = field(default_factory=dict)
-
-    def run(self, command: str, check: bool = True) -> str:
-        """Run a command of the shell as root."""
-        return docker("exec", self.name, "sh", "-c", command, check=check)
-
-    @contextmanager
-    def background(self, program: str, ready: str) -> Iterator[None]:
-        """Have a Python program run on the host, from when the shell command `ready` succeeds."""
-        docker("exec", "-d", self.name, "/usr/bin/python3", "-c", program)
-        end = time.monotonic() + SECONDS
-        while self.run(f"{ready} && echo yes", check=False) != "yes":
-            assert time.monotonic() < end, "the program does not start"
-            time.sleep(0.1)
-        try:
-            yield
-        finally:
-            self.run("kill $(cat /run/program.pid)")
-
-    def sql(self, sql: str) -> str:
-        """Run SQL as the superuser."""
-        return self.run(f'psql -h /var/run/postgresql -U postgres -XAtc "{sql}"')
-
-    def deploy(self, *options: str, **variables: Any) -> Result:
-        """Deploy as a user does."""
-        connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
-        inventory = self.folder / f"{self.name}.json"
-        inventory.write_text(json.dumps({"database_servers": {"hosts": {self.name: connection}}}))
-        done = subprocess.run(
-            [
-                *(BIN / "ansible-playbook", "deploy.yml", "-i", inventory),
-                *("-e", json.dumps(self.variables | variables), *options),
-            ],
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout)
-
-    def state(self) -> str:
-        """Return what a refused deploy must leave: since when the server runs, its files, settings and rules."""
-        return self.run(
-            "cat /etc/postgresql/16/main/conf.d/* /etc/postgresql/16/main/pg_*.conf | sha256sum;"
-            "systemctl show -p ActiveState -p MainPID postgresql@16-main; psql -h /var/run/postgresql -U postgres -XAtc"
-            " 'select pg_postmaster_start_time(), (select count(*) from pg_hba_file_rules),"
-            " (select md5(string_agg(name || setting, chr(10) order by name)) from pg_settings)'"
-        )
-
-
-def refused(result: Result, *words: str) -> None:
-    said = " ".join(result.output.split())
-    assert result.status != 0, result.output
-    for each in words:
-        assert each in said, result.output
-
-
-@contextmanager
-def made(folder: Path, variables: dict[str, str], release: str, *options: str) -> Iterator[Host]:
-    """Start a host, and remove it."""
-    settings = {
-        "postgresql_provider": "system",
-        "postgresql_memory": 512,
-        **yaml.safe_load(Path(variables["PHYSIOFLOW_REPOSITORY"]).read_text()),
-    }
-    name = f"faults-{release}-{uuid.uuid4().hex[:8]}"
-    image = variables[f"PHYSIOFLOW_DEBIAN_{release}"]
-    with undo.afterwards(docker, "rm", "-f", "-v", name):
-        docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
-        docker("exec", name, "systemctl", "is-system-running", "--wait", check=False)
-        yield Host(name, folder, settings)
 
 
 @pytest.fixture(scope="module", params=["12", "13"])

@@ -16,7 +16,7 @@ SECONDS = 900  # a scenario that takes longer hangs
 
 
 def test_there_are_scenarios() -> None:
-    assert {"default", "unprivileged", "upgrade"} <= set(SCENARIOS)
+    assert {"backup", "default", "unprivileged", "upgrade"} <= set(SCENARIOS)
 
 
 def test_no_hosts_is_a_skip_by_name_and_in_ci_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import undo
+from tests import (
+    role_python,  # noqa: F401 - importing it makes the Python of the roles known
+    undo,
+)
+from tests.backups import Clinic, drop_clinic, make_clinic, make_filled
+from tests.integration.oracle import Case
 from tests.local import ROOT, Local
 
 
@@ -54,3 +59,27 @@ def database(local: Local, request: pytest.FixtureRequest) -> Iterator[str]:
 def release(tmp_path: Path) -> Path:
     """A copy of the release that a test may spoil."""
     return Path(shutil.copytree(ROOT / "files", tmp_path / "files"))
+
+
+@pytest.fixture
+def case(local: Local, database: str, tmp_path: Path) -> Case:
+    """A database and a release of its own for one fault."""
+    return Case.make(local, database, tmp_path / "release")
+
+
+@pytest.fixture(scope="session")
+def _filled(local: Local) -> Local:
+    """The server of the session with a database full of invented rows, which those of `clinic` are copies of."""
+    make_filled(local)
+    return local
+
+
+@pytest.fixture
+def clinic(_filled: Local, database: str) -> Iterator[Clinic]:
+    """A database with rows, and a folder for its backups."""
+    path = Path(tempfile.mkdtemp(prefix="physioflow-backups-"))
+    path.chmod(0o755)
+    made = make_clinic(_filled, database.removeprefix("test_")[:38], path / "backups")
+    yield made
+    drop_clinic(made)
+    shutil.rmtree(path, ignore_errors=True)

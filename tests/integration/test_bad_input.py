@@ -34,6 +34,21 @@ def depend(release: Path, **depends: str) -> None:
 
 LAST = "015_bhyt_validation_rules.sql"
 
+# The rows of the matrix of faults that the cases are.
+ROWS = {
+    "open quote": 17,
+    "not UTF-8": 21,
+    "NUL byte": 22,
+    "psql command": 23,
+    "duplicate version": 24,
+    "unknown dependency": 26,
+    "cycle of 1": 27,
+    "cycle of 2": 27,
+    "cycle of 3": 27,
+    "COMMIT in the middle": 28,
+    "VACUUM in a transaction": 29,
+}
+
 # name: (what spoils the release, the sentence that must be seen)
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "duplicate version": (
@@ -75,6 +90,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda r: write(r, "016_x", body="SELECT 1;\nCOMMIT;\nSELECT 2;"),
         r"016_x\.sql:6: transaction control .* Remove it\.",
     ),
+    "VACUUM in a transaction": (
+        lambda r: write(r, "016_x", body="VACUUM patients;"),
+        r"016_x\.sql:5: PostgreSQL does not run this statement in a transaction\. .* `-- Transactional: no`",
+    ),
     "empty file": (
         lambda r: (r / "migrations/016_x.sql").write_bytes(b""),
         r"016_x\.sql:1: holds no SQL statement\. Write it, or delete the file\.",
@@ -112,7 +131,9 @@ def refused(local: Local, result: Result, pattern: str, before: str) -> None:
     assert state(local) == before
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize(
+    "case", [pytest.param(name, marks=pytest.mark.fault(ROWS[name]) if name in ROWS else ()) for name in REFUSED]
+)
 def test_a_bad_release_is_refused_before_any_host_is_touched(local: Local, release: Path, case: str) -> None:
     spoil, pattern = REFUSED[case]
     before = state(local)
@@ -146,6 +167,7 @@ def test_a_bad_variable_is_refused(local: Local, case: str) -> None:
     refused(local, local.play(**variables), pattern, before)
 
 
+@pytest.mark.fault(15)
 def test_an_applied_file_that_was_edited_is_refused(local: Local, release: Path) -> None:
     before = state(local)
     append(release, "007_billing_tables.sql", b"-- one more word\n")
@@ -158,6 +180,7 @@ def test_an_applied_file_that_was_edited_is_refused(local: Local, release: Path)
     )
 
 
+@pytest.mark.fault(16)
 def test_an_applied_file_that_was_deleted_is_refused(local: Local, release: Path) -> None:
     before = state(local)
     for folder in ("migrations", "rollbacks", "verify"):
@@ -167,6 +190,7 @@ def test_an_applied_file_that_was_deleted_is_refused(local: Local, release: Path
     refused(local, result, r"015_bhyt_validation_rules\.sql is applied and missing in the release\. Bring", before)
 
 
+@pytest.mark.fault(16)
 def test_an_applied_file_that_was_renamed_is_refused(local: Local, release: Path) -> None:
     before = state(local)
     for folder in ("migrations", "rollbacks", "verify"):
@@ -178,6 +202,7 @@ def test_an_applied_file_that_was_renamed_is_refused(local: Local, release: Path
     refused(local, result, r"015_bhyt_validation_rules\.sql.*015_rules\.sql", before)
 
 
+@pytest.mark.fault(25)
 def test_an_older_file_added_later_is_refused(local: Local, release: Path, database: str) -> None:
     late = {path: path.read_text() for path in release.rglob("004_*")}
     for path in late:
@@ -194,7 +219,13 @@ def test_an_older_file_added_later_is_refused(local: Local, release: Path, datab
     assert "1 applied now" in allowed.output
 
 
-@pytest.mark.parametrize("spoil", [b"\xef\xbb\xbf", b""], ids=["byte order mark", "CRLF"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(b"\xef\xbb\xbf", id="byte order mark", marks=pytest.mark.fault(20)),
+        pytest.param(b"", id="CRLF", marks=pytest.mark.fault(19)),
+    ],
+)
 def test_line_ends_and_byte_order_mark_are_accepted_and_said(local: Local, release: Path, spoil: bytes) -> None:
     path = release / "migrations/007_billing_tables.sql"
     data = path.read_bytes()
@@ -223,3 +254,19 @@ def test_a_run_time_error_keeps_what_was_before_it(local: Local, release: Path, 
     assert local.psql("SELECT to_regclass('visit_checklists') IS NULL", database) == "t"
     local.deploy(database_name=database)
     assert local.psql("SELECT count(*) FROM migrations.applied", database, role="postgres") == "15"
+
+
+@pytest.mark.fault(18)
+def test_a_file_that_was_cut_at_the_end_of_a_statement_breaks_its_promises(
+    local: Local, release: Path, database: str
+) -> None:
+    path = release / "migrations" / LAST
+    whole = path.read_text()
+    path.write_text(whole[: whole.rindex("CREATE OR REPLACE FUNCTION")])
+    result = local.play(release_directory=str(release), database_name=database)
+    assert result.status != 0
+    assert "validate_bhyt_card" in result.output
+    path.write_text(whole)  # the whole file is not taken for the one that was applied
+    result = local.play(release_directory=str(release), database_name=database)
+    assert result.status != 0
+    assert f"{LAST} was edited after it was applied" in " ".join(result.output.split())

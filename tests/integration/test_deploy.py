@@ -181,11 +181,8 @@ def test_deploys_another_release_into_another_database(local: Local, tmp_path: P
 def test_two_deploys_at_once_are_as_good_as_one(local: Local, database: str) -> None:
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(lambda _: local.play(database_name=database), range(2)))
-    for result in results:
-        if result.status != 0:  # it planned before the other applied
-            assert "applied by another run meanwhile" in result.output, result.output
-            assert "Next: run the same command again" in result.output
-    assert any(result.status == 0 for result in results)
+    for result in results:  # the other one waits, plans anew and finds nothing to do
+        assert result.status == 0, result.output
     history = "SELECT count(*), count(DISTINCT version), count(DISTINCT run_id) FROM migrations.history"
     assert local.psql(history, database, role="postgres") == "15|15|1"
     assert local.deploy(database_name=database).changed == 0

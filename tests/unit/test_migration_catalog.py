@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.migration_catalog import (
     Catalog,
+    Migration,
     SqlText,
     check_statements,
     own_statements,
@@ -151,17 +152,69 @@ def test_analyze_is_allowed_in_a_transaction(release: Release) -> None:
     assert release.findings() == []
 
 
-def test_a_file_without_transaction_holds_one_statement(release: Release) -> None:
-    head = "-- Migration: 001_a\n-- Description: x\n-- Depends on: none\n-- Transactional: no\n"
-    release.add("001_a.sql", f"{head}CREATE INDEX CONCURRENTLY i ON a (b);\n".encode())
+ALONE = "-- Migration: 001_a\n-- Description: x\n-- Depends on: none\n-- Transactional: no\n"
+
+
+def test_a_long_insert_is_judged_without_its_rows() -> None:
+    rows = ", ".join(f"({n}, 'text; with (''quotes'')')" for n in range(1000))
+    text = f'/* a /* b */ c */ INSERT INTO s."T b" (id, note) VALUES {rows};\n-- end\nSELECT 1;\n'
+    first, second = own_statements(text)
+    assert (first.line, second.line) == (1, 3)
+    assert first.text.endswith(rows)
+    assert first.needs == ({"relation": '"s"."T b"', "mode": "RowExclusiveLock"},)
+    [finding] = check_statements(SqlText("f.sql", text.replace("(999,", "(999 999,"), "", ""), transactional=True)
+    assert 'syntax error at or near "999"' in finding.message
+
+
+def test_the_statements_of_a_file_without_transaction_are_described(release: Release) -> None:
+    release.add(
+        "001_a.sql",
+        f"{ALONE}DROP INDEX CONCURRENTLY IF EXISTS s.i;\nCREATE UNIQUE INDEX CONCURRENTLY i ON s.a (lower(b));\n"
+        "ALTER TYPE t ADD VALUE 'x';\nALTER TYPE t ADD VALUE IF NOT EXISTS 'y';\nVACUUM a;\n"
+        "REINDEX TABLE CONCURRENTLY a;\n".encode(),
+    )
     catalog = release.read()
     assert catalog.findings == []
-    assert not catalog.migrations[0].transactional
-    release.add("001_a.sql", f"{head}VACUUM a;\nVACUUM b;\n".encode())
+    [migration] = catalog.migrations
+    assert not migration.transactional
+    assert [(step["line"], step["kind"]) for step in migration.steps] == [
+        (5, "drop"),
+        (6, "index"),
+        (7, "value"),
+        (8, "repeat"),
+        (9, "repeat"),
+        (10, "reindex"),
+    ]
+    assert migration.steps[1] | {"line": 6} == {
+        "line": 6,
+        "kind": "index",
+        "name": "i",
+        "table": '"s"."a"',
+        "probe": "CREATE UNIQUE INDEX i ON pg_temp.physioflow_probe ((lower(b)))",
+    }
+    assert Migration.of(migration.as_dict()) == migration
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("VACUUM a;\nINSERT INTO a VALUES (1);\n", 6),
+        ("CREATE INDEX CONCURRENTLY ON a (b);\nVACUUM a;\n", 5),
+        ("CREATE INDEX CONCURRENTLY i ON a (b);\nDROP INDEX CONCURRENTLY s.i;\n", 6),
+    ],
+)
+def test_statements_without_transaction_of_which_nothing_could_be_told_stand_alone(
+    release: Release, body: str, line: int
+) -> None:
+    release.add("001_a.sql", f"{ALONE}{body}".encode())
     [finding] = release.findings()
-    assert finding.startswith(
-        "files/migrations/001_a.sql:6: a file with `Transactional: no` holds exactly one statement"
-    )
+    assert finding.startswith(f"files/migrations/001_a.sql:{line}: ")
+    assert finding.endswith("Split the file.")
+
+
+def test_any_statement_may_stand_alone_in_a_file_without_transaction(release: Release) -> None:
+    release.add("001_a.sql", f"{ALONE}INSERT INTO a VALUES (1);\n".encode())
+    assert release.findings() == []
 
 
 @pytest.mark.parametrize(
@@ -283,3 +336,87 @@ def test_a_syntax_error_repeats_no_more_than_a_word() -> None:
     assert shorten_token('unterminated quoted string at or near "\'Nguyễn Văn A, and so on to the end"') == (
         "unterminated quoted string"
     )
+
+
+def test_repeatable_files_are_read_in_the_order_of_their_dependencies(release: Release) -> None:
+    release.add("001_a.sql")
+    before = release.read().release
+    head = "-- Repeatable: {}\n-- Description: x\n-- Depends on: {}\nSELECT 1;\n"
+    release.add("active.sql", head.format("active", "people").encode(), folder="repeatable")
+    release.add("people.sql", head.format("people", "none").encode(), folder="repeatable")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [(file.version, file.name, file.depends) for file in catalog.repeatable] == [
+        ("R", "people", ()),
+        ("R", "active", ("people",)),
+    ]
+    assert [m.version for m in catalog.migrations] == ["001"]
+    assert catalog.release != before
+
+
+def test_refuses_what_is_wrong_with_repeatable_files(release: Release) -> None:
+    release.add("001_a.sql")
+    head = "-- Repeatable: {}\n-- Description: x\n-- Depends on: {}\n{}SELECT 1;\n"
+    release.add("a.sql", head.format("a", "b", "").encode(), folder="repeatable")
+    release.add("b.sql", head.format("b", "a", "").encode(), folder="repeatable")
+    release.add("c.sql", head.format("d", "missing", "-- Transactional: no\n").encode(), folder="repeatable")
+    release.add("007_x.sql", b"SELECT 1;", folder="repeatable")
+    assert [finding.partition(": ")[2] for finding in release.findings()] == [
+        "not named name.sql (lower case, underscores). Rename or move it.",
+        "its dependencies run in a circle: a -> b -> a. Remove one of these `Depends on`.",
+        "depends on missing, and no repeatable file has that name. Correct `Depends on`.",
+        "its header calls it d. Make header and file name equal.",
+        "a repeatable file runs in a transaction. Make it a migration.",
+    ]
+
+
+UP = b"BEGIN;\nCREATE TABLE a (b int);\nCOMMIT;\n"
+
+
+def test_reads_a_folder_of_golang_migrate(release: Release) -> None:
+    release.add("000001_a.up.sql", UP)
+    release.add("000001_a.down.sql", b"DROP TABLE a;\n")
+    release.add("000002_b.up.sql", b"CREATE INDEX CONCURRENTLY i ON a (b);\n")
+    release.add("README.md", b"# read me\n")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [(m.version, m.depends, m.transactional, m.rollback) for m in catalog.migrations] == [
+        ("000001", (), True, "files/migrations/000001_a.down.sql"),
+        ("000002", ("000001",), False, None),
+    ]
+
+
+def test_reads_a_folder_of_flyway(release: Release) -> None:
+    release.add("V1__a.sql", UP, folder="migration")
+    release.add("U1__a.sql", b"DROP TABLE a;\n", folder="migration")
+    release.add("V1.1__b.sql", b"ALTER TABLE a ADD c int;\n", folder="migration")
+    release.add("V10__c.sql", b"-- Depends on: 1\nALTER TABLE a ADD d int;\n", folder="migration")
+    release.add("R__views.sql", b"CREATE OR REPLACE VIEW v AS SELECT 1 AS one;\n", folder="migration")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [(m.version, m.depends, m.rollback) for m in catalog.migrations] == [
+        ("1", (), "files/migration/U1__a.sql"),
+        ("1.1", ("1",), None),
+        ("10", ("1",), None),
+    ]
+    assert [file.name for file in catalog.repeatable] == ["views"]
+
+
+def test_reads_numbered_files_without_header_only_where_that_is_said(release: Release) -> None:
+    (release.folder).mkdir()
+    (release.folder / "001_a.sql").write_bytes(UP)
+    (release.folder / "002_b.sql").write_bytes(b"ALTER TABLE a ADD c int;\n")
+    assert any("its header has no `Migration`" in finding for finding in release.findings())
+    catalog = read_catalog(release.folder, header_required=False)
+    assert catalog.findings == []
+    assert [(m.file, m.depends) for m in catalog.migrations] == [
+        ("files/001_a.sql", ()),
+        ("files/002_b.sql", ("001",)),
+    ]
+
+
+def test_one_number_is_one_version_however_it_is_written(release: Release) -> None:
+    release.add("V1__a.sql", UP, folder="migration")
+    release.add("V01__b.sql", UP, folder="migration")
+    [finding] = release.findings()
+    assert "version 01 is also the version of" in finding or "version 1 is also the version of" in finding

@@ -50,6 +50,15 @@ def test_where_nothing_can_be_told_apart_nothing_is_shown(message: str) -> None:
     assert "secret" not in str(read_failure(message, RUN))
 
 
+def test_a_statement_of_a_file_without_transaction_is_read_from_its_comment() -> None:
+    place = json.dumps({"file": FILES[1], "line": 6, "needs": [{"relation": '"a*/"', "mode": "ShareLock"}]})
+    sent = f"/* migration-statement {RUN} {place.replace('/', chr(92) + '/')} */ CREATE INDEX secret"
+    words = "canceling statement due to lock timeout\nCONTEXT: secret"
+    failure = read_failure(f"Cannot execute SQL '{sent}' None: {words}, query list: ['SELECT secret']", RUN)
+    assert str(failure) == f"{FILES[1]}:6: [55P03] canceling statement due to lock timeout"
+    assert failure.needs == ({"relation": '"a*/"', "mode": "ShareLock"},)
+
+
 def tell(failure: Failure, **sets: set[str]) -> str:
     none: dict[str, set[str]] = {"applied": set(), "theirs": set(), "in_doubt": set()}
     return str(explain(failure, planned=FILES, database="emr", **(none | sets)))
@@ -74,6 +83,27 @@ def test_what_another_run_applied_is_not_claimed() -> None:
 def test_a_held_lock_asks_to_wait() -> None:
     text = tell(Failure("another run holds the lock of the migrations since 10:00: pid 7, user x, application y"))
     assert "Next: wait for the end of that run" in text
+
+
+def test_a_lock_that_did_not_come_asks_for_the_session_that_holds_it() -> None:
+    text = str(
+        explain(
+            Failure("canceling statement due to lock timeout", "55P03", FILES[0], 1),
+            planned=FILES,
+            applied=set(),
+            theirs=set(),
+            in_doubt=set(),
+            database="emr",
+            findings=["In the way: pid 7."],
+        )
+    )
+    assert "\nIn the way: pid 7.\nNext: run the same command again when they have ended" in text
+    assert "-e migrations_terminate_blockers=true" in text
+
+
+def test_a_statement_that_needs_no_transaction_is_told_its_header_line() -> None:
+    text = tell(Failure("VACUUM cannot be executed from a function", "25001", FILES[0], 1))
+    assert "Next: put that statement into a file of its own with the header line `-- Transactional: no`" in text
 
 
 def test_a_file_in_doubt_is_named() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from ansible.module_utils.migration_doubt import Answer, decide, read_decisions
 from ansible.module_utils.migration_plan import make_plan
 
 
@@ -101,11 +103,102 @@ def test_tables_without_a_history_are_not_touched() -> None:
     assert problem.startswith("The database holds 30 tables in schema public and no history of migrations")
 
 
-def test_a_file_without_transaction_that_never_ended_is_in_doubt() -> None:
-    doubt = {"version": "003", "name": "x", "started_at": "2026-02-11 10:00:00+00"}
-    [problem] = make_plan(CATALOG, CATALOG[:2], in_doubt=[doubt]).problems
+DOUBT = {"version": "003", "name": "x", "started_at": "2026-02-11 10:00:00+00", "sha256": "003" * 4}
+
+
+def test_a_file_in_doubt_goes_on_where_the_database_tells_how_far_it_came() -> None:
+    answers = {"003": [Answer(5, "done"), Answer(6, "again", ("s.i",)), Answer(7, "to do")]}
+    plan = make_plan(CATALOG, CATALOG[:2], in_doubt=[DOUBT], answers=answers)
+    assert plan.problems == []
+    assert [entry["resume"] for entry in plan.pending] == [
+        [{"send": False, "drop": []}, {"send": True, "drop": ["s.i"]}, {"send": True, "drop": []}]
+    ]
+    [note] = plan.notes
+    assert "line 6 left the INVALID index s.i behind: the next run drops it and makes it again" in note
+    assert "DROP INDEX CONCURRENTLY s.i" in note
+
+
+def test_a_file_in_doubt_of_which_nothing_can_be_told_needs_a_decision() -> None:
+    [problem] = make_plan(
+        CATALOG, CATALOG[:2], in_doubt=[DOUBT], answers={"003": [Answer(5, "open", look="SELECT 1")]}
+    ).problems
     assert problem.startswith("003_x.sql is in doubt")
+    assert "whether line 5 was done cannot be told; look: SELECT 1" in problem
+    assert "-e migrations_resolve=003:retry" in problem
+    assert "-e migrations_resolve=003:applied" in problem
+
+
+def test_a_file_in_doubt_that_is_gone_or_was_edited_is_said() -> None:
+    [problem] = make_plan(CATALOG[:2], CATALOG[:2], in_doubt=[DOUBT]).problems
+    assert "the release has no such file" in problem
+    plan = make_plan(CATALOG, CATALOG[:2], in_doubt=[DOUBT | {"sha256": "0"}], answers={"003": [Answer(5, "to do")]})
+    assert plan.problems == []
+    assert "003_x.sql was edited since it began" in plan.notes[1]
+
+
+def test_a_decision_is_read_and_stands() -> None:
+    assert read_decisions("") == {}
+    assert read_decisions("016:retry, 017:applied") == {"016": "retry", "017": "applied"}
+    with pytest.raises(ValueError, match=r"016=retry is not written like"):
+        read_decisions("016=retry")
+    answers = [Answer(5, "open"), Answer(6, "again", ("i",))]
+    assert [answer.state for answer in decide(answers, "applied")] == ["done", "done"]
+    assert [answer.state for answer in decide(answers, "retry")] == ["to do", "again"]
+    assert decide(answers, None) == answers
 
 
 def test_all_problems_are_said_at_once() -> None:
     assert len(make_plan(CATALOG[1:], [entry("001"), entry("003", sha="0" * 64)], target="009").problems) == 4
+
+
+def test_what_was_rolled_back_is_pending_and_never_late() -> None:
+    plan = make_plan(CATALOG, [CATALOG[0], CATALOG[2]], rolled_back=[CATALOG[1]])
+    assert plan.problems == []
+    assert versions(plan.pending) == ["002"]
+
+
+def test_a_baseline_counts_as_applied() -> None:
+    plan = make_plan(CATALOG, [], baseline="002", foreign_tables=7)
+    assert plan.problems == []
+    assert versions(plan.baseline) == versions(plan.applied) == ["001", "002"]
+    assert versions(plan.pending) == ["003"]
+
+
+def test_a_baseline_that_stands_already_is_nothing_to_do() -> None:
+    plan = make_plan(CATALOG, CATALOG[:2], baseline="002")
+    assert (plan.baseline, plan.problems) == ([], [])
+
+
+def test_a_baseline_that_cannot_be_is_refused() -> None:
+    [problem] = make_plan(CATALOG, [], baseline="009", foreign_tables=7).problems
+    assert problem.startswith("The baseline 009 is no version of this release, which goes from 001 to 003.")
+    [problem] = make_plan(CATALOG, [], baseline="002").problems
+    assert "so there is nothing to adopt" in problem
+    [problem] = make_plan(CATALOG, CATALOG[:1], baseline="003").problems
+    assert problem.startswith("The database has a history, and 002, 003 of the baseline 003 do not stand in it.")
+
+
+def test_foreign_tables_may_be_left_to_somebody_else() -> None:
+    assert make_plan(CATALOG, [], foreign_tables=7, report_foreign=True).problems == []
+
+
+EDITED = [entry("001", sha="a" * 64), *CATALOG[1:]]
+
+
+def test_a_reviewed_edit_is_accepted_with_a_reason() -> None:
+    plan = make_plan(CATALOG, EDITED, accept=["001"], reason="read it")
+    assert plan.problems == []
+    assert versions(plan.accepted) == ["001"]
+    assert plan.notes == ["files/migrations/001_x.sql was edited after it was applied; the edit is accepted."]
+
+
+def test_an_edit_is_not_accepted_without_a_reason_or_where_there_is_none() -> None:
+    [problem] = make_plan(CATALOG, EDITED, accept=["001"], reason=" ").problems
+    assert problem.startswith("migrations_accept needs a reason")
+    assert make_plan(CATALOG, EDITED, accept=["001", "002", "009"], reason="x").problems == [
+        "002_x.sql was not edited since it was applied, so there is nothing to accept. Leave it out of "
+        "migrations_accept.",
+        "009 is not applied, so there is no edit to accept. Correct migrations_accept.",
+    ]
+    [problem] = make_plan(CATALOG, EDITED).problems
+    assert "accept it: -e migrations_accept=001" in problem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.migration_catalog import Migration, Statement, split_statements
-from ansible.module_utils.migration_script import Limits, Run, quote, write_begin, write_end, write_script
+from ansible.module_utils.migration_script import Limits, Run, quote, write_queries, write_script
 
 RUN = Run(release="r1", run_id="0aee8018-f1e7-4540-bb7f-3ba39587919a", operator="lan", controller="desk")
 MIGRATION = Migration("001", "a", "files/migrations/001_a.sql", "it's $sql$", (), True, "0" * 64, "1" * 64)
@@ -30,12 +30,18 @@ def test_the_script_is_sql_with_one_transaction_a_file() -> None:
     transaction = ["TransactionStmt", "VariableSetStmt", "SelectStmt", "VariableSetStmt", "BODY", "TransactionStmt"]
     history = [kind.replace("BODY", "CreateSchemaStmt") for kind in transaction]
     file = [kind.replace("BODY", "SelectStmt") for kind in transaction]
-    assert kinds == ["SelectStmt", *history, "VariableSetStmt", *file, "VariableSetStmt"]
+    assert kinds == ["SelectStmt", "SelectStmt", *history, "VariableSetStmt", *file, "VariableSetStmt"]
     assert "'{3,7}'" in text
 
 
-def test_a_file_without_transaction_is_recorded_before_and_after() -> None:
-    begin = write_begin(MIGRATION, RUN, Limits(), functions="SELECT 1;", history=None)
-    end = write_end(MIGRATION, RUN, Limits(), functions="SELECT 1;")
-    assert "migrations_record($sql$start$sql$" in begin
-    assert "migrations_record($sql$apply$sql$" in end
+def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session() -> None:
+    statement = Statement(4, "VACUUM a", ({"relation": '"a*/"', "mode": "ShareLock"},))
+    queries = write_queries(MIGRATION, [statement], RUN, Limits(), owner="emr", functions="SELECT 1;", history=None)
+    assert "migrations_lock($sql$60s$sql$, true)" in queries[0]
+    assert "migrations_record($sql$start$sql$" in queries[1]
+    assert "set_config('role', $sql$emr$sql$, false)" in queries[2]
+    [(sent, _)] = split_statements(queries[3])
+    assert sent.text == "VACUUM a"
+    assert queries[3].startswith(f"/* migration-statement {RUN.run_id} {{")
+    assert "set_config('role', 'none', false)" in queries[4]
+    assert "migrations_record($sql$apply$sql$" in queries[5]

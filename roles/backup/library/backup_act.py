@@ -113,11 +113,13 @@ from typing import Any
 
 from ansible.module_utils.backup_acts import ACTS, perform
 from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_owner import become
 from ansible.module_utils.backup_settings import libpq_keywords
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
 
 MAKES_FOLDER = ("create", "gate")
+FETCHES = ("restore", "restore_tables", "drill", "verify")
 
 
 def make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
@@ -138,20 +140,18 @@ def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any)
         result: dict[str, Any] = {"error": "it ended without a word"}
         try:
             if owner and os.geteuid() == 0:
-                os.initgroups(owner.pw_name, owner.pw_gid)
-                os.setgid(owner.pw_gid)
-                os.setuid(owner.pw_uid)
-                os.environ.update({"USER": owner.pw_name, "LOGNAME": owner.pw_name, "HOME": "/"})
-                os.chdir("/")
+                become(owner)
             result = perform(*arguments, **options)
         except BackupError as error:
             result = {"error": str(error)}
         except BaseException as error:
             result = {"error": f"{type(error).__name__}: {error}"}
         finally:
-            with os.fdopen(writing, "w", encoding="utf-8") as stream:
-                json.dump(result, stream)
-            os._exit(0)
+            try:
+                with os.fdopen(writing, "w", encoding="utf-8") as stream:
+                    json.dump(result, stream)
+            finally:
+                os._exit(0)  # also where nobody reads any more
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as stream:
         text = stream.read()
@@ -197,7 +197,9 @@ def main() -> None:
         "connection": libpq_keywords(params["connection"]),
         "restic": params["restic"] or {},
     }
-    if params["act"] in MAKES_FOLDER and not module.check_mode:
+    # A host that lost its folder gets it back for what is fetched from off the host.
+    fetches = params["act"] in FETCHES and (params["restic"] or {}).get("repository")
+    if (params["act"] in MAKES_FOLDER or fetches) and not module.check_mode:
         try:
             make_folder(Path(params["settings"]["directory"]), owner)
         except OSError as error:

@@ -25,10 +25,11 @@ from ansible.module_utils.backup_database import (
     identifier,
     is_named,
     key_of,
+    let_migrations_go_on,
     measure,
     share_migrations_lock,
 )
-from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_errors import BackupError, os_words
 from ansible.module_utils.backup_keeping import copy_missing, prune
 from ansible.module_utils.backup_manifest import DUMP, FORMAT, GLOBALS, new_id, utc_now, write_manifest
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
@@ -84,7 +85,7 @@ def create(settings: Settings, request: Request) -> Created:
         try:
             manifest = _take(settings, request, store, lock)
         except (BackupError, OSError) as error:
-            words = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
+            words = os_words(error) if isinstance(error, OSError) else str(error)
             raise BackupError(f"No backup was made of {settings.database}: {words}\n{_what_is_there(store)}") from error
         if manifest is None:
             return Created(None)
@@ -139,6 +140,8 @@ class _Taking:
         if not self.request.tables:
             self.store.check_space(database["size"], backups)
         share_migrations_lock(session, settings.lock_wait)
+        # As pg_dump: an application that locks a table for ever ends the backup, and not only its dump.
+        session.execute(f"SET lock_timeout = '{int(settings.lock_wait * 1000)}ms'")
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         found = session.json(CONTENTS)
         if self.request.only_with_data and not holds_data(session, found["tables"]):
@@ -158,6 +161,7 @@ class _Taking:
             _, err = dump.communicate()
         check_ended("pg_dump", dump.returncode, err)
         session.execute("COMMIT")
+        let_migrations_go_on(session)
         dumped = time.monotonic()
         self._dump_globals(self.folder)
         sync_files(self.folder)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import queue
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.backup_errors import BackupError, ServerError
-from ansible.module_utils.backup_programs import without_values
+from ansible.module_utils.backup_programs import without_pg_variables, without_values
 
 driver: Any = None
 for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only the latter
@@ -85,12 +87,15 @@ SELECT json_build_object(
 
 # What would be lost with a database, besides what extensions bring.
 OBJECTS = f"""
-SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE c.relkind NOT IN ('i', 'I', 't') AND {_OURS})
+SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE {_OURS})
      + (SELECT count(*) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
-            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
-       AS n
+            SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'))
+     + (SELECT count(*) FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typtype IN ('e', 'd', 'r')
+          AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = t.oid AND deptype = 'e'))
+     + (SELECT count(*) FROM pg_largeobject_metadata) AS n
 """
 
 DATABASE = """
@@ -100,10 +105,10 @@ SELECT json_build_object(
         to_jsonb(pg_database) ->> 'daticulocale', to_jsonb(pg_database) ->> 'datlocale'),
     'connection_limit', datconnlimit,
     'size', pg_database_size(datname), 'comment', shobj_description(oid, 'pg_database'),
-    'acl', (SELECT json_agg(json_build_object(
+    'acl', CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
             'grantee', CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END,
             'privilege', privilege_type, 'grantable', is_grantable)
-        ORDER BY grantee, privilege_type) FROM aclexplode(datacl) WHERE grantee <> datdba),
+        ORDER BY grantee, privilege_type), '[]') FROM aclexplode(datacl) WHERE grantee <> datdba) END,
     'settings', (SELECT coalesce(json_agg(json_build_object(
             'role', CASE setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(setrole) END, 'setting', setting)
         ORDER BY setrole, setting), '[]')
@@ -130,7 +135,8 @@ class Session:
         if driver is None:
             raise BackupError("The Python package psycopg is missing: install python3-psycopg on that host.")
         try:
-            self.connection = driver.connect(conninfo)
+            with without_pg_variables():
+                self.connection = driver.connect(conninfo)
         except driver.Error as error:
             raise BackupError(f"The server cannot be reached: {' '.join(str(error).split())}") from error
         self.connection.autocommit = True
@@ -234,6 +240,11 @@ def share_migrations_lock(session: Session, seconds: float) -> None:
         time.sleep(0.1)
 
 
+def let_migrations_go_on(session: Session) -> None:
+    """Give back what `share_migrations_lock` took: the snapshot is dumped, whoever changes the database now may."""
+    session.execute(f"SELECT pg_advisory_unlock_shared({MIGRATIONS_LOCK})")
+
+
 def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str]) -> list[dict[str, Any]]:
     """Count the rows of tables, and hash them.
 
@@ -250,9 +261,31 @@ def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str |
         wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
         total = "sum(hashtextextended(t::text, 0)::numeric)::text" if wanted else "NULL"
         place = identifier(table["schema"], table["name"])
-        found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
+        try:
+            found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
+        except ServerError as error:
+            raise BackupError(f"the rows of {key_of(table)} cannot be read: {error}") from error
         measured.append({**table, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
     return measured
+
+
+def measure_at_once(
+    sessions: Sequence[Session], tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str]
+) -> list[dict[str, Any]]:
+    """Do the same with several sessions, a table each at a time; where nobody writes they see the same."""
+    free: queue.SimpleQueue[Session] = queue.SimpleQueue()
+    for session in sessions:
+        free.put(session)
+
+    def one(table: Mapping[str, Any]) -> dict[str, Any]:
+        session = free.get()
+        try:
+            return measure(session, [table], hashed)[0]
+        finally:
+            free.put(session)
+
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        return list(pool.map(one, tables))
 
 
 def is_named(table: Mapping[str, Any], names: Sequence[str]) -> bool:

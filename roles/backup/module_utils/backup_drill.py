@@ -27,7 +27,7 @@ from ansible.module_utils.backup_programs import Programs, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, beside, check_server
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import AUTO, obtained
-from ansible.module_utils.backup_store import Store
+from ansible.module_utils.backup_store import Store, alone_in
 
 SUPERUSER = "postgres"
 SERVER = ".drill-"  # begins the name of the folder of a server that is thrown away
@@ -78,6 +78,7 @@ def drill(settings: Settings, name: str, source: str = AUTO, *, own_server: bool
         manifest = backup.manifest
     return {
         "backup": manifest["id"],
+        "number": manifest["number"],
         "tables": len(manifest["tables"]),
         "rows": sum(table["rows"] for table in manifest["tables"]),
         "hashed": sum(table["hash"] is not None for table in manifest["tables"]),
@@ -91,7 +92,7 @@ def _prove(settings: Settings, backup: Any, own_server: bool) -> None:
             tools = stack.enter_context(throwaway_server(settings))
         else:
             tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
-        verify(tools, backup, decode=False)  # the restore decodes it
+        verify(tools, backup)
         server = stack.enter_context(Session(tools.conninfo(MAINTENANCE)))
         if own_server:
             make_roles(server, backup.folder / GLOBALS)
@@ -123,21 +124,26 @@ def throwaway_server(settings: Settings) -> Iterator[Programs]:
         raise BackupError(f"{settings.bin_dir} has no initdb: drill in the live server (backup_drill_server: live).")
     tools = Programs(settings.bin_dir, {})
     for left in settings.directory.glob(f"{SERVER}*"):
-        _end_server(tools, left)
+        with alone_in(left) as unused:  # else that drill goes on
+            if unused:
+                _end_server(tools, left)
     folder = Path(tempfile.mkdtemp(prefix=SERVER, dir=settings.directory))
     sockets = Path(tempfile.mkdtemp(prefix="physioflow-drill-"))  # a socket's path has 107 bytes at most
     data = folder / "data"
-    try:
-        tools.run("initdb", f"--pgdata={data}", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync")
-        (data / "pg_hba.conf").write_text(f"local all {SUPERUSER} peer map=drill\n", encoding="utf-8")
-        (data / "pg_ident.conf").write_text(f"drill {user} {SUPERUSER}\n", encoding="utf-8")
-        with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
-            stream.write(f"unix_socket_directories = '{sockets}'\n{_SERVER_SETTINGS}")
-        tools.run("pg_ctl", "start", f"--pgdata={data}", f"--log={folder / 'log'}", "--wait", "--silent")
-        yield Programs(settings.bin_dir, {"host": str(sockets), "user": SUPERUSER})
-    finally:
-        _end_server(tools, folder)
-        shutil.rmtree(sockets, ignore_errors=True)
+    with alone_in(folder):
+        try:
+            tools.run(
+                "initdb", f"--pgdata={data}", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync"
+            )
+            (data / "pg_hba.conf").write_text(f"local all {SUPERUSER} peer map=drill\n", encoding="utf-8")
+            (data / "pg_ident.conf").write_text(f"drill {user} {SUPERUSER}\n", encoding="utf-8")
+            with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
+                stream.write(f"unix_socket_directories = '{sockets}'\n{_SERVER_SETTINGS}")
+            tools.run("pg_ctl", "start", f"--pgdata={data}", f"--log={folder / 'log'}", "--wait", "--silent")
+            yield Programs(settings.bin_dir, {"host": str(sockets), "user": SUPERUSER})
+        finally:
+            _end_server(tools, folder)
+            shutil.rmtree(sockets, ignore_errors=True)
 
 
 def _end_server(tools: Programs, folder: Path) -> None:

@@ -9,6 +9,11 @@ class BackupError(Exception):
     """What failed, why, in which state everything is, and what to do next."""
 
 
+def os_words(error: OSError) -> str:
+    """Return what the operating system said, with the file where there is one."""
+    return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
+
+
 class ServerError(BackupError):
     """What the server refused."""
 
@@ -21,6 +26,10 @@ class ServerError(BackupError):
         """
         super().__init__(f"[{state}] {words}")
         self.state = state
+
+
+class DamagedError(BackupError):
+    """A file of a backup is not what was written."""
 
 
 class NoRepositoryError(BackupError):

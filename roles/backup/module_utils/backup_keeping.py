@@ -10,9 +10,9 @@ from __future__ import annotations
 import shutil
 
 from ansible.module_utils.backup_archive import check_files
-from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_errors import BackupError, DamagedError
 from ansible.module_utils.backup_manifest import FILE, update_manifest, utc_now
-from ansible.module_utils.backup_restic import copy, forget, shown
+from ansible.module_utils.backup_restic import copy, ensure, forget, shown
 from ansible.module_utils.backup_retention import clock_problem, to_remove
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import fetched
@@ -23,21 +23,32 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
     """Copy every backup that has no copy off the host yet; return what went wrong."""
     if not settings.restic.repository:
         return []
+    problems = []
     try:
+        ensure(settings)
         for backup in store.backups():
-            if backup.damage:
+            if backup.damage or not backup.has_files:
                 continue
-            if not backup.manifest["off_host"]:
-                backup.manifest |= update_manifest(backup.folder, off_host=copy(settings, backup))
-            if settings.restic.only and backup.has_files:
-                with store.unused(backup) as unused:
-                    if unused:  # else the next run does it
-                        strip(settings, backup)
+            try:
+                _copy_one(settings, store, backup)
+            except DamagedError as error:  # the others have to go all the same
+                problems.append(f"{backup.id} was not copied off the host, as it is damaged: {error}.")
         forget(settings, settings.keep)
     except BackupError as error:
         here = "plain, as its copy is not proven" if settings.restic.only else "and verified"
-        return [f"The backup is on this host, {here}; its copy off the host failed: {error}"]
-    return []
+        problems.append(f"The backup is on this host, {here}; its copy off the host failed: {error}")
+    return problems
+
+
+def _copy_one(settings: Settings, store: Store, backup: Backup) -> None:
+    place = shown(settings.restic.repository)
+    if (backup.manifest["off_host"] or {}).get("repository") != place:
+        check_files(backup.folder, backup.manifest["files"])
+        backup.manifest.update(update_manifest(backup.folder, off_host=copy(settings, backup)))
+    if settings.restic.only:
+        with store.unused(backup) as unused:
+            if unused:  # else the next run does it
+                strip(settings, backup)
 
 
 def strip(settings: Settings, backup: Backup) -> None:

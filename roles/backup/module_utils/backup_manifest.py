@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_owner import give
 
 FILE = "manifest.json"
 DUMP = "database.dump"  # a file in the custom format, a folder in the directory format
@@ -62,6 +63,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
+def claimed_number(folder: Path) -> int:
+    """Return the number that a damaged manifest still says; 0 where it says none."""
+    try:
+        return int(json.loads((folder / FILE).read_text(encoding="utf-8"))["number"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0
+
+
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Put a manifest into a backup, whole or not at all. It keeps the owner of the folder, whoever writes."""
     content = dict(manifest)
@@ -72,9 +81,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
             json.dump(content, stream, indent=1, sort_keys=True, ensure_ascii=False)
             stream.write("\n")
             stream.flush()
-            owner = folder.stat()
-            if os.geteuid() == 0 and owner.st_uid:
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            give(descriptor, folder)
             os.fsync(descriptor)
         Path(name).replace(folder / FILE)
     except OSError:

@@ -8,6 +8,8 @@ They are loaded beside it and merged in SQL, all in the caller's transaction.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.backup_database import Session, identifier, literal
@@ -38,6 +40,10 @@ WHERE contype = 'f' AND confrelid = {place}::regclass AND conrelid <> confrelid 
 """
 
 
+# A name in the list of columns of a COPY, quoted or plain.
+_NAME = re.compile(r'"(?:[^"]|"")*"|[^", ]+')
+
+
 class Merge:
     """One table, a partitioned one as a whole, and the rows that are to come into it."""
 
@@ -57,7 +63,9 @@ class Merge:
         self.table = identifier(*place.split(".", 1))
         self.regclass = literal(self.table)
         self.staging = f"pg_temp.{identifier(f'restored {place}'[:63])}"
-        self.columns: list[str] = []
+        self.columns: list[str] = []  # of the dump, as identifiers
+        self.triggers: list[str] = []
+        self.removed = 0
         # Of partitions that are not restored no row counts.
         restored = ", ".join(literal(identifier(*key.split(".", 1))) + "::regclass" for key in keys)
         self.mine = f"t.tableoid IN ({restored})"
@@ -86,10 +94,9 @@ class Merge:
             return self.staging
         there = self.session.rows(_COLUMNS.format(place=self.regclass))
         quoted = {identifier(row["name"]) for row in there}
-        self.columns = [name.strip() for name in columns.split(",")]
+        self.columns = [identifier(name) for name in names_of(columns)]
         self.fixed = {identifier(row["name"]) for row in there if row["identity"]}
-        lost = [name for name in self.columns if identifier(name.strip('"')) not in quoted]
-        if lost:
+        if lost := [name for name in self.columns if name not in quoted]:
             raise BackupError(
                 f"{self.place} has no column {', '.join(lost)} any more, which the backup has: it was migrated since. "
                 "Restore the backup into a new database and take what is needed from there."
@@ -101,31 +108,49 @@ class Merge:
             self.session.execute(f"ALTER TABLE {self.staging} ALTER COLUMN {identifier(row['name'])} DROP NOT NULL")
         return self.staging
 
-    def finish(self) -> dict[str, Any]:
-        """Merge, and return what was done: table, how, rows, and inserted or removed."""
+    def remove(self) -> None:
+        """Remove what the backup does not have, where the table is to be what it was."""
+        if self.columns and self.replace:
+            self.removed = self._remove_later()
+
+    def add(self) -> dict[str, Any]:
+        """Bring the rows in, and return what was done: table, how, rows, and inserted or removed."""
         if not self.columns:  # the dump had no data entry for it
-            return {"table": self.place, "how": "kept", "rows": self.rows, "inserted": 0}
+            return {"table": self.place, "how": "kept", "rows": self.rows, "inserted": 0, "refused": 0}
         names = ", ".join(self.columns)
         insert = f"INSERT INTO {self.table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {self.staging}"
-        removed = self._remove_later() if self.replace else 0
         if not self.replace:
             self.session.execute(f"{insert} ON CONFLICT DO NOTHING")
         elif not self.key:
             self.session.execute(insert)
         else:
             keys = {identifier(name) for name in self.key}
-            others = [name for name in self.columns if name not in self.fixed and _plain(name) not in keys]
+            others = [name for name in self.columns if name not in self.fixed | keys]
             change = ", ".join(f"{name} = EXCLUDED.{name}" for name in others)
             conflict = f"({', '.join(map(identifier, self.key))}) DO " + (
                 f"UPDATE SET {change}" if change else "NOTHING"
             )
             self.session.execute(f"{insert} ON CONFLICT {conflict}")
-        for name in self.triggers:
-            self.session.execute(f"ALTER TABLE {self.table} ENABLE TRIGGER {identifier(name)}")
         after = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {self.mine}")
         if self.replace:
-            return {"table": self.place, "how": "replaced", "rows": after, "removed": removed}
-        return {"table": self.place, "how": "kept", "rows": self.rows, "inserted": after - self.rows}
+            return {"table": self.place, "how": "replaced", "rows": after, "removed": self.removed}
+        # The key is free, and yet it was not taken: a row that came since has the same value in another unique key.
+        refused = self.key and self._number(
+            f"SELECT count(*) AS n FROM {self.staging} AS s "
+            f"WHERE NOT EXISTS (SELECT FROM {self.table} AS t WHERE {self._same_key('s', 't')})"
+        )
+        return {
+            "table": self.place,
+            "how": "kept",
+            "rows": self.rows,
+            "inserted": after - self.rows,
+            "refused": refused or 0,
+        }
+
+    def release(self) -> None:
+        """Switch the triggers on again."""
+        for name in self.triggers:
+            self.session.execute(f"ALTER TABLE {self.table} ENABLE TRIGGER {identifier(name)}")
 
     def _remove_later(self) -> int:
         """Remove the rows that are not in the backup, unless other tables refer to them."""
@@ -155,8 +180,20 @@ class Merge:
         return int(self.session.row(sql)["n"])
 
 
-def _plain(name: str) -> str:
-    return str(identifier(name.strip('"')))
+def parents_first(merges: Iterable[Merge], foreign_keys: Iterable[Mapping[str, Any]]) -> list[Merge]:
+    """Return merges in an order in which no row comes before the one that it refers to, as far as there is one."""
+    left = {merge.place: merge for merge in merges}
+    refers = [(key["table"], key["references"]) for key in foreign_keys if key["table"] != key["references"]]
+    ordered = []
+    while left:
+        free = [place for place in left if not any(child == place and parent in left for child, parent in refers)]
+        ordered += [left.pop(place) for place in free or list(left)]  # a circle has no order
+    return ordered
+
+
+def names_of(columns: str) -> list[str]:
+    """Return the names in a list of columns as COPY takes it."""
+    return [name[1:-1].replace('""', '"') if name[0] == '"' else name for name in _NAME.findall(columns)]
 
 
 def _names(columns: str) -> list[str]:

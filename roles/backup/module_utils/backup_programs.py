@@ -17,9 +17,11 @@ from typing import Any
 from ansible.module_utils.backup_errors import BackupError
 
 APPLICATION = "physioflow-backup"
-# A value of a row in PostgreSQL's words: behind a colon at the end of a line, or named as a value.
-_VALUE = re.compile(r'(?<=: )".*"$|(?<=value )".*?"(?= )')
-_ENDS = re.compile(r"^(DETAIL|CONTEXT|HINT|STATEMENT|Command was|detail|hint):?", re.MULTILINE)
+# A value of a row in PostgreSQL's words: behind a colon at the end, or named as a value. One of many lines is one too.
+_VALUE = re.compile(
+    r"""(?<=: )".*"\s*$|(?<=value )".*?"(?= )|".*?"(?= is (?:out of range|not a valid)| not recognized)""", re.DOTALL
+)
+_ENDS = re.compile(r"^(?:\w+: )?(DETAIL|CONTEXT|HINT|STATEMENT|Command was|detail|hint):?", re.MULTILINE)
 
 
 class Programs:
@@ -105,12 +107,24 @@ def plain_words(program: str, err: bytes) -> str:
     if end := _ENDS.search(words):
         words = words[: end.start()]
     plain = (line.removeprefix(f"{program}: ").removeprefix("error: ").strip() for line in words.splitlines())
-    return " ".join(without_values(line) for line in plain) or "it said nothing"
+    return without_values(" ".join(plain)) or "it said nothing"
 
 
-def without_values(line: str) -> str:
-    """Return a line of PostgreSQL's words without the values of rows in it."""
-    return _VALUE.sub('"…"', line)
+def without_values(words: str) -> str:
+    """Return PostgreSQL's words without the values of rows in them."""
+    return _VALUE.sub('"…"', words)
+
+
+@contextmanager
+def without_pg_variables() -> Iterator[None]:
+    """Hide the PG* variables of the user from libpq in this process, for the same reason as in `_environment`."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PG")}
+    os.environ["PGCONNECT_TIMEOUT"] = "10"
+    try:
+        yield
+    finally:
+        del os.environ["PGCONNECT_TIMEOUT"]
+        os.environ.update(hidden)
 
 
 def _environment() -> dict[str, str]:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Copies off the host, encrypted by restic.
 
-Its password goes to restic by a pipe: it is in no file, no environment and no argument.
+Its password goes to restic by a pipe: no file, no environment, no argument. The repository's address may hold a user
+and a password too, so it is no argument either, which every user of the host could read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from ansible.module_utils.backup_errors import BackupError, NoRepositoryError
 from ansible.module_utils.backup_manifest import FILE, utc_now
+from ansible.module_utils.backup_owner import owner_of
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Backup
 
@@ -24,7 +26,7 @@ CACHE = ".restic-cache"
 TAG = "physioflow"
 _WRONG_KEY = "wrong password or no key found"
 _NO_REPOSITORY = re.compile(r"unable to open config file|Is there a repository at|repository does not exist")
-_USER = re.compile(r"(?<=://)[^/@]*@")
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def shown(repository: str) -> str:
@@ -32,21 +34,26 @@ def shown(repository: str) -> str:
     return _USER.sub("", repository)
 
 
-def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
+def run(settings: Settings, *arguments: str) -> str:
     """Run restic and return what it wrote.
 
     Raises:
         BackupError: why it failed; a wrong password and a repository that is not there in plain words.
     """
     restic = settings.restic
+    # Root would leave files in the repository and in the cache that the next backup cannot read.
+    owner = owner_of(settings.directory)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")}
     reading, writing = os.pipe()
     try:
+        if owner:
+            os.chown(reading, owner.pw_uid, owner.pw_gid)  # it is opened anew by its name
+            environment["HOME"] = owner.pw_dir
         os.write(writing, restic.password.encode() + b"\n")  # far less than a pipe holds
         os.close(writing)
         done = subprocess.run(  # noqa: S603 - no shell
             [
                 restic.program,
-                f"--repo={restic.repository}",
                 f"--password-file=/dev/fd/{reading}",
                 f"--cache-dir={settings.directory / CACHE}",
                 "--quiet",
@@ -55,9 +62,12 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            cwd=cwd,
-            env={key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")} | restic.environment,
+            cwd="/",
+            env=environment | restic.environment | {"RESTIC_REPOSITORY": restic.repository},
             pass_fds=(reading,),
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
             check=False,
         )
     except OSError as error:
@@ -80,7 +90,7 @@ def run(settings: Settings, *arguments: str, cwd: Path | None = None) -> str:
 def ensure(settings: Settings) -> bool:
     """Make the repository where there is none; tells whether it was made."""
     try:
-        run(settings, "cat", "config")
+        run(settings, "unlock")  # of a restic that was killed: only locks of processes that are gone
     except NoRepositoryError:
         run(settings, "init")
         return True
@@ -89,7 +99,6 @@ def ensure(settings: Settings) -> bool:
 
 def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
     """Copy a backup, and return what its manifest is to say of that: repository, snapshot, at."""
-    ensure(settings)
     scope = "database" if backup.whole else "tables"
     tags = f"{TAG},database={settings.database},scope={scope}"
     out = run(settings, "backup", "--json", f"--tag={tags}", str(backup.folder))
@@ -102,17 +111,16 @@ def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
 
 def forget(settings: Settings, keep: Mapping[str, int]) -> int:
     """Let restic remove the snapshots that no rule keeps, and the data that none needs; return their number."""
+    if not keep:
+        return 0
     rules = [f"--keep-{name}={keep[name]}" for name in ("last", "daily", "weekly", "monthly") if keep.get(name)]
     if keep.get("days"):
         rules.append(f"--keep-within={keep['days']}d")
     if not keep.get("last"):
         rules.append("--keep-last=1")
-    removed = 0
-    for scope in ("database", "tables"):
-        tags = f"{TAG},database={settings.database},scope={scope}"
-        out = run(settings, "forget", "--json", f"--tag={tags}", "--group-by=tags", *rules)
-        groups = json.loads(out) if out.strip() else []
-        removed += sum(len(group["remove"] or []) for group in groups)
+    # Whole backups and those of single tables have other tags, so they are groups of their own.
+    out = run(settings, "forget", "--json", f"--tag={TAG},database={settings.database}", "--group-by=tags", *rules)
+    removed = sum(len(group["remove"] or []) for group in json.loads(out.strip() or "[]"))
     if removed:
         run(settings, "prune")
     return removed

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from ansible.module_utils.backup_database import (
     identifier,
     key_of,
     literal,
-    measure,
+    measure_at_once,
 )
 from ansible.module_utils.backup_errors import BackupError, ServerError
 from ansible.module_utils.backup_manifest import DUMP, utc_now
@@ -198,22 +198,37 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
     try:
         drop_leftover(server, tools, scratch)
         check_space(server, tools, backup.manifest)
-        make_database(server, scratch, backup.manifest["database"])
-        load(tools, backup.folder / DUMP, scratch, settings)
-        with Session(tools.conninfo(scratch)) as session:
-            differences = compare(session, tools, backup.manifest, scratch)
-            if differences:
-                shown = differences[:MOST_DIFFERENCES]
-                more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
-                raise BackupError(
-                    f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
-                )
-            session.execute("ANALYZE")
-        yield scratch
+        with _scratch(server, scratch):
+            make_database(server, scratch, backup.manifest["database"])
+            load(tools, backup.folder / DUMP, scratch, settings)
+            with ExitStack() as stack:
+                jobs = settings.restore_jobs or os.cpu_count() or 1
+                sessions = [stack.enter_context(Session(tools.conninfo(scratch))) for _ in range(jobs)]
+                differences = compare(sessions, tools, backup.manifest, scratch)
+                if differences:
+                    shown = differences[:MOST_DIFFERENCES]
+                    more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
+                    raise BackupError(
+                        f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
+                    )
+                sessions[0].execute("ANALYZE")
+            yield scratch
     finally:
-        with suppress(BackupError):  # the server may be gone; the next restore removes what is left
-            server.execute(f"DROP DATABASE IF EXISTS {identifier(scratch)} WITH (FORCE)")
+        with suppress(BackupError):  # the lock ends with the session anyway
             server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+
+
+@contextmanager
+def _scratch(server: Session, name: str) -> Iterator[None]:
+    """Drop a database when the block ends. What failed in the block is told, not that the server is gone by now."""
+    drop = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
+    try:
+        yield
+    except BaseException:
+        with suppress(BackupError):
+            server.execute(drop)
+        raise
+    server.execute(drop)
 
 
 def exists(server: Session, database: str) -> bool:
@@ -257,10 +272,11 @@ def load(tools: Programs, dump: Path, database: str, settings: Settings, *option
     tools.run("pg_restore", "--exit-on-error", f"--jobs={jobs}", *options, f"--dbname={tools.conninfo(database)}", dump)
 
 
-def compare(session: Session, tools: Programs, manifest: Mapping[str, Any], database: str) -> list[str]:
+def compare(sessions: Sequence[Session], tools: Programs, manifest: Mapping[str, Any], database: str) -> list[str]:
     """Return the differences between a database and a manifest: names and numbers, never rows."""
+    session = sessions[0]
     found = session.json(CONTENTS)
-    differences = compare_tables(session, found["tables"], manifest)
+    differences = compare_tables(sessions, found["tables"], manifest)
     for key, wanted in manifest["sequences"].items():
         if key not in found["sequences"]:
             differences.append(f"the sequence {key} is missing")
@@ -280,14 +296,14 @@ def compare(session: Session, tools: Programs, manifest: Mapping[str, Any], data
     return differences
 
 
-def compare_tables(session: Session, there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
+def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
     """Return the differences in tables, their numbers of rows, and their hashes where the manifest has them."""
     wanted = {key_of(table): table for table in manifest["tables"]}
     names = {key_of(table) for table in there}
     differences = [f"{key} is missing" for key in wanted if key not in names]
     differences += [f"{key} is too much" for key in sorted(names - set(wanted))]
     hashed = [key for key, table in wanted.items() if table["hash"] is not None]
-    for table in measure(session, [table for table in there if key_of(table) in wanted], hashed):
+    for table in measure_at_once(sessions, [table for table in there if key_of(table) in wanted], hashed):
         key = key_of(table)
         if table["rows"] != wanted[key]["rows"]:
             differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")
@@ -370,8 +386,9 @@ def drop_old(settings: Settings, *, check_mode: bool = False) -> list[str]:
 def old_databases(database: str) -> str:
     """Return the query for the databases that restores in place of one have kept."""
     pattern = f"^{database[:39]}_before_[0-9]{{8}}_[0-9]{{6}}$"
+    words = f"{MARK} replaced by {database}_backup_"  # long names are cut, these words are not
     return (
         "SELECT datname FROM pg_database "
-        f"WHERE datname ~ {literal(pattern)} AND shobj_description(oid, 'pg_database') LIKE {literal(f'{MARK}%')} "
+        f"WHERE datname ~ {literal(pattern)} AND starts_with(shobj_description(oid, 'pg_database'), {literal(words)}) "
         "ORDER BY 1"
     )

@@ -16,6 +16,7 @@ _ENTRY = re.compile(
     r"(TABLE DATA|TABLE ATTACH|TABLE|SEQUENCE SET|SEQUENCE OWNED BY|SEQUENCE|DEFAULT|FK CONSTRAINT|CHECK CONSTRAINT|"
     r"CONSTRAINT|INDEX ATTACH|INDEX|TRIGGER|ROW SECURITY|POLICY|RULE|STATISTICS|COMMENT|ACL) (\S+) (.+) (\S*)"
 )
+_NAME = re.compile(r'"(?:[^"]|"")*"|[^". ]+')
 _OF_TABLE = ("TABLE", "TABLE DATA", "TABLE ATTACH", "ROW SECURITY")
 _IN_TABLE = ("DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "POLICY", "RULE")
 _NAMED = {
@@ -39,25 +40,40 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
     if not match:
         return "", "", ""
     kind, schema, tag, _ = match.groups()
-    first, _, rest = tag.partition(" ")
     if kind in _OF_TABLE:
         return kind, f"{schema}.{tag}", tag
     if kind in _IN_TABLE:
-        return kind, f"{schema}.{first}", rest
-    # A comment or a privilege says what it is of, another entry is it.
-    what, named = (_NAMED[kind], tag) if kind in _NAMED else (first, rest)
+        table, name = _in_table(f"{schema}.{tag}", manifest)
+        return kind, table, name
+    # A comment or a privilege says what it is of, and quotes names; another entry is it, and does not.
+    if kind in _NAMED:
+        return kind, _of_other(f"{schema}.{tag}", _NAMED[kind], manifest), tag
+    what, _, named = tag.partition(" ")
     return kind, _of_named(schema, what, named, manifest), tag
+
+
+def _in_table(tag: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Split `schema.table name`. Both may hold spaces and are not quoted, so it takes the tables that there are."""
+    known = [*(f"{table['schema']}.{table['name']}" for table in manifest["tables"]), *manifest["partitioned"]]
+    table = max((key for key in known if tag.startswith(f"{key} ")), key=len, default="")
+    return table, tag[len(table) + 1 :]
 
 
 def _of_named(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
     """Return the table of something named, as a comment names it."""
-    key = f"{schema}.{name}"
-    if kind == "TABLE":
+    names = [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _NAME.findall(name)]
+    if not names:
+        return ""
+    key = f"{schema}.{names[0]}"
+    if kind in ("TABLE", "COLUMN"):
         return key
-    if kind == "COLUMN":
-        return f"{schema}.{name.rpartition('.')[0]}"
-    if kind in ("CONSTRAINT", "TRIGGER", "POLICY", "RULE"):
-        return f"{schema}.{name.rpartition(' ON ')[2]}"
+    if kind in ("CONSTRAINT", "TRIGGER", "POLICY", "RULE"):  # NAME ON TABLE
+        return f"{schema}.{names[-1]}"
+    return _of_other(key, kind, manifest)
+
+
+def _of_other(key: str, kind: str, manifest: Mapping[str, Any]) -> str:
+    """Return the table of an index, a sequence or extended statistics."""
     if kind == "INDEX":
         return str(manifest["indexes"].get(key, ""))
     if kind == "SEQUENCE":

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ from pathlib import Path
 
 from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_manifest import read_manifest
+from ansible.module_utils.backup_owner import give
 from ansible.module_utils.backup_restic import fetch, snapshot_of
 from ansible.module_utils.backup_settings import Settings
-from ansible.module_utils.backup_store import FETCHED, LATEST, Backup, Store
+from ansible.module_utils.backup_store import FETCHED, LATEST, Backup, Store, alone_in
 
 AUTO, DISK, OFF_HOST = "auto", "disk", "off_host"
 
@@ -40,7 +40,8 @@ def obtained(settings: Settings, name: str, source: str = AUTO) -> Iterator[Back
         except BackupError:
             if source == DISK or not settings.restic.repository:
                 raise
-    if here and (source == DISK or here.has_files):
+    # Files that are gone although there is no copy were taken by somebody: verifying says which.
+    if here and (source == DISK or here.has_files or not here.manifest["off_host"]):
         with store.in_use(here):
             yield here
         return
@@ -54,8 +55,10 @@ def obtained(settings: Settings, name: str, source: str = AUTO) -> Iterator[Back
 @contextmanager
 def fetched(settings: Settings, snapshot: str) -> Iterator[Path]:
     """Provide a copy from off the host in a folder that is gone when the block ends."""
-    folder = tempfile.mkdtemp(prefix=f"{FETCHED}{os.getpid()}-", dir=settings.directory)
-    try:
-        yield fetch(settings, snapshot, Path(folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=FETCHED, dir=settings.directory))
+    give(folder, settings.directory)
+    with alone_in(folder):
+        try:
+            yield fetch(settings, snapshot, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

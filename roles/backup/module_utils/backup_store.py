@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible.module_utils.backup_errors import BackupError
-from ansible.module_utils.backup_manifest import DUMP, FILE, ID, read_manifest, sync_folder, utc_now
+from ansible.module_utils.backup_manifest import DUMP, FILE, ID, claimed_number, read_manifest, sync_folder, utc_now
+from ansible.module_utils.backup_owner import give
 from ansible.module_utils.backup_settings import Settings
 
 PARTIAL = ".partial"
-FETCHED = ".fetched-"  # begins the name of a folder for a copy from off the host, with the id of its process
+FETCHED = ".fetched-"  # begins the name of a folder for a copy from off the host; who uses it holds a lock on it
 LOCK = ".lock"
 LATEST = "latest"
 CHUNK = 1 << 20
@@ -132,6 +133,7 @@ class Store:
             stream.write(f"{act}, pid {os.getpid()}, since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
             stream.flush()
             os.fchmod(stream.fileno(), 0o600)
+            give(stream.fileno(), self.directory)
             yield stream.fileno()
 
     @contextmanager
@@ -147,16 +149,8 @@ class Store:
     @contextmanager
     def unused(self, backup: Backup) -> Iterator[bool]:
         """Tell whether nobody reads a backup, and keep it so for as long as the block lasts."""
-        descriptor = os.open(backup.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            unused = True
-        except BlockingIOError:
-            unused = False
-        try:
+        with alone_in(backup.folder) as unused:
             yield unused
-        finally:
-            os.close(descriptor)
 
     def backups(self) -> list[Backup]:
         """Return all finished backups of the database, in the order in which they were made; damaged ones first."""
@@ -191,6 +185,15 @@ class Store:
             f"There is no backup {name} of {self.database} in {self.directory}. There are: {_names(backups) or 'none'}."
         )
 
+    def newer_damaged(self, number: int) -> list[Backup]:
+        """Return the damaged backups that are newer than the one of a number, or may be."""
+        known = [backup.id for backup in self.backups() if not backup.damage and backup.number <= number]
+        return [
+            backup
+            for backup in self.backups()
+            if backup.damage and (claimed_number(backup.folder) > number or backup.id > max(known, default=""))
+        ]
+
     def remove_partials(self) -> list[str]:
         """Remove what runs that died have left; the lock has to be held."""
         removed = []
@@ -199,10 +202,10 @@ class Store:
                 shutil.rmtree(path)
                 removed.append(path.name)
         for path in self.directory.glob(f"{FETCHED}*"):
-            process = path.name.removeprefix(FETCHED).partition("-")[0]
-            if not Path(f"/proc/{process}").exists():
-                shutil.rmtree(path)
-                removed.append(path.name)
+            with alone_in(path) as unused:
+                if unused:
+                    shutil.rmtree(path)
+                    removed.append(path.name)
         return removed
 
     def make_partial(self, name: str) -> Path:
@@ -248,6 +251,24 @@ class Store:
                 f"backup was made, and the {len(backups)} that are there were left alone. Free space there, or lower "
                 "backup_keep."
             )
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Tell whether nobody else uses a folder, and keep it so for as long as the block lasts.
+
+    A lock ends with its process, however that ends: it cannot be left behind.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
+    except BlockingIOError:
+        alone = False
+    try:
+        yield alone
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(folder: Path) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ from ansible.module_utils.backup_archive import Rows, entries, read_items, verif
 from ansible.module_utils.backup_database import CONTENTS, Session, identifier, is_named, key_of, literal
 from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_manifest import DUMP
-from ansible.module_utils.backup_merge import Merge
+from ansible.module_utils.backup_merge import Merge, parents_first
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, check_server, compare_tables
 from ansible.module_utils.backup_selection import select
@@ -125,9 +125,16 @@ class _Restoring:
             for merge in merges:
                 merge.prepare()
             self._load(chosen, {key: merge for merge in merges for key in merge.keys})
+            self.session.pin()
+            for merge in reversed(merges):
+                merge.remove()
+            done = [merge.add() for merge in merges]
+            # Keys of what was missing come last: they may refer to rows that were just brought back.
+            self.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
             self._define("post-data", chosen)
-        self.session.pin()
-        done = [merge.finish() for merge in merges]
+            self.session.pin()
+            for merge in merges:
+                merge.release()
         done += [
             {"table": key_of(t), "how": "made", "rows": t["rows"]} for t in self.wanted if key_of(t) in self.missing
         ]
@@ -155,7 +162,7 @@ class _Restoring:
                 "leaves them as they are and brings back those that are missing; =replace makes the tables what they "
                 "were in the backup."
             )
-        return merges
+        return list(parents_first(merges, self.live["foreign_keys"]))
 
     def _lost_keys(self) -> set[tuple[str, str]]:
         """Return the foreign keys of other tables that went with a missing one; refuse where a table lacks another."""
@@ -215,17 +222,23 @@ class _Restoring:
         exact = self.missing | (self.loaded if self.request.existing_rows == REPLACE else set())
         manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
         there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]
-        if differences := compare_tables(self.session, there, manifest):
+        if differences := compare_tables([self.session], there, manifest):
             raise BackupError(f"What was restored is not what the manifest says: {'; '.join(differences)}")
 
 
 def report(done: Sequence[dict[str, Any]]) -> list[str]:
     """Return a line for each table."""
-    return [
+    lines = [
         {
             "made": "{table}: made again with {rows} rows",
             "kept": "{table}: {inserted} rows brought back, {rows} that were there left alone",
             "replaced": "{table}: {rows} rows as in the backup ({removed} that came later removed)",
         }[entry["how"]].format(**entry)
         for entry in done
+    ]
+    return lines + [
+        f"{entry['table']}: {entry['refused']} rows of the backup were NOT brought back: rows that came since have the "
+        "same values in another unique key"
+        for entry in done
+        if entry.get("refused")
     ]

@@ -113,6 +113,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.database_pooler import POOLED, is_pooled
 from ansible.module_utils.database_queries import CLUSTER, CLUSTER_FOR_OTHERS, IDENTITY, INSIDE
 from ansible.module_utils.database_state import (
     PURPOSES,
@@ -250,6 +251,10 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
     """Look at the server, refuse it or change what differs, and end the module."""
     login = (module.params["connection"].get("login_db") or "postgres").strip()
     session = Session(module, login)
+    other = Session(module, login)
+    if is_pooled(session.cursor, other.cursor):
+        refuse(module, [POOLED])
+    other.connection.close()
     login_role = Login(**session.row(IDENTITY))
     if not module.check_mode:
         session.lock()

@@ -1,12 +1,13 @@
 -- The history of migrations: what was done to this database, when, by whom, from which file.
--- Sent before the first migration of a database, in a transaction that holds the lock of the migrations.
+-- Sent before the first migration of a database, and where the history has an older format, in a transaction that
+-- holds the lock of the migrations. Every statement may be sent again.
 --
 -- It stands in a schema of its own: the application's roles have no right on it. Rows are only ever added, also by
 -- its owner, because an EMR has to be able to say how its tables came to be what they are.
 
 CREATE SCHEMA IF NOT EXISTS migrations;
 REVOKE ALL ON SCHEMA migrations FROM PUBLIC;
-COMMENT ON SCHEMA migrations IS 'PhysioFlow Database: history of migrations, format 1';
+COMMENT ON SCHEMA migrations IS 'PhysioFlow Database: history of migrations, format 2';
 
 CREATE TABLE IF NOT EXISTS migrations.history (
     id          bigint      GENERATED ALWAYS AS IDENTITY,
@@ -26,15 +27,25 @@ CREATE TABLE IF NOT EXISTS migrations.history (
     started_at  timestamptz NOT NULL,
     duration_ms numeric     NOT NULL,
     CONSTRAINT history_pkey PRIMARY KEY (id),
-    CONSTRAINT chk_history_act CHECK (act IN ('apply', 'start', 'rollback', 'baseline', 'accept')),
-    CONSTRAINT chk_history_version CHECK (version ~ '^[0-9]{3,}$'),
     CONSTRAINT chk_history_sha256 CHECK (sha256 ~ '^[0-9a-f]{64}$' AND sha256_raw ~ '^[0-9a-f]{64}$'),
     CONSTRAINT chk_history_duration CHECK (duration_ms >= 0),
     CONSTRAINT chk_history_reason CHECK (act <> 'accept' OR reason <> '')
 );
+
+-- Format 2: files that are applied again whenever they change have no version, and versions may be those of others.
+ALTER TABLE migrations.history
+    DROP CONSTRAINT IF EXISTS chk_history_act,
+    DROP CONSTRAINT IF EXISTS chk_history_version,
+    ADD CONSTRAINT chk_history_act CHECK (act IN ('apply', 'start', 'rollback', 'baseline', 'accept', 'repeat')),
+    ADD CONSTRAINT chk_history_version CHECK (
+        CASE act WHEN 'repeat' THEN version = 'R' ELSE version ~ '^[0-9]+([._][0-9]+)*$' END
+    );
+
 COMMENT ON TABLE migrations.history IS 'One row per act on a migration; rows are never changed or removed';
 COMMENT ON COLUMN migrations.history.act IS
-    'apply, rollback; start: a file without transaction began; baseline: adopted; accept: a reviewed edit';
+    'apply, rollback; start: a file without transaction began; baseline: adopted; accept: a reviewed edit; '
+    'repeat: a repeatable file';
+COMMENT ON COLUMN migrations.history.version IS 'As the file name has it; R for a repeatable file';
 COMMENT ON COLUMN migrations.history.sha256 IS 'Checksum of the file as sent: LF line ends, no byte order mark';
 COMMENT ON COLUMN migrations.history.sha256_raw IS 'Checksum of the bytes on disk';
 COMMENT ON COLUMN migrations.history.release IS 'Name of the release, or the checksum of its catalog';

@@ -27,6 +27,11 @@ options:
     type: list
     elements: dict
     required: true
+  repeatable:
+    description: The repeatable files of the release, as M(migration_release) returns them.
+    type: list
+    elements: dict
+    default: []
   target:
     description: The last version to apply; all when empty.
     type: str
@@ -35,6 +40,43 @@ options:
     description: Apply a pending migration although a later one is applied.
     type: bool
     default: false
+  resolve:
+    description:
+      - What was decided about files in doubt of which the database cannot tell how far they came, like C(016:retry)
+        or C(016:applied), several with commas.
+    type: str
+    default: ""
+  run_lock_wait:
+    description:
+      - How long to wait for another run on the same database where something is pending, as an interval of PostgreSQL.
+      - Empty does not wait and does not ask whether a connection pooler is in the way; nor does check mode.
+    type: str
+    default: ""
+  pause:
+    description: Seconds to wait before anything is read; for a further attempt of a run.
+    type: float
+    default: 0
+  baseline:
+    description: The version that a database without history is said to be at; nothing when empty.
+    type: str
+    default: ""
+  report_foreign:
+    description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
+    type: bool
+    default: false
+  report:
+    description: Return the contradictions instead of failing.
+    type: bool
+    default: false
+  accept:
+    description: Versions of applied files whose edit was reviewed.
+    type: list
+    elements: str
+    default: []
+  reason:
+    description: Why they are accepted.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -57,17 +99,58 @@ applied:
   type: list
   elements: dict
 pending:
-  description: The entries of the catalog that are to be applied, in order.
+  description:
+    - The entries of the catalog that are to be applied, in order. One of an interrupted file holds C(resume); one of a
+      repeatable file has the version C(R).
   returned: success
   type: list
   elements: dict
+problems:
+  description: Sentences that say where release and history contradict each other; nothing may be applied then.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: Sentences about harmless differences.
+  returned: success
+  type: list
+  elements: str
+in_doubt:
+  description: Files without transaction that began and whose end was not recorded.
+  returned: success
+  type: list
+  elements: dict
+rolled_back:
+  description: Versions that were rolled back and not applied again.
+  returned: success
+  type: list
+  elements: dict
+baseline:
+  description: The entries of the catalog that are to be recorded as migrated by hand.
+  returned: success
+  type: list
+  elements: dict
+accepted:
+  description: The entries of the catalog whose edit is to be recorded as reviewed.
+  returned: success
+  type: list
+  elements: dict
+foreign_tables:
+  description: Number of tables in schema public of a database without history.
+  returned: success
+  type: int
 standing:
   description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
   returned: success
   type: list
   elements: str
+repeated:
+  description: The newest history row of each repeatable file.
+  returned: success
+  type: list
+  elements: dict
 has_history:
-  description: Whether the database has the schema C(migrations).
+  description: Whether the database has the schema C(migrations) in the format of this release.
   returned: success
   type: bool
 server_version:
@@ -76,9 +159,78 @@ server_version:
   type: str
 """
 
+import time
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_history import history_argument_spec, read_history
-from ansible.module_utils.migration_plan import make_plan
+from ansible.module_utils.database_pooler import POOLED, is_pooled
+from ansible.module_utils.migration_doubt import decide, look_at, read_decisions
+from ansible.module_utils.migration_history import (
+    FORMAT,
+    History,
+    history_argument_spec,
+    history_of,
+    open_database,
+    pg_cursor_args,
+)
+from ansible.module_utils.migration_names import REPEATABLE, version_key
+from ansible.module_utils.migration_plan import Plan, make_plan
+from ansible.module_utils.migration_wait import ASK, wait_for_run
+
+
+def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
+    """Compare the release with a history."""
+    try:
+        decisions = read_decisions(module.params["resolve"])
+    except ValueError as error:
+        module.fail_json(msg=f"migrations_resolve: {error}. Nothing was changed. Correct it.")
+    steps = {entry["version"]: entry["steps"] for entry in module.params["migrations"] if entry.get("steps")}
+    answers = {
+        version: decide(look_at(connection.cursor(**pg_cursor_args), steps[version]), decisions.get(version))
+        for version in (row["version"] for row in history.in_doubt)
+        if version in steps
+    }
+    plan: Plan = make_plan(
+        catalog=module.params["migrations"],
+        applied=history.applied,
+        in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
+        answers=answers,
+        repeatable=module.params["repeatable"],
+        repeated=history.repeated,
+        target=module.params["target"] or None,
+        out_of_order=module.params["out_of_order"],
+        foreign_tables=foreign_tables(history),
+        report_foreign=module.params["report_foreign"],
+        baseline=module.params["baseline"] or None,
+        accept=[version.strip() for version in module.params["accept"]],
+        reason=module.params["reason"],
+    )
+    return plan
+
+
+def foreign_tables(history: History) -> int:
+    """Return the number of tables that no history explains."""
+    return 0 if history.applied or history.rolled_back or history.in_doubt else history.tables
+
+
+def prepare_run(module: AnsibleModule, connection: Any) -> History:
+    """Make sure that a run can begin, and return the history as it is when no other run is at work."""
+    other = open_database(module)
+    cursor = connection.cursor(**pg_cursor_args)
+    if is_pooled(cursor, other.cursor(**pg_cursor_args)):
+        module.fail_json(msg=f"{POOLED} Nothing was changed.")
+    other.close()
+    waited, holder = wait_for_run(cursor, module.params["run_lock_wait"])
+    if holder:
+        module.fail_json(
+            msg=f"Nothing was changed in the database {module.params['database']}: {holder}. It was waited for "
+            f"{module.params['run_lock_wait']} (migrations_run_lock_wait). Next: wait for its end, and run the same "
+            "command again."
+        )
+    if waited >= ASK:
+        module.warn(f"Waited {waited:.1f} s for another run on the database {module.params['database']}.")
+    return history_of(connection)
 
 
 def main() -> None:
@@ -87,21 +239,29 @@ def main() -> None:
         argument_spec=history_argument_spec()
         | {
             "migrations": {"type": "list", "elements": "dict", "required": True},
+            "repeatable": {"type": "list", "elements": "dict", "default": []},
             "target": {"type": "str", "default": ""},
             "out_of_order": {"type": "bool", "default": False},
+            "resolve": {"type": "str", "default": ""},
+            "run_lock_wait": {"type": "str", "default": ""},
+            "pause": {"type": "float", "default": 0.0},
+            "baseline": {"type": "str", "default": ""},
+            "report_foreign": {"type": "bool", "default": False},
+            "report": {"type": "bool", "default": False},
+            "accept": {"type": "list", "elements": "str", "default": []},
+            "reason": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    history = read_history(module)
-    plan = make_plan(
-        catalog=module.params["migrations"],
-        applied=history.applied,
-        in_doubt=history.in_doubt,
-        target=module.params["target"] or None,
-        out_of_order=module.params["out_of_order"],
-        foreign_tables=0 if history.exists else history.tables,
-    )
-    if plan.problems:
+    time.sleep(module.params["pause"])
+    connection = open_database(module)
+    history = history_of(connection) if connection else History()
+    plan = plan_of(module, history, connection)
+    to_do = plan.pending or history.in_doubt
+    if to_do and connection and module.params["run_lock_wait"] and not module.check_mode:
+        history = prepare_run(module, connection)
+        plan = plan_of(module, history, connection)
+    if plan.problems and not module.params["report"]:
         module.fail_json(
             msg="\n".join(
                 [
@@ -112,15 +272,25 @@ def main() -> None:
         )
     for note in plan.notes:
         module.warn(note)
-    standing = [row["version"] for row in plan.applied]
+    unwritten = {entry["version"] for entry in plan.baseline} if module.check_mode else set()
+    standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
     if not module.check_mode:
-        standing = sorted(standing + [entry["version"] for entry in plan.pending], key=int)
+        added = [entry["version"] for entry in plan.pending if entry["version"] != REPEATABLE]
+        standing = sorted(standing + added, key=version_key)
     module.exit_json(
         changed=False,
         applied=plan.applied,
         pending=plan.pending,
+        problems=plan.problems,
+        notes=plan.notes,
+        in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
+        baseline=plan.baseline,
+        accepted=plan.accepted,
+        foreign_tables=foreign_tables(history),
         standing=standing,
-        has_history=history.exists,
+        repeated=history.repeated,
+        has_history=history.exists and history.format >= FORMAT,
         server_version=history.server_version,
     )
 

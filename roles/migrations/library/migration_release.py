@@ -18,6 +18,12 @@ options:
   directory:
     description: Folder of the release. Left out, only the variables are looked at.
     type: path
+  header_required:
+    description:
+      - Whether files named C(NNN_name.sql) have to begin with our header. Files named as other tools name theirs never
+        have to.
+    type: bool
+    default: true
   variables:
     description: Names of variables in the inventory and on the command line.
     type: list
@@ -54,6 +60,11 @@ migrations:
   returned: success
   type: list
   elements: dict
+repeatable:
+  description: The repeatable files in the order in which they are applied.
+  returned: success
+  type: list
+  elements: dict
 release:
   description: First 12 hex digits of the checksum of the catalog.
   returned: success
@@ -64,6 +75,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_catalog import Catalog, read_catalog
+from ansible.module_utils.migration_rollback import read_sets
 from ansible.module_utils.migration_variables import declared_variables, unknown_variables
 
 
@@ -72,6 +84,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path"},
+            "header_required": {"type": "bool", "default": True},
             "variables": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "path", "required": True},
             "shared_variables": {"type": "list", "elements": "str", "default": []},
@@ -85,8 +98,10 @@ def main() -> None:
             module.fail_json(
                 msg=f"There is no release folder {release}. Nothing was touched. Correct release_directory."
             )
-        catalog = read_catalog(release)
+        catalog = read_catalog(release, module.params["header_required"])
     problems = [str(finding) for finding in catalog.findings]
+    if module.params["directory"]:
+        problems += read_sets(release)[1]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
     problems += unknown_variables(module.params["variables"], known)
     if problems:
@@ -99,11 +114,14 @@ def main() -> None:
                 ]
             )
         )
-    for migration in catalog.migrations:
+    for migration in [*catalog.migrations, *catalog.repeatable]:
         for note in migration.notes:
             module.warn(f"{migration.file} {note}.")
     module.exit_json(
-        changed=False, migrations=[migration.as_dict() for migration in catalog.migrations], release=catalog.release
+        changed=False,
+        migrations=[migration.as_dict() for migration in catalog.migrations],
+        repeatable=[file.as_dict() for file in catalog.repeatable],
+        release=catalog.release,
     )
 
 

@@ -13,7 +13,7 @@ description:
   - Reads the pending files once more, makes sure that they are the files that were planned, and writes the scripts for
     M(community.postgresql.postgresql_script) into a new folder that only the caller can read.
   - One script for each unbroken row of transactional files (one for most runs); a file with C(Transactional no) goes
-    alone, between two scripts that record its begin and its end.
+    alone, as a list of queries for one session that records its begin and its end.
   - Runs on the controller. In check mode nothing is written; with C(--diff) the SQL of the pending files is shown.
 options:
   directory:
@@ -29,6 +29,28 @@ options:
     description: File with the functions of a run.
     type: path
     required: true
+  act:
+    description:
+      - What is done with the files. V(count) finds out what rolling them back would lose, and does nothing.
+      - V(baseline) and V(accept) record them and run none.
+    type: str
+    choices: [apply, count, rollback, baseline, accept]
+    default: apply
+  rollback_functions:
+    description: File with the further functions of a rollback.
+    type: path
+  record_functions:
+    description: File with the further functions of a baseline and of accepted edits.
+    type: path
+  standing:
+    description: Versions that stand when a rollback begins.
+    type: list
+    elements: str
+    default: []
+  accept_data_loss:
+    description: Roll back although rows are lost.
+    type: bool
+    default: false
   history:
     description: File with the definition of the history; empty where the database has it.
     type: path
@@ -46,6 +68,10 @@ options:
     default: ""
   reason:
     description: What else the history is to say of the run.
+    type: str
+    default: ""
+  run_id:
+    description: Id of the run; empty for a new one. The further attempts of a run have that of the first.
     type: str
     default: ""
   run_lock_wait:
@@ -93,11 +119,10 @@ steps:
     script:
       description: Name of the script in the folder.
       type: str
-    session_role:
-      description: Role to run the script as; empty where the script sees to it.
-      type: str
     file:
-      description: The migration that goes alone in this script; empty for the others.
+      description:
+        - The migration that goes alone in this script; empty for the others. Such a script is a list of queries as
+          JSON, for M(community.postgresql.postgresql_query).
       type: str
 run_id:
   description: Id of the run in the history.
@@ -107,6 +132,7 @@ run_id:
 
 import getpass
 import itertools
+import json
 import socket
 import tempfile
 import uuid
@@ -115,14 +141,31 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_catalog import Migration, own_statements, read_text
-from ansible.module_utils.migration_script import Limits, Run, write_begin, write_end, write_script
+from ansible.module_utils.migration_script import (
+    Limits,
+    Run,
+    write_count,
+    write_decisions,
+    write_queries,
+    write_rollback,
+    write_script,
+)
+
+# What is asked for, and the act in the history; and what the files are then.
+ACTS = {"apply": "apply", "count": "rollback", "rollback": "rollback", "baseline": "baseline", "accept": "accept"}
+KINDS = {
+    "apply": "pending migrations",
+    "rollback": "rollbacks",
+    "baseline": "migrations to adopt",
+    "accept": "edited migrations to accept",
+}
 
 
 def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
     """Read the pending files with their text, and refuse one that changed since it was planned."""
     files = []
     for entry in module.params["pending"]:
-        migration = Migration(**{**entry, "depends": tuple(entry["depends"]), "notes": tuple(entry["notes"])})
+        migration = Migration.of(entry)
         sql = read_text(Path(module.params["directory"]).parent / migration.file, migration.file)
         if sql.sha256 != migration.sha256:
             module.fail_json(msg=f"{migration.file} changed while the run was planned. Nothing was applied. Run again.")
@@ -131,17 +174,32 @@ def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
 
 
 def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: Run) -> list[dict[str, Any]]:
-    """Return the scripts of a run: [{script, session_role, file, text}]."""
+    """Return the scripts of a run: [{script, file, text}]."""
     limits = Limits(module.params["run_lock_wait"], module.params["statement_timeout"])
     functions = Path(module.params["functions"]).read_text(encoding="utf-8")
     history = Path(module.params["history"]).read_text(encoding="utf-8") if module.params["history"] else None
     owner = module.params["owner"]
+    resumed = {entry["file"]: entry["resume"] for entry in module.params["pending"] if entry.get("resume")}
     steps: list[dict[str, Any]] = []
 
-    def add(text: str, session_role: str = "", file: str = "") -> None:
-        name = f"{len(steps) + 1:03d}.sql"
-        steps.append({"script": name, "session_role": session_role, "file": file, "text": text})
+    def add(text: str, file: str = "") -> None:
+        name = f"{len(steps) + 1:03d}.{'json' if file else 'sql'}"
+        steps.append({"script": name, "file": file, "text": text})
 
+    if run.act in ("baseline", "accept"):
+        functions += Path(module.params["record_functions"]).read_text(encoding="utf-8")
+        add(write_decisions([file for file, _ in files], run, limits, functions=functions, history=history))
+        return steps
+    if run.act == "rollback":
+        functions += Path(module.params["rollback_functions"]).read_text(encoding="utf-8")
+        parsed = [(migration, own_statements(text)) for migration, text in files]
+        if module.params["act"] == "count":
+            add(write_count(parsed, run, limits, owner=owner, functions=functions))
+        elif module.params["accept_data_loss"]:
+            add(write_script(parsed, run, limits, owner=owner, functions=functions, history=None))
+        else:
+            add(write_rollback(parsed, run, limits, owner=owner, functions=functions))
+        return steps
     for transactional, group in itertools.groupby(files, key=lambda pair: pair[0].transactional):
         if transactional:
             parsed = [(migration, own_statements(text)) for migration, text in group]
@@ -149,10 +207,18 @@ def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: 
             history = None
             continue
         for migration, text in group:
-            add(write_begin(migration, run, limits, functions=functions, history=history))
+            queries = write_queries(
+                migration,
+                own_statements(text),
+                run,
+                limits,
+                owner=owner,
+                functions=functions,
+                history=history,
+                resume=resumed.get(migration.file, ()),
+            )
             history = None
-            add(own_statements(text)[0].text, session_role=owner, file=migration.file)
-            add(write_end(migration, run, limits, functions=functions))
+            add(json.dumps(queries, ensure_ascii=False), file=migration.file)
     return steps
 
 
@@ -163,11 +229,17 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "pending": {"type": "list", "elements": "dict", "required": True},
             "functions": {"type": "path", "required": True},
+            "act": {"type": "str", "choices": list(ACTS), "default": "apply"},
+            "record_functions": {"type": "path"},
+            "rollback_functions": {"type": "path"},
+            "standing": {"type": "list", "elements": "str", "default": []},
+            "accept_data_loss": {"type": "bool", "default": False},
             "history": {"type": "path"},
             "owner": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
             "backup_id": {"type": "str", "default": ""},
             "reason": {"type": "str", "default": ""},
+            "run_id": {"type": "str", "default": "", "no_log": False},
             "run_lock_wait": {"type": "str", "required": True},
             "statement_timeout": {"type": "str", "required": True},
         },
@@ -176,17 +248,20 @@ def main() -> None:
     files = read_pending(module)
     run = Run(
         release=module.params["release"],
-        run_id=str(uuid.uuid4()),
+        run_id=module.params["run_id"] or str(uuid.uuid4()),
         operator=getpass.getuser(),
         controller=socket.gethostname(),
         backup_id=module.params["backup_id"] or None,
         reason=module.params["reason"] or None,
+        act=ACTS[module.params["act"]],
+        standing=tuple(module.params["standing"]),
     )
     steps = write_steps(module, files, run)
-    result: dict[str, Any] = {"changed": True, "run_id": run.run_id}
-    if module._diff:
+    result: dict[str, Any] = {"changed": module.params["act"] != "count", "run_id": run.run_id}
+    if module._diff and module.params["act"] != "count":
         shown = "\n".join(f"-- {migration.file}\n{text}" for migration, text in files)
-        result["diff"] = {"before": "", "after": shown, "after_header": f"{len(files)} pending migrations"}
+        kind = KINDS[run.act]
+        result["diff"] = {"before": "", "after": shown, "after_header": f"{len(files)} {kind}"}
     if not module.check_mode:
         folder = Path(tempfile.mkdtemp(prefix="physioflow-migrations-"))
         for step in steps:

@@ -10,35 +10,61 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 MODULE_MESSAGE_END = "' None: "  # what stands between the script and PostgreSQL's words
+QUERY_LIST = ", query list: ["  # what postgresql_query puts after PostgreSQL's words
 ANOTHER_RUN = "another run holds the lock"  # words of files/session.sql
+APPLIED_MEANWHILE = "another run has applied it"  # as well
+STATEMENT_BEGIN = "Cannot execute SQL '/* migration-statement"  # a statement of a file without transaction
+# Where PostgreSQL's message is all there is, its words (in English) tell the SQLSTATE.
+SQLSTATE_OF_WORDS = {
+    "canceling statement due to lock timeout": "55P03",
+    "could not obtain lock": "55P03",
+    "another run holds the lock": "55P03",
+    "deadlock detected": "40P01",
+    "could not serialize access": "40001",
+    "canceling statement due to statement timeout": "57014",
+    "terminating connection due to administrator command": "57P01",
+    "cannot run inside a transaction block": "25001",
+}
+OVERTAKEN = "another run changed what stands"  # words of files/rollback.sql
 QUOTED_VALUE = re.compile(r'"[^"]*"')
+# Somebody else was in the way: lock_not_available, deadlock_detected, serialization_failure.
+# The session ended, and nobody could say in which file.
+LOST = ("server closed the connection", "terminating connection", "connection already closed", "connection is closed")
+LOCKED = ("55P03", "40P01", "40001")
 # Classes of SQLSTATE whose messages quote values of rows, not names: data exception, invalid text representation.
 DATA_CLASSES = ("22",)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run stopped. `file` is None where the failure belongs to no file (connection, lock, crash)."""
+    """Why a run stopped. `file` is None where the failure belongs to no file (connection, lock, crash).
+
+    `needs` are the locks of the statement that failed, as `migration_locks` says them.
+    """
 
     message: str
     sqlstate: str | None = None
     file: str | None = None
     line: int | None = None
     hint: str | None = None
+    needs: tuple[dict[str, str], ...] = ()
+    remedy: str | None = None
 
     def __str__(self) -> str:
         """Return one line: place, SQLSTATE, message, hint."""
-        place = f"{self.file}:{self.line}: " if self.file else ""
+        place = "".join([self.file or "", f":{self.line}" if self.line else "", ": " if self.file else ""])
         state = f"[{self.sqlstate}] " if self.sqlstate else ""
         hint = f" (hint: {self.hint})" if self.hint else ""
         return f"{place}{state}{self.message}{hint}"
 
 
 def read_failure(module_message: str, run_id: str) -> Failure:
-    """Read the message of the failed postgresql_script task.
+    """Read the message of the failed task of postgresql_script or postgresql_query.
 
     Args:
         module_message: `msg` of the failed result; holds the script and must not be shown.
@@ -53,12 +79,29 @@ def read_failure(module_message: str, run_id: str) -> Failure:
             file=data["file"],
             line=data["line"],
             hint=data["hint"] or None,
+            needs=tuple(data.get("needs") or ()),
         )
-    _, found, words = module_message.rpartition(MODULE_MESSAGE_END)
+    place: dict[str, Any] = {}
+    if module_message.startswith(f"{STATEMENT_BEGIN} {run_id} "):
+        place, _ = json.JSONDecoder().raw_decode(module_message.removeprefix(f"{STATEMENT_BEGIN} {run_id} "))
+        place["needs"] = tuple(place["needs"])
+    text = module_message.rpartition(QUERY_LIST)[0] or module_message
+    _, found, words = text.rpartition(MODULE_MESSAGE_END)
     if not found and "Cannot execute SQL" in module_message:
-        return Failure("the run failed, and PostgreSQL's words cannot be told from the SQL text")
-    lines = (words if found else module_message).strip().splitlines()
-    return Failure(lines[0] if lines else "the connection ended without a word")
+        return Failure("the run failed, and PostgreSQL's words cannot be told from the SQL text", **place)
+    lines = (words if found else text).strip().splitlines()
+    message = lines[0] if lines else "the connection ended without a word"
+    return Failure(message, sqlstate=sqlstate_of(message), **place)
+
+
+def sqlstate_of(message: str) -> str | None:
+    """Return the SQLSTATE of a message, where its words tell it."""
+    return next((state for words, state in SQLSTATE_OF_WORDS.items() if words in message), None)
+
+
+def lost(failure: Failure) -> bool:
+    """Tell whether the session ended before its end: a crash, an administrator, the network."""
+    return any(words in failure.message for words in LOST)
 
 
 def without_values(message: str, sqlstate: str) -> str:
@@ -76,6 +119,9 @@ def explain(
     theirs: set[str],
     in_doubt: set[str],
     database: str,
+    done: str = "applied",
+    counting: bool = False,
+    findings: Sequence[str] = (),
 ) -> str:
     """Return what to tell a person: what failed, in which state the database is, what to do next.
 
@@ -86,26 +132,50 @@ def explain(
         theirs: those of them that another run applied meanwhile.
         in_doubt: those of them that began without a transaction and whose end is not recorded.
         database: name of the database.
+        done: what the run does to the files: `applied`, `rolled back`, ...
+        counting: whether the run only tried what a rollback would do.
+        findings: sentences on what else was found: who holds a lock, what an interrupted file left behind.
     """
     left = [file for file in planned if file not in applied | theirs]
-    state = [f"{_span([file for file in planned if file in applied])} applied and recorded by this run"]
+    state = [f"{_span([file for file in planned if file in applied])} {done} and recorded by this run"]
     if theirs:
-        state.append(f"{_span([file for file in planned if file in theirs])} applied by another run meanwhile")
-    state.append(f"{_span(left)} not applied")
+        state.append(f"{_span([file for file in planned if file in theirs])} {done} by another run meanwhile")
+    state.append(f"{_span(left)} not {done}")
     doubt = _span([file for file in planned if file in in_doubt])
     rest = (
         f"{doubt} is in doubt: it runs without a transaction." if in_doubt else "The failed file left nothing behind."
     )
-    if theirs:
+    if counting:
+        state, rest = ["nothing was changed"], "The rollback was tried in a transaction that was taken back."
+    if failure.remedy:
+        remedy = failure.remedy
+    elif theirs or OVERTAKEN in failure.message:
         remedy = "run the same command again; it goes on from what stands now."
     elif ANOTHER_RUN in failure.message:
         remedy = "wait for the end of that run, and run the same command again."
+    elif lost(failure):
+        remedy = "run the same command again; it goes on with the first that is missing."
+    elif failure.sqlstate in LOCKED:
+        remedy = (
+            "run the same command again when they have ended, or let it end them with "
+            "-e migrations_terminate_blockers=true; it goes on with the first file that is missing."
+        )
+    elif failure.sqlstate == "25001" and not in_doubt:
+        remedy = (
+            f"put that statement into a file of its own with the header line `-- Transactional: no`, out of "
+            f"{failure.file or 'its file'}, and run the same command again."
+        )
+    elif done == "rolled back":
+        remedy = (
+            f"read at the head of {failure.file or 'the rollback'} when it fails, remove the cause and run the same "
+            "command again."
+        )
     else:
         remedy = (
             f"correct {failure.file or 'the cause'} and run the same command again; it goes on with the first that is "
             "missing."
         )
-    return f"{failure}\nDatabase {database}: {'; '.join(state)}. {rest}\nNext: {remedy}"
+    return "\n".join([str(failure), f"Database {database}: {'; '.join(state)}. {rest}", *findings, f"Next: {remedy}"])
 
 
 def _span(files: list[str]) -> str:

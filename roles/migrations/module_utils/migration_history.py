@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
 
 STATE = """
 SELECT to_regclass('migrations.history') IS NOT NULL AS has_history,
+       coalesce(substring(obj_description(to_regnamespace('migrations'), 'pg_namespace')
+                          FROM 'format ([0-9]+)$')::int, 0) AS format,
        (SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public') AS tables,
        split_part(current_setting('server_version'), ' ', 1) AS server_version
 """
@@ -27,9 +30,26 @@ SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release,
 FROM migrations.applied ORDER BY version
 """
 IN_DOUBT = """
-SELECT version, name, started_at::text
+SELECT version, name, started_at::text, sha256
 FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
 WHERE act = 'start'
+"""
+REPEATED = """
+SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release, started_at::text,
+       duration_ms::float8 AS duration_ms
+FROM (SELECT DISTINCT ON (name) * FROM migrations.history WHERE act = 'repeat' ORDER BY name, id DESC) AS newest
+ORDER BY id
+"""
+# What a server says that will be there in a moment.
+COMES_BACK = ("starting up", "in recovery mode", "not yet accepting connections", "Connection refused", "shutting down")
+ASK = 0.3  # seconds between two tries
+FULL = ("too many clients", "remaining connection slots")
+FREE = "all connections of the server are taken, end some of them or raise max_connections"
+FORMAT = 2  # of the history that files/history.sql makes
+ROLLED_BACK = """
+SELECT version, name, run_id::text
+FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
+WHERE act = 'rollback'
 """
 
 
@@ -41,14 +61,20 @@ class History:
         exists: whether the database has the schema migrations.
         tables: number of tables in schema public.
         applied: rows of the view migrations.applied.
+        format: what files/history.sql says of itself.
+        repeated: the newest row of each repeatable file.
         in_doubt: files without transaction that began and whose end was not recorded.
+        rolled_back: the newest row of versions that were rolled back and not applied again.
         server_version: for instance 16.14; empty where there is no server yet.
     """
 
     exists: bool = False
+    format: int = 0
     tables: int = 0
     applied: list[dict[str, Any]] = field(default_factory=list)
     in_doubt: list[dict[str, Any]] = field(default_factory=list)
+    repeated: list[dict[str, Any]] = field(default_factory=list)
+    rolled_back: list[dict[str, Any]] = field(default_factory=list)
     server_version: str = ""
 
 
@@ -63,29 +89,43 @@ def history_argument_spec() -> dict[str, Any]:
     }
 
 
-def read_history(module: AnsibleModule) -> History:
-    """Read the history; of a database that does not exist yet (check mode only) it is empty.
+def open_database(module: AnsibleModule, patience: float = 0.0) -> Any:
+    """Connect to the database; None stands for one that does not exist yet (check mode only).
 
     Fails the module where the database cannot be reached.
+
+    Args:
+        module: the module, with the options of `history_argument_spec`.
+        patience: how many seconds a server may take that starts or recovers from a crash.
     """
     settings = module.params["connection"]
     if settings is None:
         if not module.check_mode:
             module.fail_json(msg="postgresql_connection is empty: the provider did not say where the server is.")
-        return History()
+        return None
     ensure_required_libs(module)
     parameters = get_conn_params(module, settings | {"login_db": module.params["database"]})
-    connection, error = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
+    deadline = time.monotonic() + patience
+    connection, error = connect_to_db(module, dict(parameters), autocommit=True, fail_on_conn=False)
+    while connection is None and any(words in str(error) for words in COMES_BACK) and time.monotonic() < deadline:
+        time.sleep(ASK)
+        connection, error = connect_to_db(module, dict(parameters), autocommit=True, fail_on_conn=False)
     name = module.params["database"]
     if connection is None and f'database "{name}" does not exist' in str(error):
         if module.check_mode:
-            return History()
+            return None
         module.fail_json(msg=f"The server has no database {name}. Next: ansible-playbook deploy.yml makes it.")
     if connection is None:
+        full = any(words in str(error) for words in FULL)
         module.fail_json(
-            msg=f"The database {name} cannot be reached: {' '.join(str(error).split())} "
-            "Start the server or correct postgresql_connection, and run the same command again."
+            msg=f"The database {name} cannot be reached: {' '.join(str(error).split())} Next: "
+            f"{FREE if full else 'start the server or correct postgresql_connection'}, and run the same command again."
         )
+    return connection
+
+
+def history_of(connection: Any) -> History:
+    """Read the history over a connection."""
     cursor = connection.cursor(**pg_cursor_args)
 
     def rows(query: str) -> list[dict[str, Any]]:
@@ -93,8 +133,18 @@ def read_history(module: AnsibleModule) -> History:
         return [dict(row) for row in cursor.fetchall()]
 
     state = rows(STATE)[0]
-    history = History(exists=state["has_history"], tables=state["tables"], server_version=state["server_version"])
+    history = History(exists=state.pop("has_history"), **state)
     if history.exists:
-        history.applied, history.in_doubt = rows(APPLIED), rows(IN_DOUBT)
+        history.applied, history.in_doubt, history.repeated = rows(APPLIED), rows(IN_DOUBT), rows(REPEATED)
+        history.rolled_back = rows(ROLLED_BACK)
+    return history
+
+
+def read_history(module: AnsibleModule) -> History:
+    """Read the history; of a database that does not exist yet (check mode only) it is empty."""
+    connection = open_database(module)
+    if connection is None:
+        return History()
+    history = history_of(connection)
     connection.close()
     return history

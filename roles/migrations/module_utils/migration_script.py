@@ -10,8 +10,9 @@ therefore settled before, statement by statement, by `migration_catalog`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ansible.module_utils.migration_catalog import Migration, Statement
 
@@ -26,6 +27,8 @@ class Run:
     controller: str
     backup_id: str | None = None
     reason: str | None = None
+    act: str = "apply"
+    standing: tuple[str, ...] = ()  # the versions that stand when a rollback begins
 
 
 @dataclass(frozen=True)
@@ -70,34 +73,123 @@ def write_script(
     return "\n\n".join(parts) + "\n"
 
 
-def write_begin(migration: Migration, run: Run, limits: Limits, *, functions: str, history: str | None) -> str:
-    """Return the script that records that a file without transaction begins.
+def write_count(
+    files: Sequence[tuple[Migration, Sequence[Statement]]], run: Run, limits: Limits, *, owner: str, functions: str
+) -> str:
+    """Return the script that finds out what a rollback would lose; it ends with an error that says it.
 
-    Should the run end before `write_end`, the file is in doubt, and the next plan says so.
+    Args:
+        files: the rollbacks in their order, with their statements.
+        run: what the history would say of this run.
+        limits: how long it may wait.
+        owner: the role that owns what the files drop.
+        functions: SQL of the functions of the run (files/session.sql and files/rollback.sql).
     """
-    return f"{_prelude(limits, functions, history)}\n\n{_transaction(limits, _record('start', migration, run))}\n"
+    steps = [_step(migration, statements) for migration, statements in files]
+    call = f"SELECT pg_temp.migrations_count_loss({quote(owner)},\n{_json(steps)},\n{_json(asdict(run))});"
+    return f"{_prelude(limits, functions, None)}\n\n{_transaction(limits, call)}\n"
 
 
-def write_end(migration: Migration, run: Run, limits: Limits, *, functions: str) -> str:
-    """Return the script that records that a file without transaction was applied."""
-    return f"{_prelude(limits, functions, None)}\n\n{_transaction(limits, _record('apply', migration, run))}\n"
+def write_rollback(
+    files: Sequence[tuple[Migration, Sequence[Statement]]], run: Run, limits: Limits, *, owner: str, functions: str
+) -> str:
+    """Return the script that rolls back in order and refuses, file by file, to lose a row.
+
+    Where rows may go, `write_script` does: a rollback is applied like any file. Arguments as in `write_count`.
+    """
+    calls = (
+        f"-- {migration.file}\nSELECT pg_temp.migrations_rollback({quote(owner)},\n"
+        f"{_json(_step(migration, statements))},\n{_json(asdict(run))});"
+        for migration, statements in files
+    )
+    return "\n\n".join([_prelude(limits, functions, None), *(_transaction(limits, call) for call in calls)]) + "\n"
+
+
+def write_decisions(
+    files: Sequence[Migration], run: Run, limits: Limits, *, functions: str, history: str | None
+) -> str:
+    """Return the script that records a baseline or accepted edits, all of them in one transaction.
+
+    Args:
+        files: the migrations.
+        run: what the history says of this run; its act is `baseline` or `accept`.
+        limits: how long it may wait.
+        functions: SQL of the functions of the run (files/session.sql and files/record.sql).
+        history: SQL of the history (files/history.sql), where the database has none yet.
+    """
+    calls = (
+        f"SELECT pg_temp.migrations_decide(\n{_json(_described(migration))},\n{_json(asdict(run))});"
+        for migration in files
+    )
+    return f"{_prelude(limits, functions, history)}\n\n{_transaction(limits, chr(10).join(calls))}\n"
+
+
+def write_queries(
+    migration: Migration,
+    statements: Sequence[Statement],
+    run: Run,
+    limits: Limits,
+    *,
+    owner: str,
+    functions: str,
+    history: str | None,
+    resume: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:
+    """Return what one session sends, one after the other, to apply a file without transaction.
+
+    The session holds the lock of the migrations from its beginning to its end. Should it end before its last query, the
+    file is in doubt, and the next plan says so. Arguments as in `write_script`; `resume` holds, for an interrupted
+    file, {send, drop} for each statement: whether it is sent, and which indexes are dropped before.
+    """
+    sent = []
+    for statement, step in zip(statements, resume or [{}] * len(statements), strict=True):
+        place = _place(migration, statement, run)
+        sent += [f"{place} DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in step.get("drop", ())]
+        sent += [f"{place} {statement.text}"] if step.get("send", True) else []
+    return [
+        _prelude(limits, functions, history),
+        _record("start", migration, run),
+        f"SELECT set_config('statement_timeout', {quote(limits.statement_timeout)}, false), "
+        f"set_config('application_name', pg_temp.migrations_application({_json(_described(migration))}), false), "
+        f"set_config('role', {quote(owner)}, false)",
+        *sent,
+        "SELECT set_config('role', 'none', false)",
+        _record("apply", migration, run),
+    ]
 
 
 def _prelude(limits: Limits, functions: str, history: str | None) -> str:
     """Return what a script begins with: the functions of the run, and the history where there is none."""
-    parts = [functions.rstrip()]
+    parts = [functions.rstrip(), f"SELECT pg_temp.migrations_lock({quote(limits.run_lock_wait)}, true);"]
     if history:
         parts.append(_transaction(limits, history.rstrip()))
     return "\n\n".join(parts)
 
 
+def _json(data: object) -> str:
+    """Return plain data as a literal."""
+    return quote(json.dumps(data, ensure_ascii=False))
+
+
+def _step(migration: Migration, statements: Sequence[Statement]) -> dict[str, object]:
+    """Return a file as the functions of a rollback take it."""
+    return {
+        "migration": _described(migration),
+        "lines": [statement.line for statement in statements],
+        "statements": [statement.text for statement in statements],
+    }
+
+
 def _record(act: str, migration: Migration, run: Run) -> str:
     """Return the call that adds a history row for a file that runs without a transaction."""
-    return (
-        f"SELECT pg_temp.migrations_record({quote(act)},\n"
-        f"{quote(json.dumps(_described(migration), ensure_ascii=False))},\n"
-        f"{quote(json.dumps(asdict(run), ensure_ascii=False))});"
-    )
+    return f"SELECT pg_temp.migrations_record({quote(act)},\n{_json(_described(migration))},\n{_json(asdict(run))});"
+
+
+def _place(migration: Migration, statement: Statement, run: Run) -> str:
+    """Return a comment that says which statement this is: an error of the driver begins with its text."""
+    place = {"file": migration.file, "line": statement.line, "needs": statement.needs}
+    # A name may hold the end of a comment; in JSON a slash may be written so.
+    return f"/* migration-statement {run.run_id} {json.dumps(place).replace('/', chr(92) + '/')} */"
 
 
 def _transaction(limits: Limits, body: str) -> str:
@@ -120,10 +212,11 @@ def _apply(owner: str, migration: Migration, run: Run, statements: Sequence[Stat
     return (
         f"-- {migration.file}\n"
         f"SELECT pg_temp.migrations_apply({quote(owner)},\n"
-        f"{quote(json.dumps(_described(migration), ensure_ascii=False))},\n"
-        f"{quote(json.dumps(asdict(run), ensure_ascii=False))},\n"
+        f"{_json(_described(migration))},\n"
+        f"{_json(asdict(run))},\n"
         f"'{{{lines}}}',\n"
-        f"ARRAY[{texts}]);"
+        f"ARRAY[{texts}],\n"
+        f"{_json([statement.needs for statement in statements])});"
     )
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import yaml
 
 # The first words of our roles' variables. A name of another owner that starts so would be a name clash anyway.
-OURS = re.compile(r"_*(postgresql|database|migrations|verification|release|backup|restore|drill)_\w+")
+OURS = re.compile(
+    r"_*(postgresql|database|migrations|status|verification|release|backup|restore|drill|rollback|plan)_\w+"
+)
 CLOSE = 0.75  # similarity of two names from which on one is proposed for the other
 
 

@@ -1,0 +1,42 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tells whether a connection pooler in transaction mode stands between a client and the server.
+
+Behind one, two statements of one session reach different sessions of the server: locks that a run holds and settings
+that it made are somebody else's a moment later.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+SIGN = "SELECT set_config('physioflow.sign', %(sign)s, false), pg_backend_pid() AS pid"
+LOOK = "SELECT current_setting('physioflow.sign', true) AS sign, pg_backend_pid() AS pid"
+TURNS = "sffsfs"  # who looks; neither a pool of one nor one that goes round can give each the same session each time
+POOLED = (
+    "A connection pooler in transaction mode (PgBouncer or the like) stands between here and the server: two "
+    "statements of one session reached different sessions of the server. Locks and settings would be lost on the way. "
+    "Let login_host and login_port of the connection name the server itself, or a pool in session mode."
+)
+
+
+def is_pooled(first: Any, second: Any) -> bool:
+    """Tell whether statements of two sessions reach sessions of the server other than their own.
+
+    Args:
+        first: cursor of one connection in autocommit.
+        second: cursor of another one.
+    """
+    signs: dict[str, tuple[Any, str]] = {"f": (first, secrets.token_hex(8)), "s": (second, secrets.token_hex(8))}
+    pids: dict[str, int] = {}
+    for who, (cursor, sign) in signs.items():
+        cursor.execute(SIGN, {"sign": sign})
+        pids[who] = dict(cursor.fetchone())["pid"]
+    for who in TURNS:
+        cursor, sign = signs[who]
+        cursor.execute(LOOK)
+        found = dict(cursor.fetchone())
+        if (found["sign"], found["pid"]) != (sign, pids[who]):
+            return True
+    return bool(pids["f"] == pids["s"])

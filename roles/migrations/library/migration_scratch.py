@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: make a scratch database like another one, compare the two, and drop it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: migration_scratch
+short_description: Make a scratch database beside another one, compare their catalogs, drop it
+description:
+  - A scratch database has the encoding, locale, owner and extensions of the other one, and no table. Its comment says
+    what it is. Those that a killed run left behind are dropped when the next one is made.
+  - Reads catalogs only, never a row of a table.
+options:
+  connection:
+    description: How to reach the server, with the options of C(community.postgresql.all).
+    type: dict
+    required: true
+  database:
+    description: Name of the database.
+    type: str
+    required: true
+  scratch:
+    description: Name of the scratch database; made up where O(act=make).
+    type: str
+    default: ""
+  owner:
+    description: Role that owns the scratch database.
+    type: str
+    default: ""
+  act:
+    description: What to do.
+    type: str
+    choices: [make, compare, drop]
+    required: true
+attributes:
+  check_mode:
+    support: none
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Make a scratch database
+  migration_scratch:
+    connection: "{{ postgresql_connection }}"
+    database: physioflow
+    owner: emr
+    act: make
+"""
+
+RETURN = r"""
+scratch:
+  description: Name of the scratch database.
+  returned: success
+  type: str
+differences:
+  description: What differs, with C(kind), C(name) and C(difference).
+  returned: O(act=compare)
+  type: list
+  elements: dict
+lines:
+  description: The same as lines.
+  returned: O(act=compare)
+  type: list
+  elements: str
+"""
+
+import uuid
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.migration_drift import OBJECTS, differences, lines
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
+    connect_to_db,
+    ensure_required_libs,
+    get_conn_params,
+    pg_cursor_args,
+    postgres_common_argument_spec,
+)
+
+MARK = "PhysioFlow Database: scratch for a comparison, may be dropped"
+LONGEST_NAME = 63
+FORM = """
+SELECT format('ENCODING %L LC_COLLATE %L LC_CTYPE %L', pg_encoding_to_char(encoding), datcollate, datctype)
+       || CASE datlocprovider WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', daticulocale) ELSE '' END
+       AS form
+FROM pg_database WHERE datname = %s
+"""
+LEFT_OVER = """
+SELECT datname FROM pg_database AS d
+WHERE shobj_description(oid, 'pg_database') = %s AND left(datname, length(%s)) = %s
+  AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datname = d.datname)
+"""
+EXTENSIONS = (
+    "SELECT extname AS name, extnamespace::regnamespace::text AS space FROM pg_extension WHERE extname <> 'plpgsql'"
+)
+
+
+def identifier(name: str) -> str:
+    """Return a name as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Server:
+    """Runs statements in a database of the server."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Remember how to connect."""
+        ensure_required_libs(module)
+        self.module = module
+
+    def rows(self, database: str, statements: list[tuple[str, tuple[Any, ...]]]) -> list[dict[str, Any]]:
+        """Run statements in one connection and return the rows of the last; fails the module on an error."""
+        module = self.module
+        parameters = get_conn_params(module, module.params["connection"] | {"login_db": database})
+        connection, error = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
+        if connection is None:
+            module.fail_json(msg=f"The database {database} cannot be reached: {' '.join(str(error).split())}")
+        cursor = connection.cursor(**pg_cursor_args)
+        try:
+            for sql, values in statements:
+                cursor.execute(sql, values or None)
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+        except Exception as failure:
+            module.fail_json(
+                msg=f"The scratch database of {module.params['database']} failed: {' '.join(str(failure).split())} "
+                f"{module.params['database']} itself was not touched."
+            )
+            raise AssertionError from failure  # fail_json does not return
+        finally:
+            connection.close()
+
+    def objects(self, database: str) -> dict[tuple[str, str], str]:
+        """Return the definition of every object of a database by kind and name."""
+        found = self.rows(database, [("SET search_path = pg_catalog", ()), (OBJECTS, ())])
+        return {(row["kind"], row["name"]): row["definition"] or "" for row in found}
+
+
+def make(server: Server, database: str, owner: str) -> str:
+    """Make a scratch database and return its name."""
+    ending = f"_scratch_{uuid.uuid4().hex[:8]}"
+    prefix = database[: LONGEST_NAME - len(ending)]
+    name = prefix + ending
+    for row in server.rows(database, [(LEFT_OVER, (MARK, f"{prefix}_scratch_", f"{prefix}_scratch_"))]):
+        drop(server, database, row["datname"])
+    [form] = server.rows(database, [(FORM.replace("%L", "%%L"), (database,))])
+    server.rows(
+        database,
+        [
+            (f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)} TEMPLATE template0 {form['form']}", ()),
+            (f"COMMENT ON DATABASE {identifier(name)} IS '{MARK}'", ()),
+            (f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC", ()),
+        ],
+    )
+    extensions = server.rows(database, [(EXTENSIONS, ())])
+    server.rows(
+        name,
+        [
+            statement
+            for extension in extensions
+            for statement in (
+                (f"CREATE SCHEMA IF NOT EXISTS {extension['space']}", ()),
+                (f"CREATE EXTENSION {identifier(extension['name'])} SCHEMA {extension['space']}", ()),
+            )
+        ],
+    )
+    return name
+
+
+def drop(server: Server, database: str, scratch: str) -> None:
+    """Drop a scratch database; one that is not marked as such is none."""
+    marked = server.rows(
+        database,
+        [
+            (
+                "SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = %s",
+                (scratch,),
+            )
+        ],
+    )
+    if marked and marked[0]["words"] == MARK:
+        server.rows(database, [(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)", ())])
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
+            "database": {"type": "str", "required": True},
+            "scratch": {"type": "str", "default": ""},
+            "owner": {"type": "str", "default": ""},
+            "act": {"type": "str", "choices": ["make", "compare", "drop"], "required": True},
+        },
+    )
+    server = Server(module)
+    database, scratch = module.params["database"], module.params["scratch"]
+    result: dict[str, Any] = {"changed": False, "scratch": scratch}  # made and dropped by the same run
+    if module.params["act"] == "make":
+        result["scratch"] = make(server, database, module.params["owner"])
+    elif module.params["act"] == "drop":
+        drop(server, database, scratch)
+    else:
+        result["differences"] = differences(server.objects(database), server.objects(scratch))
+        result["lines"] = lines(result["differences"])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tells how far an interrupted file without transaction came, by asking the catalogs of the database.
+
+The answer to each statement is one of: it was done; it is to do; it left an INVALID index behind, which is dropped
+before the statement is sent again; it cannot be told, and a person has to decide.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+DONE, TO_DO, AGAIN, OPEN = "done", "to do", "again", "open"
+RETRY, APPLIED = "retry", "applied"
+DECISION = re.compile(r"(?P<version>[^:,\s]+):(?P<word>retry|applied)")
+
+# What the catalogs know of each statement. `found` is null where the object is not there.
+LOOK = """
+SELECT s.ordinality AS n, (SELECT json_build_object(
+        'name', format('%%I.%%I', c.relnamespace::regnamespace, c.relname), 'valid', i.indisvalid,
+        'same_table', i.indrelid = to_regclass(s.step ->> 'table'), 'definition', pg_get_indexdef(c.oid))::text
+    FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+    WHERE s.step ->> 'kind' = 'index' AND c.relname = s.step ->> 'name'
+      AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(s.step ->> 'table'))) AS found,
+    (SELECT json_agg(format('%%I.%%I', c.relnamespace::regnamespace, c.relname))::text
+    FROM jsonb_array_elements_text(s.step -> 'names') AS n (name) JOIN pg_class AS c ON c.oid = to_regclass(n.name)
+    WHERE s.step ->> 'kind' = 'drop') AS left_to_drop,
+    (SELECT json_agg(format('%%I.%%I', c.relnamespace::regnamespace, c.relname))::text
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE s.step ->> 'kind' = 'reindex' AND NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
+      AND (i.indrelid = to_regclass(s.step ->> 'relation') OR i.indrelid =
+           (SELECT x.indrelid FROM pg_index AS x WHERE x.indexrelid = to_regclass(s.step ->> 'relation')))) AS remains,
+    EXISTS (SELECT FROM pg_enum WHERE s.step ->> 'kind' = 'value'
+        AND enumtypid = to_regtype(s.step ->> 'type') AND enumlabel = s.step ->> 'value') AS has_value
+FROM jsonb_array_elements(%(steps)s::jsonb) WITH ORDINALITY AS s (step, ordinality) ORDER BY 1
+"""
+PROBE_TABLE = "CREATE TEMPORARY TABLE physioflow_probe (LIKE {table} INCLUDING GENERATED)"
+PROBE_DEFINITION = "SELECT pg_get_indexdef(format('pg_temp.%%I', %(name)s::text)::regclass) AS definition"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How far one statement came.
+
+    Attributes:
+        line: where the statement stands.
+        state: DONE, TO_DO, AGAIN or OPEN.
+        drop: the invalid indexes to drop before it is sent again.
+        look: the query that shows a person what is there, where the state is OPEN.
+    """
+
+    line: int
+    state: str
+    drop: tuple[str, ...] = ()
+    look: str = ""
+
+
+def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]]) -> list[Answer]:
+    """Ask the catalogs for each statement of a file.
+
+    Args:
+        cursor: of a connection in autocommit.
+        steps: the statements as `migration_alone` describes them.
+    """
+    cursor.execute(LOOK, {"steps": json.dumps(list(steps))})
+    rows = [dict(row) for row in cursor.fetchall()]
+    answers = [_answer(cursor, step, row) for step, row in zip(steps, rows, strict=True)]
+    made = {
+        step["name"] for step, answer in zip(steps, answers, strict=True) if answer.state == DONE and "name" in step
+    }
+    # An index that is dropped and made anew in one file, and was made: then it had been dropped before.
+    return [
+        Answer(answer.line, DONE) if step["kind"] == "drop" and _plain(step["names"]) <= made else answer
+        for step, answer in zip(steps, answers, strict=True)
+    ]
+
+
+def read_decisions(text: str) -> dict[str, str]:
+    """Read what a person decided: `016:retry,017:applied`.
+
+    Raises:
+        ValueError: where it is not written so.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    matches = [DECISION.fullmatch(part) for part in parts]
+    if not all(matches):
+        raise ValueError(f"{text} is not written like 016:retry or 016:applied")
+    return {match["version"]: match["word"] for match in matches if match}
+
+
+def decide(answers: Sequence[Answer], decision: str | None) -> list[Answer]:
+    """Let a person's decision stand where the catalogs cannot tell, or against them where it is `applied`."""
+    if decision == APPLIED:
+        return [Answer(answer.line, DONE) for answer in answers]
+    if decision == RETRY:
+        return [Answer(answer.line, TO_DO) if answer.state == OPEN else answer for answer in answers]
+    return list(answers)
+
+
+def sentences(answers: Sequence[Answer]) -> list[str]:
+    """Say what the next run does about each statement, and what is the way by hand."""
+    words = []
+    for answer in answers:
+        if answer.state == AGAIN:
+            by_hand = "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in answer.drop)
+            words.append(
+                f"line {answer.line} left the INVALID index {', '.join(answer.drop)} behind: the next run drops it and "
+                f"makes it again (by hand: {by_hand})"
+            )
+        elif answer.state == DONE:
+            words.append(f"line {answer.line} was done and is not sent again")
+        elif answer.state == OPEN:
+            words.append(f"whether line {answer.line} was done cannot be told; look: {answer.look}")
+    return words
+
+
+def _plain(names: Sequence[str]) -> set[str]:
+    """Return quoted names of indexes without schema and quotes."""
+    return {name.rpartition(".")[2].strip('"').replace('""', '"') for name in names}
+
+
+def _answer(cursor: Any, step: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
+    """Judge one statement by what the catalogs know of it."""
+    line = step["line"]
+    if step["kind"] == "index":
+        return _index_answer(cursor, step, json.loads(row["found"]) if row["found"] else None)
+    if step["kind"] == "drop":
+        return Answer(line, TO_DO if row["left_to_drop"] else DONE)
+    if step["kind"] == "value":
+        return Answer(line, DONE if row["has_value"] else TO_DO)
+    if step["kind"] == "reindex":
+        remains = tuple(json.loads(row["remains"])) if row["remains"] else ()
+        return Answer(line, AGAIN if remains else TO_DO, remains)
+    if step["kind"] == "repeat":
+        return Answer(line, TO_DO)
+    return Answer(line, OPEN, look="read the statement, and look for what it makes")
+
+
+def _index_answer(cursor: Any, step: Mapping[str, Any], found: Mapping[str, Any] | None) -> Answer:
+    """Judge a CREATE INDEX by the index of its name."""
+    line = step["line"]
+    if found is None:
+        return Answer(line, TO_DO)
+    look = f"SELECT pg_get_indexdef('{found['name']}'::regclass)"
+    if not found["same_table"]:
+        return Answer(line, OPEN, look=look)
+    if not found["valid"]:
+        return Answer(line, AGAIN, (found["name"],))
+    wanted = _definition(cursor, step)
+    return Answer(line, DONE) if wanted == _comparable(found["definition"]) else Answer(line, OPEN, look=look)
+
+
+def _definition(cursor: Any, step: Mapping[str, Any]) -> str | None:
+    """Return the definition that the index of a statement would have, made on an empty copy of its table."""
+    cursor.execute("BEGIN")
+    try:
+        cursor.execute(PROBE_TABLE.format(table=step["table"]))
+        cursor.execute(step["probe"])
+        cursor.execute(PROBE_DEFINITION, {"name": step["name"]})
+        return _comparable(dict(cursor.fetchone())["definition"])
+    except Exception:
+        return None
+    finally:
+        cursor.execute("ROLLBACK")
+
+
+def _comparable(definition: str) -> str:
+    """Return a definition without the names of index and table."""
+    kind, _, rest = definition.partition(" INDEX ")
+    return f"{kind} {rest.partition(' USING ')[2]}"

@@ -1,0 +1,62 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Waits for the end of another run of migrations, or says who it is.
+
+It asks again and again, each time in a statement of its own: a statement that itself waited would hold a snapshot, and
+CREATE INDEX CONCURRENTLY of the other run would wait for that snapshot in turn.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+ASK = 0.2  # seconds between two questions
+KEY = "hashtextextended('migrations.history', 0)"
+# Taken and given back at once: the run itself takes it for good, and looks again whether its plan still holds.
+IS_FREE = f"SELECT pg_try_advisory_lock({KEY}) AS free"
+GIVE_BACK = f"SELECT pg_advisory_unlock({KEY})"
+SECONDS = "SELECT extract(epoch FROM %(wait)s::interval)::float8 AS seconds"
+HOLDER = f"""
+SELECT a.pid, a.usename::text AS user, a.application_name AS application, a.backend_start::text AS since,
+       coalesce(a.client_addr::text, 'this host') AS host
+FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32 | l.objid::bigint) = {KEY}
+"""  # noqa: S608 - built from constants
+
+
+def wait_for_run(cursor: Any, wait: str) -> tuple[float, str]:
+    """Wait until no other run holds the lock of the migrations.
+
+    Args:
+        cursor: of a connection in autocommit.
+        wait: how long, as an interval of PostgreSQL.
+
+    Returns:
+        The seconds waited, and a sentence on the holder where the lock is still held after them.
+    """
+    cursor.execute(SECONDS, {"wait": wait})
+    begun = time.monotonic()
+    deadline = begun + dict(cursor.fetchone())["seconds"]
+    while True:
+        cursor.execute(IS_FREE)
+        if dict(cursor.fetchone())["free"]:
+            cursor.execute(GIVE_BACK)
+            return time.monotonic() - begun, ""
+        if time.monotonic() >= deadline:
+            cursor.execute(HOLDER)
+            row = cursor.fetchone()
+            return time.monotonic() - begun, holder_sentence(dict(row) if row else None)
+        time.sleep(ASK)
+
+
+def holder_sentence(holder: dict[str, Any] | None) -> str:
+    """Say who holds the lock of the migrations."""
+    if holder is None:
+        return "another run held the lock of the migrations a moment ago"
+    return (
+        f"another run holds the lock of the migrations since {holder['since']}: pid {holder['pid']}, "
+        f"user {holder['user']}, application {holder['application']}, from {holder['host']}"
+    )

@@ -1,0 +1,123 @@
+"""A host for a test: a container that is a bare Debian server under systemd, and how a test speaks to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests import undo
+from tests.local import BIN, ROOT, Result, environment
+
+SECONDS = 900  # a playbook that takes longer hangs; the first one installs packages
+DOCKER = [
+    *("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--cgroupns", "host"),
+    *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
+    *("-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-e", "container=docker"),
+    *("-e", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
+]
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Host:
+    """A container that is a bare Debian server."""
+
+    name: str
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, command: str, check: bool = True) -> str:
+        """Run a command of the shell as root."""
+        return docker("exec", self.name, "sh", "-c", command, check=check)
+
+    def wait_for(self, command: str) -> None:
+        """Wait until a command of the shell succeeds."""
+        end = time.monotonic() + SECONDS
+        while self.run(f"{command} && echo yes", check=False).split()[-1:] != ["yes"]:
+            assert time.monotonic() < end, f"in vain: {command}"
+            time.sleep(0.1)
+
+    @contextmanager
+    def background(self, program: str, ready: str) -> Iterator[None]:
+        """Have a Python program run on the host, from when the shell command `ready` succeeds."""
+        docker("exec", "-d", self.name, "/usr/bin/python3", "-c", program)
+        self.wait_for(ready)
+        try:
+            yield
+        finally:
+            self.run("kill $(cat /run/program.pid)")
+
+    def sql(self, sql: str, database: str = "postgres") -> str:
+        """Run SQL as the superuser."""
+        return self.run(f'psql -h /var/run/postgresql -U postgres -XAtc "{sql}" {database}')
+
+    def play(self, playbook: str, *options: str, **variables: Any) -> Result:
+        """Run a playbook as a user does; `variables` are extra variables."""
+        connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
+        inventory = self.folder / f"{self.name}.json"
+        inventory.write_text(json.dumps({"database_servers": {"hosts": {self.name: connection}}}))
+        done = subprocess.run(
+            [
+                *(BIN / "ansible-playbook", playbook, "-i", inventory),
+                *("-e", json.dumps(self.variables | variables), *options),
+            ],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout)
+
+    def deploy(self, *options: str, **variables: Any) -> Result:
+        """Run the main job."""
+        return self.play("deploy.yml", *options, **variables)
+
+    def state(self) -> str:
+        """Return what a refused deploy must leave: since when the server runs, its files, settings and rules."""
+        return self.run(
+            "cat /etc/postgresql/16/main/conf.d/* /etc/postgresql/16/main/pg_*.conf | sha256sum;"
+            "systemctl show -p ActiveState -p MainPID postgresql@16-main; psql -h /var/run/postgresql -U postgres -XAtc"
+            " 'select pg_postmaster_start_time(), (select count(*) from pg_hba_file_rules),"
+            " (select md5(string_agg(name || setting, chr(10) order by name)) from pg_settings)'"
+        )
+
+
+def refused(result: Result, *words: str) -> None:
+    said = " ".join(result.output.split())
+    assert result.status != 0, result.output
+    for each in words:
+        assert each in said, result.output
+
+
+@contextmanager
+def made(folder: Path, variables: dict[str, str], release: str, *options: str) -> Iterator[Host]:
+    """Start a host, and remove it."""
+    settings = {
+        "postgresql_provider": "system",
+        "postgresql_memory": 512,
+        **yaml.safe_load(Path(variables["PHYSIOFLOW_REPOSITORY"]).read_text()),
+    }
+    name = f"faults-{release}-{uuid.uuid4().hex[:8]}"
+    image = variables[f"PHYSIOFLOW_DEBIAN_{release}"]
+    with undo.afterwards(docker, "rm", "-f", "-v", name):
+        docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
+        docker("exec", name, "systemctl", "is-system-running", "--wait", check=False)
+        yield Host(name, folder, settings)

@@ -1,0 +1,204 @@
+"""What must hold after every fault, whatever it was: the universal oracle.
+
+A case is a database with canary rows in it and a small release of its own. `survives` looks, after the fault, at data,
+history, catalogs, locks and words; then it runs the same command again, without any manual step, and once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.local import SECONDS, Local, Result, Running, until
+
+HEADER = "-- Migration: {name}\n-- Description: test\n-- Depends on: {depends}\n{more}\n{body}\n"
+SECRET = "canary-4711"  # stands in rows and in queries; never in any output
+CANARY = f"""
+CREATE TABLE canary (id int CONSTRAINT canary_pkey PRIMARY KEY, note text);
+INSERT INTO canary SELECT n, '{SECRET} ' || n FROM generate_series(1, 1000) AS n;
+"""
+CANARY_HASH = "SELECT count(*) || ' ' || md5(string_agg(t::text, '' ORDER BY id)) FROM canary AS t"
+# Whatever a run must not leave behind.
+LEFT_BEHIND = """
+SELECT 'advisory lock of pid ' || pid FROM pg_locks WHERE locktype = 'advisory' AND database =
+    (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> ALL ('{ours}')
+UNION ALL SELECT 'invalid index ' || indexrelid::regclass FROM pg_index WHERE NOT indisvalid
+UNION ALL SELECT 'session in transaction ' || pid || ' ' || application_name FROM pg_stat_activity
+WHERE datname = current_database() AND state LIKE 'idle in transaction%' AND pid <> ALL ('{ours}')
+"""
+HOOK = 777  # the advisory lock that a test holds to stop a migration in its middle
+MIDDLE = f"SELECT pg_advisory_lock_shared({HOOK}), pg_advisory_unlock_shared({HOOK});"
+HISTORY = "SELECT coalesce(string_agg(act || ' ' || version, ', ' ORDER BY id), '') FROM migrations.history"
+
+
+@dataclass
+class Case:
+    """A database and a release for one fault."""
+
+    local: Local
+    database: str
+    release: Path
+    rows: str = ""
+
+    @classmethod
+    def make(cls, local: Local, database: str, folder: Path) -> Case:
+        """Make the database, and a release of one migration."""
+        local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
+        (folder / "migrations").mkdir(parents=True)
+        case = cls(local, database, folder)
+        case.write("001_rooms", "CREATE TABLE rooms (id int CONSTRAINT rooms_pkey PRIMARY KEY, name text);")
+        return case
+
+    def write(self, name: str, body: str, depends: str = "none", more: str = "") -> Path:
+        """Write a migration of the release."""
+        path = self.release / "migrations" / f"{name}.sql"
+        path.write_text(HEADER.format(name=name, body=body, depends=depends, more=f"{more}\n" if more else ""))
+        return path
+
+    def begin(self) -> None:
+        """Apply what the release holds so far, and fill the canary table."""
+        result = self.run()
+        assert result.status == 0, result.output
+        self.psql(CANARY)
+        self.rows = self.psql(CANARY_HASH)
+
+    def run(self, *options: str, **variables: Any) -> Result:
+        """Run the migrations."""
+        return self.local.play("playbooks/migrate.yml", *options, **self.variables, **variables)
+
+    def start(self, *options: str, **variables: Any) -> Running:
+        """Start the migrations and leave them running; the hook that a test holds is a lock as well."""
+        patient: dict[str, Any] = {"migrations_lock_timeout": f"{SECONDS}s"}
+        return self.local.start("playbooks/migrate.yml", *options, **self.variables, **(patient | variables))
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Extra variables of every run; the backup before it has tests of its own."""
+        return {
+            "release_directory": str(self.release),
+            "database_name": self.database,
+            "backup_before_migration": False,
+        }
+
+    def psql(self, sql: str, role: str = "emr") -> str:
+        """Run SQL in the database."""
+        return self.local.psql(sql, self.database, role=role)
+
+    def history(self) -> str:
+        """Return the acts of the history in order."""
+        return self.psql(HISTORY, role="postgres")
+
+    @contextmanager
+    def session(self, application: str = "clinic", database: str = "") -> Iterator[psycopg.Connection[Any]]:
+        """Open a session of an application, in a transaction from its first statement on."""
+        service = dict(
+            line.split("=", 1)
+            for line in (self.local.server / "pg_service.conf").read_text().splitlines()
+            if "=" in line
+        )
+        with psycopg.connect(
+            host=service["host"],
+            port=service["port"],
+            user=service["user"],
+            passfile=service["passfile"],
+            dbname=database or self.database,
+            application_name=application,
+        ) as connection:
+            yield connection
+
+    @contextmanager
+    def stopped_in_the_middle(self) -> Iterator[psycopg.Connection[Any]]:
+        """Hold the hook, so that a migration with `MIDDLE` in it stops there."""
+        with self.session("hook") as hook:
+            hook.execute("SELECT pg_advisory_lock(%s)", [HOOK])
+            hook.commit()
+            yield hook
+
+    def wait_until(self, condition: str, what: str) -> None:
+        """Wait until a query says true."""
+        until(lambda: self.local.psql(f"SELECT {condition}", self.database, role="postgres") == "t", what)
+
+    def wait_until_at(self, file: str, event: str = "advisory") -> int:
+        """Wait until the run waits in a file; returns the pid of its session."""
+        found = (
+            f"FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'physioflow {file}' "
+            f"AND wait_event = '{event}'"
+        )
+        self.wait_until(f"EXISTS (SELECT {found})", f"the run waits in {file}")
+        return int(self.psql(f"SELECT pid {found}", role="postgres"))
+
+    def catalogs(self, database: str = "") -> str:
+        """Return the schema without what is not made by the migrations."""
+        done = self.local.run_program(
+            "pg_dump",
+            "--schema-only",
+            "--exclude-schema=migrations",
+            "--exclude-table=canary",
+            self.local.conninfo(database or self.database, options=""),
+        )
+        assert done.returncode == 0, done.stderr
+        return "\n".join(line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line))
+
+    def clean_catalogs(self, versions: list[str]) -> str:
+        """Return what the catalogs are after these migrations, sent by psql into a new database."""
+        scratch = f"{self.database[:50]}_clean"
+        self.local.psql(f'CREATE DATABASE "{scratch}" OWNER emr', "postgres", role="postgres")
+        try:
+            for version in versions:
+                [path] = (self.release / "migrations").glob(f"{version}_*.sql")
+                done = self.local.run_psql("-f", str(path), database=scratch)
+                assert done.returncode == 0, done.stderr
+            return self.catalogs(scratch)
+        finally:
+            self.local.psql(f'DROP DATABASE "{scratch}" WITH (FORCE)', "postgres", role="postgres")
+
+    def stands(self, ours: tuple[int, ...] = (), invalid: str = "") -> None:
+        """Check what must hold at any time: the data, and that a prefix of the release stands, neither more nor less.
+
+        Args:
+            ours: pids of sessions that the test itself holds open.
+            invalid: the index that may be left invalid.
+        """
+        assert self.psql(CANARY_HASH) == self.rows
+        names = sorted(path.name for path in (self.release / "migrations").glob("*.sql"))
+        order = [name.partition("_")[0] for name in names]
+        applied = self.psql("SELECT string_agg(version, ',' ORDER BY version) FROM migrations.applied", role="postgres")
+        assert order[: len(applied.split(","))] == applied.split(",")
+        if not invalid:
+            assert self.catalogs() == self.clean_catalogs(applied.split(","))
+        left = self.psql(LEFT_BEHIND.format(ours=set(ours) or "{}"), role="postgres")
+        assert left == (f"invalid index {invalid}" if invalid else "")
+
+    def survives(self, result: Result, *words: str, invalid: str = "", **variables: Any) -> None:
+        """The oracle after a fault.
+
+        Args:
+            result: what the run with the fault printed.
+            words: patterns that its failure must say.
+            invalid: the index that the fault left invalid.
+            variables: extra variables of the further runs.
+        """
+        assert result.status != 0, result.output
+        for pattern in (*words, r"Next: "):
+            assert re.search(pattern, result.output), f"{pattern}\n{result.output}"
+        assert SECRET not in result.output
+        self.stands(invalid=invalid)
+        self.converges(**variables)
+
+    def converges(self, **variables: Any) -> None:
+        """Run again without any manual step: it comes to its end; the next one has nothing to do."""
+        self.converges_after(self.run(**variables), **variables)
+
+    def converges_after(self, again: Result, **variables: Any) -> None:
+        """Check the run after the fault, and that the next one has nothing to do."""
+        assert again.status == 0, again.output
+        assert SECRET not in again.output
+        self.stands()
+        third = self.run(**variables)
+        assert (third.status, third.changed) == (0, 0), third.output

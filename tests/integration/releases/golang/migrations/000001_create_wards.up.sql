@@ -1,0 +1,8 @@
+BEGIN;
+
+CREATE TABLE wards (
+    id bigserial PRIMARY KEY,
+    label text NOT NULL
+);
+
+COMMIT;

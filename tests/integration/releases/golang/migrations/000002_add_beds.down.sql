@@ -1,0 +1,1 @@
+alter table wards drop column beds;

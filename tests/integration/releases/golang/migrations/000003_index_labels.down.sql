@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY wards_label_idx;

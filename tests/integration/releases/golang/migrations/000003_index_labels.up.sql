@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY wards_label_idx ON wards (label);

@@ -1,0 +1,140 @@
+"""Files without transaction: interrupted, failed half way, and what the next run does about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from ansible.module_utils.migration_alone import describe
+from ansible.module_utils.migration_catalog import split_statements
+from ansible.module_utils.migration_doubt import Answer, look_at
+from psycopg.rows import dict_row
+
+from tests.integration.oracle import MIDDLE, SECRET, Case
+
+ALONE = "-- Transactional: no"
+
+
+@pytest.mark.fault(31)
+@pytest.mark.fault(30)
+@pytest.mark.fault(4)
+def test_a_file_that_is_killed_between_its_statements_goes_on_where_it_stopped(case: Case) -> None:
+    case.write("002_beds", "CREATE TABLE beds (id int CONSTRAINT beds_pkey PRIMARY KEY, name text);")
+    case.begin()
+    case.write(
+        "003_names",
+        "CREATE INDEX CONCURRENTLY idx_rooms ON rooms (name);\nCREATE INDEX CONCURRENTLY idx_beds ON beds (name);",
+        more=ALONE,
+    )
+    with case.session() as application:
+        application.execute("INSERT INTO beds VALUES (1, 'a')")  # the second index waits for the end of this
+        run = case.start()
+        pid = case.wait_until_at("003_names", "virtualxid")
+        run.kill()
+        # Nobody but the server itself ends the orphaned session.
+        case.wait_until(f"NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})", "the server ends the session")
+    assert case.history() == "apply 001, apply 002, start 003"
+    case.stands(invalid="idx_beds")
+    again = case.run()
+    assert again.status == 0, again.output
+    words = " ".join(again.output.split())
+    assert "003_names.sql is in doubt: it runs without a transaction, began at" in words
+    assert "line 6 was done and is not sent again" in words
+    assert "line 7 left the INVALID index public.idx_beds behind: the next run drops it and makes it again" in words
+    assert "(by hand: DROP INDEX CONCURRENTLY public.idx_beds)" in words
+    case.converges_after(again)
+
+
+@pytest.mark.fault(30)
+def test_an_index_that_fails_half_way_is_named_and_made_again(case: Case) -> None:
+    case.begin()
+    case.psql(f"INSERT INTO rooms VALUES (1, '{SECRET}'), (2, '{SECRET}')")
+    case.write("002_names", "CREATE UNIQUE INDEX CONCURRENTLY idx_names ON rooms (name);", more=ALONE)
+    result = case.run()
+    words = " ".join(result.output.split())
+    assert "release/migrations/002_names.sql:6: could not create unique index" in words
+    assert "line 6 left the INVALID index public.idx_names behind" in words
+    case.psql("DELETE FROM rooms WHERE id = 2")  # the cause; what the failure left behind is the run's own business
+    case.survives(result, r"002_names\.sql is in doubt: it runs without a transaction", invalid="idx_names")
+
+
+@pytest.mark.fault(31)
+def test_what_cannot_be_told_is_decided_by_a_person(case: Case) -> None:
+    case.begin()
+    case.write("002_hook", MIDDLE, more=ALONE)
+    with case.stopped_in_the_middle():
+        run = case.start()
+        pid = case.wait_until_at("002_hook")
+        run.kill()
+        case.wait_until(f"NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})", "the server ends the session")
+    refused = case.run()
+    assert refused.status != 0
+    words = " ".join(refused.output.split())
+    assert "002_hook.sql is in doubt" in words
+    assert "-e migrations_resolve=002:retry sends the statement again" in words
+    assert case.history() == "apply 001, start 002"
+    case.stands()
+    decided = case.run(migrations_resolve="002:applied")
+    assert decided.status == 0, decided.output
+    case.converges_after(decided)
+
+
+@pytest.fixture
+def cursor(case: Case) -> Iterator[psycopg.Cursor[dict[str, Any]]]:
+    """A session in autocommit in an empty database."""
+    with case.session() as session:
+        session.autocommit = True
+        yield session.cursor(row_factory=dict_row)
+
+
+THERE = """
+CREATE TABLE a (b text, c int);
+CREATE INDEX plain ON a (b);
+CREATE UNIQUE INDEX clever ON a (lower(b) DESC) INCLUDE (c) WHERE c > 1 AND b LIKE '%x';
+CREATE TABLE other (b text);
+CREATE INDEX elsewhere ON other (b);
+CREATE TYPE colour AS ENUM ('red');
+INSERT INTO a VALUES ('x', 1), ('x', 2);
+"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "state"),
+    [
+        ("CREATE INDEX CONCURRENTLY plain ON a (b)", "done"),
+        ("CREATE INDEX CONCURRENTLY IF NOT EXISTS plain ON public.a USING btree (b)", "done"),
+        ("CREATE INDEX CONCURRENTLY plain ON a (c)", "open"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY plain ON a (b)", "open"),
+        (
+            "CREATE UNIQUE INDEX CONCURRENTLY clever ON a (lower(b) DESC) INCLUDE (c) WHERE c > 1 AND b LIKE '%x'",
+            "done",
+        ),
+        ("CREATE UNIQUE INDEX CONCURRENTLY clever ON a (lower(b) DESC) INCLUDE (c) WHERE c > 2", "open"),
+        ("CREATE INDEX CONCURRENTLY elsewhere ON a (b)", "open"),
+        ("CREATE INDEX CONCURRENTLY missing ON a (b)", "to do"),
+        ("CREATE INDEX CONCURRENTLY missing ON missing (b)", "to do"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY broken ON a (b)", "again"),
+        ("DROP INDEX CONCURRENTLY plain", "to do"),
+        ("DROP INDEX CONCURRENTLY IF EXISTS missing", "done"),
+        ("DROP INDEX CONCURRENTLY plain; CREATE INDEX CONCURRENTLY plain ON a (b)", "done"),
+        ("ALTER TYPE colour ADD VALUE 'red'", "done"),
+        ("ALTER TYPE colour ADD VALUE 'blue'", "to do"),
+        ("VACUUM a", "to do"),
+        ("REINDEX TABLE CONCURRENTLY a", "to do"),
+        ("INSERT INTO a VALUES ('y', 1)", "open"),
+    ],
+)
+def test_the_catalogs_tell_how_far_a_file_came(cursor: psycopg.Cursor[dict[str, Any]], sql: str, state: str) -> None:
+    cursor.execute(THERE)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        cursor.execute("CREATE UNIQUE INDEX CONCURRENTLY broken ON a (b)")
+    answers = look_at(cursor, [describe(node, statement.line) for statement, node in split_statements(sql)])
+    assert {answer.state for answer in answers} == {state}
+    assert isinstance(answers[0], Answer)
+    assert answers[0].drop == (("public.broken",) if state == "again" else ())
+    assert re.search(r"SELECT pg_get_indexdef|read the statement", answers[0].look) is None or state == "open"
+    cursor.execute("SELECT count(*) AS tables FROM pg_class WHERE relname = 'physioflow_probe'")
+    assert cursor.fetchall() == [{"tables": 0}]

@@ -1,0 +1,172 @@
+"""Single tables back into the live database: exactly what was lost, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible.module_utils.backup_errors import BackupError
+
+from tests.backups import Clinic
+
+EDIT = "UPDATE patients SET notes = 'edited since' WHERE mrn = 'M1'"
+NEW = """
+INSERT INTO patients (clinic_id, mrn, first_name, last_name, date_of_birth, gender)
+SELECT id, 'NEW', 'x', 'y', '2000-01-01', 'other' FROM clinics
+"""
+
+
+def number(clinic: Clinic, what: str) -> int:
+    return int(clinic.sql(f"SELECT count(*) FROM {what}"))
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        ["insurance_info"],
+        ["patients"],
+        ["insurance_info", "patients"],
+        ["outcome_measures"],
+        ["outcome_measures_2025"],
+        ["tickets", "keyless", "secluded"],
+        ['Odd, (Name) "x" y'],
+        ["clinics"],
+    ],
+    ids="-".join,
+)
+def test_a_dropped_table_comes_back_with_all_that_belongs_to_it(clinic: Clinic, tables: list[str]) -> None:
+    catalogs, rows = clinic.local.catalogs(clinic.name), clinic.fingerprint()
+    clinic.backup()
+    dropped = ", ".join('"' + name.replace('"', '""') + '"' for name in tables)
+    clinic.sql(f"DROP TABLE {dropped} CASCADE")
+    assert clinic.local.catalogs(clinic.name) != catalogs
+    done = clinic.act("restore_tables", tables=tables)
+    assert {entry["how"] for entry in done["tables"]} == {"made"}
+    assert clinic.local.catalogs(clinic.name) == catalogs
+    assert clinic.fingerprint() == rows
+    clinic.kept_in_order()
+
+
+def test_rows_that_are_there_need_a_decision(clinic: Clinic) -> None:
+    clinic.backup()
+    clinic.sql(f"{EDIT}; DELETE FROM patients WHERE mrn = 'M2'; {NEW}")
+    before = clinic.fingerprint()
+    with pytest.raises(BackupError, match=r"(?s)There are rows in public\.patients \(1000 rows\).*was not changed"):
+        clinic.act("restore_tables", tables=["patients"])
+    assert clinic.fingerprint() == before
+
+
+def test_keep_brings_back_what_is_missing_and_leaves_the_rest(clinic: Clinic) -> None:
+    rows = clinic.fingerprint()
+    clinic.backup()
+    clinic.sql(f"{EDIT}; DELETE FROM patients WHERE mrn IN ('M2', 'M3'); {NEW}")  # insurance goes by cascade
+    checked = clinic.act("restore_tables", check_mode=True, tables=["insurance_info", "patients"], existing_rows="keep")
+    assert "tried and rolled back" in checked["lines"][0]
+    assert number(clinic, "patients") == 999
+    done = clinic.act("restore_tables", tables=["insurance_info", "patients"], existing_rows="keep")
+    assert done["lines"][1:] == [
+        "public.patients: 2 rows brought back, 999 that were there left alone",
+        "public.insurance_info: 2 rows brought back, 998 that were there left alone",
+    ]
+    assert clinic.fingerprint()["public.insurance_info"] == rows["public.insurance_info"]
+    assert number(clinic, "patients WHERE notes = 'edited since' AND mrn = 'M1'") == 1
+    assert number(clinic, "patients WHERE mrn = 'NEW'") == 1
+    clinic.sql(f"{EDIT.replace('edited since', '')}; DELETE FROM patients WHERE mrn = 'NEW'")
+    assert number(clinic, "patients WHERE updated_at = created_at") == 999  # triggers did not touch what came back
+
+
+def test_keep_says_what_could_not_come_back(clinic: Clinic) -> None:
+    clinic.backup()
+    clinic.sql("DELETE FROM tickets WHERE id = 20; INSERT INTO tickets (code) VALUES ('T20')")
+    done = clinic.act("restore_tables", tables=["tickets"], existing_rows="keep")
+    assert done["lines"][-1].startswith("public.tickets: 1 rows of the backup were NOT brought back")
+
+
+@pytest.mark.parametrize("tables", [["insurance_info", "patients"], ["tickets"], ["keyless"], ["outcome_measures"]])
+def test_replace_makes_a_table_what_it_was(clinic: Clinic, tables: list[str]) -> None:
+    rows, catalogs = clinic.fingerprint(), clinic.local.catalogs(clinic.name)
+    clinic.backup()
+    clinic.sql(
+        f"{EDIT}; DELETE FROM patients WHERE mrn = 'M2'; {NEW};"
+        "UPDATE tickets SET code = code || 'x'; DELETE FROM tickets WHERE id = 20;"
+        "INSERT INTO tickets (code) VALUES ('T9');"
+        "UPDATE keyless SET number = 0; DELETE FROM outcome_measures WHERE measurement_date < '2025-06-01';"
+        "UPDATE outcome_measures SET current_score = 1 WHERE measurement_date > '2028-06-01'"
+    )
+    now = clinic.fingerprint()
+    done = clinic.act("restore_tables", tables=tables, existing_rows="replace")
+    assert {entry["how"] for entry in done["tables"]} == {"replaced"}
+    after = clinic.fingerprint()
+    chosen = [key for key in rows if any(key.startswith(f"public.{name}") and "library" not in key for name in tables)]
+    assert {key: after[key] for key in chosen} == {key: rows[key] for key in chosen}
+    assert {key: after[key] for key in set(rows) - set(chosen)} == {key: now[key] for key in set(rows) - set(chosen)}
+    assert clinic.local.catalogs(clinic.name) == catalogs
+    clinic.sql("INSERT INTO tickets (code) VALUES ('next')")  # no number is given out twice
+    assert clinic.sql("SELECT id FROM tickets WHERE code = 'next'") == "22"
+
+
+def test_one_partition_is_replaced_without_its_neighbours(clinic: Clinic) -> None:
+    rows = clinic.fingerprint()
+    clinic.backup()
+    clinic.sql("DELETE FROM outcome_measures WHERE measurement_date < '2026-01-01'")
+    clinic.act("restore_tables", tables=["outcome_measures_2025"], existing_rows="replace")
+    after = clinic.fingerprint()
+    assert after["public.outcome_measures_2025"] == rows["public.outcome_measures_2025"]
+    assert number(clinic, "outcome_measures_2024") == 0
+
+
+def test_rows_that_others_refer_to_are_not_replaced_away(clinic: Clinic) -> None:
+    clinic.backup()
+    clinic.sql(
+        f"{NEW}; INSERT INTO insurance_info (patient_id, provider, policy_number, valid_from) "
+        "SELECT id, 'p', 'n', '2026-01-01' FROM patients WHERE mrn = 'NEW'"
+    )
+    before = clinic.fingerprint()
+    with pytest.raises(BackupError, match=r"1 rows of public\.insurance_info refer \(insurance_info_patient_id_fkey\)"):
+        clinic.act("restore_tables", tables=["patients"], existing_rows="replace")
+    assert clinic.fingerprint() == before
+    clinic.act("restore_tables", tables=["patients", "insurance_info"], existing_rows="replace")
+    assert number(clinic, "patients") == number(clinic, "insurance_info") == 1000
+
+
+def test_a_column_that_came_since_stays_and_one_that_went_is_named(clinic: Clinic) -> None:
+    clinic.backup()
+    clinic.sql("ALTER TABLE tickets ADD COLUMN later text DEFAULT 'd'; DELETE FROM tickets WHERE id = 20")
+    clinic.act("restore_tables", tables=["tickets"], existing_rows="keep")
+    assert number(clinic, "tickets WHERE later = 'd'") == 20
+    clinic.sql("ALTER TABLE tickets DROP COLUMN before_id")
+    with pytest.raises(BackupError, match=r'has no column "before_id" any more'):
+        clinic.act("restore_tables", tables=["tickets"], existing_rows="replace")
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"tables": ["migrations.history"]}, "The history of migrations is not restored by itself"),
+        ({"tables": ["nobody"]}, "has no table nobody. Correct restore_tables"),
+        ({"tables": ["keyless"], "existing_rows": "keep"}, "public.keyless has no primary key"),
+    ],
+)
+def test_refuses_what_cannot_go_well(clinic: Clinic, request_: dict[str, Any], words: str) -> None:
+    clinic.backup()
+    before = clinic.fingerprint()
+    with pytest.raises(BackupError, match=re.escape(words)):
+        clinic.act("restore_tables", **request_)
+    assert clinic.fingerprint() == before
+
+
+def test_a_table_whose_parent_is_missing_too_is_refused(clinic: Clinic) -> None:
+    clinic.backup()
+    clinic.sql("DROP TABLE insurance_info, patients CASCADE")
+    with pytest.raises(BackupError, match=r"public\.insurance_info refers to public\.patients, which is missing too"):
+        clinic.act("restore_tables", tables=["insurance_info"])
+
+
+def test_from_a_backup_of_single_tables(clinic: Clinic) -> None:
+    catalogs, rows = clinic.local.catalogs(clinic.name), clinic.fingerprint()
+    single = clinic.backup(tables=["insurance_info", "patients", "outcome_measures"])
+    clinic.sql("DROP TABLE insurance_info; TRUNCATE outcome_measures")
+    clinic.act("restore_tables", backup=single, tables=["insurance_info", "outcome_measures"])
+    assert clinic.fingerprint() == rows
+    assert clinic.local.catalogs(clinic.name) == catalogs

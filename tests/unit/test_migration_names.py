@@ -1,0 +1,42 @@
+"""What file names say, ours and those of other tools."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.module_utils.migration_names import Name, read_name, version_key
+
+
+@pytest.mark.parametrize(
+    ("file", "folder", "name"),
+    [
+        ("007_billing_tables.sql", "migrations", Name("migrate", "007", "billing_tables", foreign=False)),
+        ("007_billing_tables.sql", "rollbacks", Name("rollback", "007", "billing_tables", foreign=False)),
+        ("active_patients.sql", "repeatable", Name("repeat", "R", "active_patients", foreign=False)),
+        ("007_x.sql", "repeatable", None),
+        ("000007_add-Rooms.up.sql", "migrations", Name("migrate", "000007", "add-Rooms")),
+        ("000007_add-Rooms.down.sql", "migrations", Name("rollback", "000007", "add-Rooms")),
+        ("20240131120000_rooms.up.sql", "migrations", Name("migrate", "20240131120000", "rooms")),
+        ("V1__Add_rooms.sql", "migration", Name("migrate", "1", "Add_rooms")),
+        ("V1.2__rooms.sql", "migration", Name("migrate", "1.2", "rooms")),
+        ("V1_2__rooms.sql", "migration", Name("migrate", "1.2", "rooms")),
+        ("U1__Add_rooms.sql", "migration", Name("rollback", "1", "Add_rooms")),
+        ("R__room_views.sql", "migration", Name("repeat", "R", "room_views")),
+        ("7_billing.sql", "migrations", None),
+        ("007-billing.sql", "migrations", None),
+        ("V1_rooms.sql", "migrations", None),
+        ("README.md", "migrations", None),
+    ],
+)
+def test_a_name_is_read(file: str, folder: str, name: Name | None) -> None:
+    assert read_name(file, folder) == name
+
+
+def test_without_our_header_more_names_are_read() -> None:
+    assert read_name("7_Add-rooms.sql", "migrations", header_required=False) == Name("migrate", "7", "Add-rooms")
+    assert read_name("007_rooms.sql", "rollbacks", header_required=False) == Name("rollback", "007", "rooms")
+
+
+def test_numbers_decide_about_the_order() -> None:
+    versions = ["10", "0002", "1.10", "1.9", "1"]
+    assert sorted(versions, key=version_key) == ["1", "1.9", "1.10", "0002", "10"]
+    assert version_key("001") == version_key("1")

@@ -1,0 +1,124 @@
+"""Which migrations go back, in which order, and what is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.migration_loss import loss_failure, loss_table, read_loss
+from ansible.module_utils.migration_rollback import plan_rollback, read_sets
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = "0aee8018-f1e7-4540-bb7f-3ba39587919a"
+
+
+def entry(version: str, *depends: str, rollback: bool = True) -> dict[str, Any]:
+    name = f"{version}_x.sql"
+    return {
+        "version": version,
+        "file": f"files/migrations/{name}",
+        "depends": list(depends),
+        "rollback": f"files/rollbacks/{name}" if rollback else None,
+    }
+
+
+CATALOG = [entry("001"), entry("002", "001"), entry("003", "001"), entry("004", "003", rollback=False)]
+ALL = ["001", "002", "003", "004"]
+
+
+def versions(**wish: Any) -> list[str]:
+    plan = plan_rollback([*CATALOG[:3], entry("004", "003")], ALL, **wish)
+    assert plan.problems == []
+    return [step["version"] for step in plan.steps]
+
+
+def problem(applied: Any = ALL, **wish: Any) -> str:
+    plan = plan_rollback(CATALOG, applied, **wish)
+    [sentence] = plan.problems
+    return str(sentence)
+
+
+def test_what_depends_on_another_goes_first() -> None:
+    assert versions(to="001") == ["004", "003", "002"]
+    assert versions(to="000") == ["004", "003", "002", "001"]
+    assert versions(to="004") == []
+    assert versions(only="002") == ["002"]
+    assert versions(named="pair", sets={"pair": ["003", "004"]}) == ["004", "003"]
+
+
+def test_of_a_set_goes_what_stands() -> None:
+    plan = plan_rollback(CATALOG, ["001", "003"], named="pair", sets={"pair": ["003", "004"]})
+    assert [step["version"] for step in plan.steps] == ["003"]
+    assert plan_rollback(CATALOG, ["001"], named="pair", sets={"pair": ["003"]}).steps == []
+
+
+def test_what_others_depend_on_stays() -> None:
+    assert problem(["001", "002", "003"], only="001") == (
+        "files/migrations/001_x.sql cannot go: files/migrations/002_x.sql and files/migrations/003_x.sql depend on it "
+        "and would stay. Roll back more: -e rollback_to=000"
+    )
+    assert "004_x.sql depends on it and would stay. Roll back more: -e rollback_to=002" in problem(only="003")
+
+
+def test_what_is_not_applied_or_has_no_way_back_is_named() -> None:
+    assert problem(only="009") == (
+        "009 is no version of this release, which goes from 001 to 004. Correct rollback_only."
+    )
+    assert problem(["001"], only="002") == (
+        "files/migrations/002_x.sql is not applied; the newest that is: 001. Correct rollback_only."
+    )
+    assert "002_x.sql is not applied; the newest that is: 001. Correct rollback_to." in problem(["001"], to="002")
+    assert problem(only="004").startswith(
+        "files/migrations/004_x.sql has no way back: there is no files/rollbacks/004_x.sql. Write it"
+    )
+    assert problem(named="x", sets={"y": []}) == "The release has no set x; it has y. Correct rollback_set."
+    assert problem(named="x", sets={"x": ["001", "099"]}) == (
+        "rollback_sets.yml: x names 099, which no migration has. Correct it."
+    )
+    assert "no set x; it has no rollback_sets.yml" in problem(named="x")
+
+
+@pytest.mark.parametrize("wish", [{}, {"to": "001", "only": "002"}, {"only": "002", "named": "x"}])
+def test_exactly_one_wish_is_asked_for(wish: dict[str, Any]) -> None:
+    assert problem(**wish).startswith("Say with exactly one variable what is to go back")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pair: [", "files/rollback_sets.yml:1: cannot be read as YAML"),
+        ("- a", "files/rollback_sets.yml: it has no list `versions`"),
+        ("pair:\n  versions: 001", "files/rollback_sets.yml: pair has no list `versions`"),
+    ],
+)
+def test_a_set_that_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:
+    release = tmp_path / "files"
+    release.mkdir()
+    (release / "rollback_sets.yml").write_text(text)
+    _, [sentence] = read_sets(release)
+    assert sentence.startswith(words)
+
+
+def test_versions_in_a_set_are_texts_with_or_without_quotes(tmp_path: Path) -> None:
+    (tmp_path / "rollback_sets.yml").write_text('pair:\n  versions: [010, "011"]\n')
+    assert read_sets(tmp_path) == ({"pair": ["010", "011"]}, [])
+    assert read_sets(tmp_path / "nowhere") == ({}, [])
+
+
+def test_the_release_has_the_set_of_the_guide() -> None:
+    sets, problems = read_sets(ROOT / "files")
+    assert problems == []
+    assert sets == {"vietnamese_pt": [f"{number:03d}" for number in range(5, 16)]}
+
+
+def test_the_loss_is_read_and_shown() -> None:
+    found = [{"table": "public.patients", "rows": 12, "what": "the table is dropped"}]
+    message = f"Cannot execute SQL '... migration-loss %s' None: migration-loss {RUN} {json.dumps(found)}\nCONTEXT: x"
+    loss = read_loss(message, RUN)
+    assert loss == [{"table": "patients", "rows": 12, "what": "the table is dropped"}]
+    assert loss_table(loss) == ["table         rows  what", "patients        12  the table is dropped"]
+    assert "patients        12" in str(loss_failure(loss))
+    assert read_loss(message, "another") is None
+    assert read_loss(f"None: migration-loss {RUN} []", RUN) == []
