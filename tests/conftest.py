@@ -5,17 +5,23 @@ At its end it says how many faults were survived: `@pytest.mark.fault(ROW)`, ROW
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import pytest
 
 from tests import undo
 
 FAULT = "fault"
+T = TypeVar("T")
 
 
 def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
+
+
+def _workers(config: pytest.Config) -> int:
+    return int(config.workerinput["workercount"]) if _is_worker(config) else 1  # type: ignore[attr-defined]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,15 +36,29 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         undo.end()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first, and let each report say which faults its test is about."""
-    # Started last, it would have one process work on while the others are done.
-    items.sort(key=lambda item: item.path.name != "test_molecule.py")
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have every worker begin with what takes longest, and let each report say which faults its test is about."""
+    # Begun last, it would keep one worker busy while the others are done.
+    items[:] = spread(items, lambda item: item.path.name == "test_molecule.py", _workers(config))
     for item in items:  # properties travel with the report, also from another process
         item.user_properties += [(FAULT, row) for mark in item.iter_markers(FAULT) for row in mark.args]
 
 
-def survived(reports: dict[str, Iterable[object]]) -> tuple[set[object], set[object]]:
+def spread(items: Sequence[T], is_long: Callable[[T], bool], workers: int) -> list[T]:
+    """Put the long ones at the beginning of each worker's share: xdist cuts the list into as many of about one size."""
+    long = [item for item in items if is_long(item)]
+    short = [item for item in items if not is_long(item)]
+    found: list[T] = []
+    for worker in range(workers):
+        first = long[worker::workers]
+        size = (len(items) - len(found)) // (workers - worker)
+        rest = max(size - len(first), 0)
+        found += [*first, *short[:rest]]
+        del short[:rest]
+    return found + short
+
+
+def survived(reports: Mapping[str, Iterable[object]]) -> tuple[set[object], set[object]]:
     """Return the rows that were tried, and those of them whose every test passed."""
     tried: set[object] = set()
     lost: set[object] = set()

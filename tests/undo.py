@@ -65,7 +65,7 @@ def end() -> None:
     folder = Path(os.environ.pop(FOLDER))
     for noted in sorted(folder.glob("*[0-9]"), reverse=True):
         act, arguments = pickle.loads(noted.read_bytes())
-        what = f"{getattr(act, '__qualname__', act)}{arguments}"
+        what = " ".join(map(str, [act.__qualname__, getattr(act, "__self__", ""), *arguments]))
         try:
             act(*arguments)
         except Exception as error:

@@ -59,8 +59,7 @@ def _build(client: docker.DockerClient, release: str) -> None:
 
 def _bootstrap(client: docker.DockerClient, release: str) -> None:
     try:
-        with locked("apt"):  # as the other release needs it too
-            need("mmdebstrap", "mmdebstrap")
+        need("mmdebstrap", "mmdebstrap")
     except HostsError as error:
         raise HostsError(f"debian:{SUITES[release]} cannot be pulled, and without a registry {error}") from error
     # By way of a file: an interrupted stream would be imported as far as it came.

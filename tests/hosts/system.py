@@ -97,10 +97,14 @@ def need(program: str, *packages: str) -> None:
         raise HostsError(f"{program} is missing, and it is installed here only by root on Debian; install it")
     apt = {"DEBIAN_FRONTEND": "noninteractive"}
     options = ["-o", "DPkg::Lock::Timeout=300", "--quiet", "--yes", "--no-install-recommends"]
-    run("apt-get", "update", "--quiet", env=apt)
-    # A release has only some of them: Debian 12 has no docker-cli, and apt-cache ends badly for what it does not know.
-    known = [name for name in packages if f"{name}:\n" in run("apt-cache", "policy", name, env=apt)]
-    run("apt-get", "install", *options, *known, env=apt)
+    with locked("apt"):  # apt itself does not wait for another one that updates
+        if shutil.which(program):
+            return
+        run("apt-get", "update", "--quiet", env=apt)
+        # A release has only some of them: Debian 12 has no docker-cli, and apt-cache ends badly for what it does not
+        # know.
+        known = [name for name in packages if f"{name}:\n" in run("apt-cache", "policy", name, env=apt)]
+        run("apt-get", "install", *options, *known, env=apt)
 
 
 def is_debian() -> bool:

@@ -33,7 +33,7 @@ def write_back(case: Case, name: str, body: str) -> None:
 
 
 def roll_back(case: Case, **variables: object) -> Result:
-    return case.local.play("playbooks/rollback.yml", **case.variables, **variables)
+    return case.local.play("playbooks/rollback.yml", **(case.variables | variables))
 
 
 def refused(result: Result, *patterns: str) -> None:
@@ -82,7 +82,7 @@ def test_a_rollback_with_rows_in_its_way(case: Case) -> None:
     )
     case.stands()
     case.converges()
-    done = roll_back(case, rollback_only="003", rollback_accept_data_loss=True)
+    done = roll_back(case, rollback_only="003", rollback_accept_data_loss=True, backup_before_migration=True)
     assert done.status == 0, done.output
     assert SECRET not in done.output
     assert re.search(r"Backup +\w+_backup_\w+, verified", done.output), done.output

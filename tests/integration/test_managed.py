@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ class Managed:
             "postgresql_managed_user": LOGIN,
             "postgresql_managed_password": {"__ansible_unsafe": PASSWORD},
             "postgresql_managed_sslmode": "disable",
+            "postgresql_managed_bin_dir": str(self.local.server / "bin"),
             "database_name": self.database,
             "database_owner": ROLES["owner"],
             "database_app_role": ROLES["app"],
@@ -138,3 +140,25 @@ def test_a_server_that_is_named_badly_is_refused(managed: Managed, variables: di
     assert result.status != 0
     assert words in " ".join(result.output.split()), result.output
     assert result.changed == 0
+
+
+def test_backs_up_and_restores_without_a_superuser(managed: Managed, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    assert managed.play(backup_directory=str(folder)).status == 0
+    managed.sql("INSERT INTO organizations (name) VALUES ('org')", managed.database)
+    taken = managed.play("-vvv", playbook="playbooks/backup.yml", backup_directory=str(folder))
+    assert taken.status == 0, taken.output
+    [backup] = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    assert backup.startswith(f"{managed.database}_backup_")
+    new = f"{managed.database}_new"
+    variables = {"backup_directory": str(folder), "restore_backup": "latest", "restore_database": new}
+    restored = managed.play("-vvv", playbook="playbooks/restore.yml", **variables)
+    try:
+        assert restored.status == 0, restored.output
+        assert managed.sql("SELECT count(*) FROM organizations", new) == "1"
+        owner = managed.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{new}'")
+        assert owner == ROLES["owner"]
+    finally:
+        managed.sql(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)")
+    for secret in (PASSWORD, *PASSWORDS.values()):
+        assert secret not in taken.output + restored.output

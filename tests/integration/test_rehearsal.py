@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from tests.local import Local
 
@@ -26,7 +27,7 @@ def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release
     local.psql(CLINIC, database)
     before = local.catalogs(database)
     copy = f"{database[:53]}_rehearsal"
-    options = {"database_name": database, "release_directory": str(release), "rehearse": True}
+    options: dict[str, Any] = {"database_name": database, "release_directory": str(release), "rehearse": True}
 
     write(release, BAD, "ALTER TABLE clinics ADD CONSTRAINT chk_clinics_name CHECK (name <> 'canary');\n")
     refused = local.play(**options)
@@ -47,7 +48,7 @@ def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release
     (release / "migrations" / f"{BAD}.sql").unlink()
     write(release, GOOD, "ALTER TABLE clinics ADD COLUMN motto text;\n")
     result = local.deploy(**options)
-    assert re.search(r"Rehearsal +1 applied to a copy in \d+ ms, \d+ checks of 15 migrations hold", result.output)
+    assert re.search(r"Rehearsal +1 applied to a copy in \d+ ms, \d+ checks of 16 migrations hold", result.output)
     assert re.search(r"clinics +ACCESS EXCLUSIVE", result.output), result.output
     assert copy not in local.databases()
     assert local.deploy(**options).changed == 0

@@ -159,9 +159,10 @@ RECOVERY = 60.0  # seconds that a server may need after a crash
 
 
 def next_file(module: AnsibleModule, history: History) -> str | None:
-    """Return the file that the run was at when its session ended: the first that is not applied."""
+    """Return the file that the run was at when its session ended: the first that is not done."""
     applied = {row["version"] for row in history.applied}
-    left = (entry["file"] for entry in module.params["pending"] if entry["version"] not in applied)
+    goes = DONE[module.params["act"]] == "rolled back"
+    left = (entry["file"] for entry in module.params["pending"] if (entry["version"] in applied) is goes)
     return next(left, None)
 
 
@@ -243,9 +244,9 @@ def main() -> None:
     if lost(failure) and failure.file is None:
         failure = dataclasses.replace(failure, file=next_file(module, history))
     cursor = connection.cursor(**pg_cursor_args)
-    blockers = find_blockers(cursor, failure.needs, snapshots=in_doubt(failure, module, history))
-    if not waits_for_application(failure):
-        blockers = []
+    blockers = []
+    if waits_for_application(failure):
+        blockers = find_blockers(cursor, failure.needs, snapshots=in_doubt(failure, module, history))
     found = [f"In the way: {blocker}." for blocker in blockers]
     steps = {entry["version"]: entry["steps"] for entry in module.params["pending"] if entry.get("steps")}
     for row in history.in_doubt:

@@ -24,14 +24,12 @@ options:
     required: true
   migrations:
     description: The catalog of the release, as M(migration_release) returns it.
-    type: list
-    elements: dict
+    type: json
     required: true
   repeatable:
     description: The repeatable files of the release, as M(migration_release) returns them.
-    type: list
-    elements: dict
-    default: []
+    type: json
+    default: "[]"
   target:
     description: The last version to apply; all when empty.
     type: str
@@ -159,6 +157,7 @@ server_version:
   type: str
 """
 
+import json
 import time
 from typing import Any
 
@@ -184,19 +183,20 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
         decisions = read_decisions(module.params["resolve"])
     except ValueError as error:
         module.fail_json(msg=f"migrations_resolve: {error}. Nothing was changed. Correct it.")
-    steps = {entry["version"]: entry["steps"] for entry in module.params["migrations"] if entry.get("steps")}
+    catalog = json.loads(module.params["migrations"])
+    steps = {entry["version"]: entry["steps"] for entry in catalog if entry.get("steps")}
     answers = {
         version: decide(look_at(connection.cursor(**pg_cursor_args), steps[version]), decisions.get(version))
         for version in (row["version"] for row in history.in_doubt)
         if version in steps
     }
     plan: Plan = make_plan(
-        catalog=module.params["migrations"],
+        catalog=catalog,
         applied=history.applied,
         in_doubt=history.in_doubt,
         rolled_back=history.rolled_back,
         answers=answers,
-        repeatable=module.params["repeatable"],
+        repeatable=json.loads(module.params["repeatable"]),
         repeated=history.repeated,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
@@ -238,8 +238,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=history_argument_spec()
         | {
-            "migrations": {"type": "list", "elements": "dict", "required": True},
-            "repeatable": {"type": "list", "elements": "dict", "default": []},
+            "migrations": {"type": "json", "required": True},
+            "repeatable": {"type": "json", "default": "[]"},
             "target": {"type": "str", "default": ""},
             "out_of_order": {"type": "bool", "default": False},
             "resolve": {"type": "str", "default": ""},

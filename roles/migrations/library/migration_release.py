@@ -56,21 +56,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 migrations:
-  description: The migrations in the order in which they are applied; without their SQL.
+  description:
+    - The migrations in the order in which they are applied, without their SQL, as JSON.
+    - A text, because Ansible would otherwise look through every value for templates each time they are used.
   returned: success
-  type: list
-  elements: dict
+  type: str
 repeatable:
-  description: The repeatable files in the order in which they are applied.
+  description: The repeatable files in the order in which they are applied, as JSON.
   returned: success
-  type: list
-  elements: dict
+  type: str
 release:
   description: First 12 hex digits of the checksum of the catalog.
   returned: success
   type: str
 """
 
+import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -119,8 +120,8 @@ def main() -> None:
             module.warn(f"{migration.file} {note}.")
     module.exit_json(
         changed=False,
-        migrations=[migration.as_dict() for migration in catalog.migrations],
-        repeatable=[file.as_dict() for file in catalog.repeatable],
+        migrations=json.dumps([migration.as_dict() for migration in catalog.migrations]),
+        repeatable=json.dumps([file.as_dict() for file in catalog.repeatable]),
         release=catalog.release,
     )
 

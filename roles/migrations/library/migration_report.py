@@ -18,8 +18,7 @@ options:
     required: true
   migrations:
     description: The catalog of the release, as M(migration_release) returns it.
-    type: list
-    elements: dict
+    type: json
     required: true
   plan:
     description: What M(migration_plan) returned.
@@ -74,6 +73,7 @@ sql:
   type: dict
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -107,7 +107,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "required": True},
-            "migrations": {"type": "list", "elements": "dict", "required": True},
+            "migrations": {"type": "json", "required": True},
             "plan": {"type": "dict", "required": True},
             "sql": {"type": "bool", "default": False},
             "squawk_config": {"type": "path"},
@@ -121,7 +121,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         migrations=states(
-            module.params["migrations"],
+            json.loads(module.params["migrations"]),
             plan["applied"],
             plan["pending"],
             in_doubt=plan["in_doubt"],

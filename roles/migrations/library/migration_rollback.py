@@ -19,8 +19,7 @@ options:
     required: true
   migrations:
     description: The catalog of the release, as M(migration_release) returns it.
-    type: list
-    elements: dict
+    type: json
     required: true
   applied:
     description: Versions that stand in the database.
@@ -80,6 +79,7 @@ has_history:
   type: bool
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "required": True},
-            "migrations": {"type": "list", "elements": "dict", "required": True},
+            "migrations": {"type": "json", "required": True},
             "applied": {"type": "list", "elements": "str", "required": True},
             "to": {"type": "str", "default": ""},
             "only": {"type": "str", "default": ""},
@@ -105,7 +105,12 @@ def main() -> None:
     release = Path(params["directory"])
     sets, _ = read_sets(release)
     rollback = plan_rollback(
-        params["migrations"], params["applied"], to=params["to"], only=params["only"], named=params["set"], sets=sets
+        json.loads(params["migrations"]),
+        params["applied"],
+        to=params["to"],
+        only=params["only"],
+        named=params["set"],
+        sets=sets,
     )
     steps: list[dict[str, Any]] = []
     for entry in rollback.steps:

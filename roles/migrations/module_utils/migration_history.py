@@ -37,7 +37,12 @@ WHERE act = 'start'
 REPEATED = """
 SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release, started_at::text,
        duration_ms::float8 AS duration_ms
-FROM (SELECT DISTINCT ON (name) * FROM migrations.history WHERE act = 'repeat' ORDER BY name, id DESC) AS newest
+FROM (
+    SELECT DISTINCT ON (name) * FROM migrations.history
+    WHERE act = 'repeat' -- a rollback may have taken views and functions along: then all are due again
+      AND id > (SELECT coalesce(max(id), 0) FROM migrations.history WHERE act = 'rollback')
+    ORDER BY name, id DESC
+) AS newest
 ORDER BY id
 """
 # What a server says that will be there in a moment.
@@ -62,7 +67,7 @@ class History:
         tables: number of tables in schema public.
         applied: rows of the view migrations.applied.
         format: what files/history.sql says of itself.
-        repeated: the newest row of each repeatable file.
+        repeated: the newest row of each repeatable file since the last rollback.
         in_doubt: files without transaction that began and whose end was not recorded.
         rolled_back: the newest row of versions that were rolled back and not applied again.
         server_version: for instance 16.14; empty where there is no server yet.
