@@ -111,6 +111,8 @@ def test_named_tables_as_in_the_guide(clinic: Clinic) -> None:
 
 
 def test_a_partitioned_table_is_backed_up_with_its_partitions(clinic: Clinic) -> None:
+    one = clinic.manifest(clinic.backup(tables=["outcome_measures_2026"]))
+    assert one["scope"] == ["public.outcome_measures_2026"]
     manifest = clinic.manifest(clinic.backup(tables=["outcome_measures"]))
     assert len(manifest["scope"]) == 7
     assert sum(table["rows"] for table in manifest["tables"]) == 1000

@@ -151,7 +151,7 @@ class _Taking:
 
         started, name, self.folder = self._make_folder()
         plan = self._plan(database["size"])
-        dump = self._start_dump(self.folder, plan, tables)
+        dump = self._start_dump(self.folder, plan)
         try:
             tables = measure(session, tables, settings.proof)
         except BaseException:
@@ -253,7 +253,7 @@ class _Taking:
         jobs = settings.jobs or max(1, min(4, (os.cpu_count() or 1) // 2))
         return {"format": kind, "compression": compression, "jobs": jobs if kind == "directory" else 1}
 
-    def _start_dump(self, folder: Path, plan: dict[str, Any], tables: list[dict[str, Any]]) -> Any:
+    def _start_dump(self, folder: Path, plan: dict[str, Any]) -> Any:
         """Start pg_dump in the snapshot of the session; return its subprocess.Popen."""
         snapshot = self.session.row("SELECT pg_export_snapshot() AS id")["id"]
         options = [
@@ -267,8 +267,9 @@ class _Taking:
         if self.settings.role:
             options.append(f"--role={self.settings.role}")
         if self.request.tables:
-            chosen = {table["root"] or key_of(table) for table in tables}
-            options += [f"--table-and-children={identifier(*key.split('.', 1))}" for key in sorted(chosen)]
+            # As they were named: of a partitioned table all partitions, of a partition itself.
+            named = [name if "." in name else f"public.{name}" for name in self.request.tables]
+            options += [f"--table-and-children={identifier(*key.split('.', 1))}" for key in named]
         # It inherits the lock: should we be killed, the next run does not begin before pg_dump has ended too.
         return self.tools.start(
             "pg_dump", *options, self.tools.conninfo(self.settings.database), pass_fds=(self.lock,), umask=0o077
