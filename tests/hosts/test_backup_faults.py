@@ -206,7 +206,7 @@ def test_a_clock_that_jumped_removes_nothing(host: Host) -> None:
         "from ansible.module_utils.backup_manifest import read_manifest, update_manifest\n"
         f"folder = Path('{STORE}/{first}')\n"
         "year = int(read_manifest(folder)['finished_at'][:4])\n"
-        "update_manifest(folder, finished_at=read_manifest(folder)['finished_at'].replace(str(year), sys.argv[1]))\n"
+        "update_manifest(folder, lambda old: {'finished_at': old['finished_at'].replace(str(year), sys.argv[1])})\n"
     )
     year = int(host.run("date +%Y"))
     host.run(f'python3 -c "{script}" {year + 2}')

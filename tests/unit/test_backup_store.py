@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,15 @@ import pytest
 from ansible.module_utils.backup_acts import age_text, table
 from ansible.module_utils.backup_create import summary
 from ansible.module_utils.backup_errors import BackupError
-from ansible.module_utils.backup_manifest import ID, checksum, claimed_number, new_id, read_manifest, write_manifest
+from ansible.module_utils.backup_manifest import (
+    ID,
+    checksum,
+    claimed_number,
+    new_id,
+    read_manifest,
+    update_manifest,
+    write_manifest,
+)
 from ansible.module_utils.backup_programs import (
     Programs,
     check_ended,
@@ -162,6 +171,21 @@ def test_names_are_in_utc_and_tell_databases_apart(tmp_path: Path) -> None:
     assert store.backups() == []
     assert store.remove_partials() == ["physioflow_backup_20260101_000000.partial"]
     assert (tmp_path / "notes").exists()
+
+
+def test_writers_of_a_manifest_come_one_after_the_other(tmp_path: Path) -> None:
+    folder = tmp_path / str(manifest()["id"])
+    folder.mkdir()
+    write_manifest(folder, manifest())
+
+    def add(number: int) -> None:
+        update_manifest(folder, lambda old: {"drills": [*old["drills"], number]})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(64)))
+    assert sorted(read_manifest(folder)["drills"]) == list(range(64))
+    with pytest.raises(BackupError, match="is missing"):
+        update_manifest(tmp_path / "not_there", lambda old: old)
 
 
 def made(number: int, finished: datetime, scope: Any = "database", **more: Any) -> Backup:

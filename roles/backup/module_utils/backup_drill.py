@@ -22,7 +22,7 @@ from typing import Any
 from ansible.module_utils.backup_archive import verify
 from ansible.module_utils.backup_database import Session
 from ansible.module_utils.backup_errors import BackupError
-from ansible.module_utils.backup_manifest import GLOBALS, read_manifest, update_manifest, utc_now
+from ansible.module_utils.backup_manifest import GLOBALS, update_manifest, utc_now
 from ansible.module_utils.backup_programs import Programs, programs
 from ansible.module_utils.backup_restore import MAINTENANCE, beside, check_server
 from ansible.module_utils.backup_settings import Settings
@@ -111,7 +111,7 @@ def remember(store: Store, name: str, record: dict[str, Any]) -> None:
     """Write the result of a drill into the manifest of its backup, if that is on this host."""
     folder = store.directory / name
     with suppress(BackupError):  # the manifest was damaged: there is nothing to write to
-        update_manifest(folder, drills=[*read_manifest(folder)["drills"], record][-KEPT:])
+        update_manifest(folder, lambda manifest: {"drills": [*manifest["drills"], record][-KEPT:]})
 
 
 @contextmanager

@@ -44,7 +44,8 @@ def _copy_one(settings: Settings, store: Store, backup: Backup) -> None:
     place = shown(settings.restic.repository)
     if (backup.manifest["off_host"] or {}).get("repository") != place:
         check_files(backup.folder, backup.manifest["files"])
-        backup.manifest.update(update_manifest(backup.folder, off_host=copy(settings, backup)))
+        copied = copy(settings, backup)
+        backup.manifest.update(update_manifest(backup.folder, lambda _: {"off_host": copied}))
     if settings.restic.only:
         with store.unused(backup) as unused:
             if unused:  # else the next run does it

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,23 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     sync_folder(folder)
 
 
-def update_manifest(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Change some fields of a manifest as it is now, and return it."""
-    manifest = read_manifest(folder) | changes
-    write_manifest(folder, manifest)
-    return manifest
+def update_manifest(folder: Path, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+    """Change some fields of a manifest as it is now, one writer after the other, and return it.
+
+    Args:
+        folder: the backup.
+        change: returns the fields that change, from the manifest as it is.
+    """
+    while read_manifest(folder):
+        with (folder / FILE).open(encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if os.fstat(stream.fileno()).st_ino != (folder / FILE).stat().st_ino:
+                continue  # replaced while we waited
+            manifest = read_manifest(folder)
+            manifest |= change(manifest)
+            write_manifest(folder, manifest)
+            return manifest
+    raise AssertionError  # a manifest is never empty
 
 
 def sync_folder(folder: Path) -> None:
