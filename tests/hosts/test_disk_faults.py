@@ -1,0 +1,111 @@
+"""A disk that fills while a migration runs: of the data (row 8), of the write-ahead log (row 9).
+
+Both lie on small file systems of their own. Whatever becomes of the server, what was there before the file is there
+after it, and the same command without any other step, but for the space, brings the release to its end.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts.host import Host, made, refused
+from tests.local import ROOT
+
+SERVICE = "postgresql@16-main"
+CLUSTER = "/var/lib/postgresql/16/main"
+WAL = "/wal"
+SMALL_WAL = {"min_wal_size": "32MB", "max_wal_size": "64MB"}
+HEAD = "-- Migration: 016_measurements\n-- Description: for the test\n-- Depends on: 001\n\n"
+# About 150 MB of rows, and more of log.
+LARGE = (
+    "CREATE TABLE measurements AS SELECT n, repeat(md5(n::text), 4) AS words FROM generate_series(1, 900000) AS n;\n"
+)
+STANDS = (
+    "SELECT (SELECT count(*) FROM migrations.applied), to_regclass('measurements') IS NULL,"
+    " (SELECT md5(string_agg(p::text, '' ORDER BY code)) FROM pt_service_codes AS p),"
+    " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), (SELECT count(*) FROM pg_index WHERE NOT indisvalid)"
+)
+
+
+@pytest.fixture(scope="module")
+def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
+    """A host with the release, whose data and log are on small disks."""
+    disks = ("--tmpfs", "/var/lib/postgresql:size=420m,mode=0755", "--tmpfs", f"{WAL}:size=128m,mode=0777")
+    with made(tmp_path_factory.mktemp("disks"), variables, "13", *disks) as deployed:
+        deployed.variables["postgresql_settings"] = SMALL_WAL
+        result = deployed.deploy()
+        assert result.status == 0, result.output
+        deployed.run(
+            f"systemctl stop {SERVICE} && cp -a {CLUSTER}/pg_wal {WAL}/ && rm -r {CLUSTER}/pg_wal"
+            f" && ln -s {WAL}/pg_wal {CLUSTER}/pg_wal && systemctl start {SERVICE}"
+        )
+        yield deployed
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> str:
+    """The release with a file that needs more room than there is."""
+    folder = shutil.copytree(ROOT / "files", tmp_path / "files")
+    (folder / "migrations/016_measurements.sql").write_text(HEAD + LARGE)
+    (folder / "rollbacks/016_measurements.sql").write_text(
+        "-- Rollback: 016_measurements\n-- Description: for the test\n\nDROP TABLE measurements;\n"
+    )
+    return str(folder)
+
+
+def fill(host: Host, place: str, left: int) -> str:
+    """Fill a file system but for some megabytes, and return the file that does."""
+    host.run(f"fallocate -l $(( $(df --output=avail -k {place} | tail -1) - {left * 1024} ))K {place}/filler")
+    return f"{place}/filler"
+
+
+def converges(host: Host, release: str) -> None:
+    """Run again and once more; then go back, for the next test."""
+    again = host.deploy(release_directory=release)
+    assert again.status == 0, again.output
+    assert "1 applied now" in again.output
+    assert host.sql("SELECT count(*) FROM measurements", "physioflow") == "900000"
+    assert host.deploy(release_directory=release).changed == 0
+    back = host.play(
+        "playbooks/rollback.yml", release_directory=release, rollback_only="016", rollback_accept_data_loss=True
+    )
+    assert back.status == 0, back.output
+    host.sql("CHECKPOINT")
+
+
+@pytest.mark.fault(8)
+def test_a_full_disk_of_data_takes_nothing_along(host: Host, release: str) -> None:
+    before = host.sql(STANDS, "physioflow")
+    started = host.sql("SELECT pg_postmaster_start_time()")
+    filler = fill(host, "/var/lib/postgresql", 30)
+    result = host.deploy(release_directory=release)
+    refused(
+        result,
+        "files/migrations/016_measurements.sql:5: [53100] could not extend file",
+        "No space left on device",
+        "016_measurements.sql not applied",
+        "run the same command again",
+    )
+    assert host.sql(STANDS, "physioflow") == before
+    assert host.sql("SELECT pg_postmaster_start_time()") == started
+    host.run(f"rm {filler}")
+    converges(host, release)
+
+
+@pytest.mark.fault(9)
+def test_a_full_disk_of_the_log_is_recovered_from(host: Host, release: str) -> None:
+    before = host.sql(STANDS, "physioflow")
+    filler = fill(host, WAL, 8)
+    result = host.deploy(release_directory=release)
+    refused(result, "files/migrations/016_measurements.sql", "016_measurements.sql not applied", "run the same command")
+    host.run(f"rm {filler}")
+    host.run(f"systemctl reset-failed {SERVICE}; systemctl start {SERVICE}")
+    host.wait_for("psql -h /var/run/postgresql -U postgres -XAtc 'SELECT 1' | grep -q 1")
+    assert "PANIC" in host.run("cat /var/log/postgresql/postgresql-16-main.log")
+    assert host.sql(STANDS, "physioflow") == before
+    converges(host, release)
