@@ -196,7 +196,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "more memory than there is": ({"postgresql_settings": {"shared_buffers": "4TB"}}, "shared_buffers is 4194304 MB"),
     "CIDR": (
         {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/99"}]},
-        'pg_hba.conf:5: invalid CIDR mask in address "10.0.0.0/99" The former files are back',
+        'pg_hba.conf:6: invalid CIDR mask in address "10.0.0.0/99" The former files are back',
     ),
     "address": (
         {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/24 trust"}]},
