@@ -22,9 +22,10 @@ WAL = "/wal"
 SMALL_WAL = {"min_wal_size": "32MB", "max_wal_size": "64MB"}
 HEAD = "-- Migration: 016_measurements\n-- Description: for the test\n-- Depends on: 001\n\n"
 # About 150 MB of rows, and more of log.
-LARGE = (
-    "CREATE TABLE measurements AS SELECT n, repeat(md5(n::text), 4) AS words FROM generate_series(1, 900000) AS n;\n"
-)
+LARGE = """\
+CREATE TABLE measurements (n integer CONSTRAINT measurements_pkey PRIMARY KEY, words text NOT NULL);
+INSERT INTO measurements SELECT n, repeat(md5(n::text), 4) FROM generate_series(1, 900000) AS n;
+"""
 STANDS = (
     "SELECT (SELECT count(*) FROM migrations.applied), to_regclass('measurements') IS NULL,"
     " (SELECT md5(string_agg(p::text, '' ORDER BY code)) FROM pt_service_codes AS p),"
@@ -86,7 +87,7 @@ def test_a_full_disk_of_data_takes_nothing_along(host: Host, release: str) -> No
     result = host.deploy(release_directory=release)
     refused(
         result,
-        "files/migrations/016_measurements.sql:5: [53100] could not extend file",
+        "files/migrations/016_measurements.sql:6: [53100] could not extend file",
         "No space left on device",
         "016_measurements.sql not applied",
         "run the same command again",
@@ -102,7 +103,12 @@ def test_a_full_disk_of_the_log_is_recovered_from(host: Host, release: str) -> N
     before = host.sql(STANDS, "physioflow")
     filler = fill(host, WAL, 8)
     result = host.deploy(release_directory=release)
-    refused(result, "files/migrations/016_measurements.sql", "016_measurements.sql not applied", "run the same command")
+    refused(
+        result,
+        "The run was at 016_measurements.sql, and the server does not answer since",
+        "start the server",
+        "run the same command again",
+    )
     host.run(f"rm {filler}")
     host.run(f"systemctl reset-failed {SERVICE}; systemctl start {SERVICE}")
     host.wait_for("psql -h /var/run/postgresql -U postgres -XAtc 'SELECT 1' | grep -q 1")

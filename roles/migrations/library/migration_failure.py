@@ -239,7 +239,13 @@ def main() -> None:
     failure = loss_failure(loss) if loss else read_failure(module.params["message"], module.params["run_id"])
     if failure.file is None and module.params["file"]:
         failure = dataclasses.replace(failure, file=module.params["file"], line=1)
-    connection = open_database(module, patience=RECOVERY)
+    names = [entry["file"].rpartition("/")[2] for entry in module.params["pending"]]
+    at = failure.file or (names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}")
+    ended = (
+        f"{failure}\nThe run was at {at}, and the server does not answer since. What was applied before is recorded; "
+        "the file that ran left nothing behind.\n"
+    )
+    connection = open_database(module, patience=RECOVERY, before=ended)
     history = history_of(connection)
     if lost(failure) and failure.file is None:
         failure = dataclasses.replace(failure, file=next_file(module, history))

@@ -94,7 +94,7 @@ def history_argument_spec() -> dict[str, Any]:
     }
 
 
-def open_database(module: AnsibleModule, patience: float = 0.0) -> Any:
+def open_database(module: AnsibleModule, patience: float = 0.0, before: str = "") -> Any:
     """Connect to the database; None stands for one that does not exist yet (check mode only).
 
     Fails the module where the database cannot be reached.
@@ -102,6 +102,7 @@ def open_database(module: AnsibleModule, patience: float = 0.0) -> Any:
     Args:
         module: the module, with the options of `history_argument_spec`.
         patience: how many seconds a server may take that starts or recovers from a crash.
+        before: what the message begins with where the database cannot be reached.
     """
     settings = module.params["connection"]
     if settings is None:
@@ -123,7 +124,7 @@ def open_database(module: AnsibleModule, patience: float = 0.0) -> Any:
     if connection is None:
         full = any(words in str(error) for words in FULL)
         module.fail_json(
-            msg=f"The database {name} cannot be reached: {' '.join(str(error).split())} Next: "
+            msg=f"{before}The database {name} cannot be reached: {' '.join(str(error).split())} Next: "
             f"{FREE if full else 'start the server or correct postgresql_connection'}, and run the same command again."
         )
     return connection
