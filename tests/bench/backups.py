@@ -37,7 +37,7 @@ SELECT md5(i::text || '{n}')::uuid, md5((i % 20000)::text)::uuid, '2024-01-01'::
        (hashint4(i) % 10000) / 100.0,
        (ARRAY['Đau thắt lưng', 'Thoái hóa khớp gối', 'Đau vai', 'Phục hồi sau đột quỵ', 'Đau cổ'])[1 + i % 5]
        || ': tập luyện trị liệu ' || hashint4(i) % 90 || ' phút, mức đau ' || i % 11 || '/10, '
-       || (ARRAY['đỡ nhiều', 'như tuần trước', 'tê tay phải', 'đi lại dễ hơn'])[1 + hashint4(i / 3) & 3]
+       || (ARRAY['đỡ nhiều', 'như tuần trước', 'tê tay phải', 'đi lại dễ hơn'])[1 + (hashint4(i / 3) & 3)]
        || '; lần khám sau ' || to_char('2024-01-08'::date + i % 900, 'DD/MM/YYYY')
        || ', cân nặng ' || 40 + i % 57 || ' kg'
 FROM generate_series(1, {rows}) AS i;

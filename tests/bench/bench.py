@@ -99,7 +99,7 @@ class Bench:
         for pid in [str(postmaster), *children]:
             try:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 continue  # ended between the two readings; its time went to the postmaster
             ticks += sum(map(int, fields[11:15] if pid == str(postmaster) else fields[11:13]))
         return ticks / TICKS
