@@ -103,6 +103,22 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+def run_to_end(command: list[str], seconds: float) -> Result:
+    """Run a command in the root of the project as a person does, with nobody at the keyboard."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout)
+
+
 @dataclass(frozen=True)
 class Local:
     """An inventory `local` with its own folder, and so its own server and passwords."""
@@ -112,18 +128,7 @@ class Local:
 
     def play(self, playbook: str = "deploy.yml", *options: str, **variables: Any) -> Result:
         """Run a playbook with the inventory local; `variables` are extra variables."""
-        done = subprocess.run(
-            self._command(playbook, options, variables),
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout)
+        return run_to_end(self._command(playbook, options, variables), SECONDS)
 
     def _command(self, playbook: str, options: tuple[str, ...], variables: dict[str, Any]) -> list[str]:
         # Without the second a deploy of another database_name would point the service of psql there: a change.

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests import undo
-from tests.local import BIN, ROOT, Result, environment
+from tests.local import BIN, Result, run_to_end
 
 SECONDS = 900  # a playbook that takes longer hangs; the first one installs packages
 DOCKER = [
@@ -70,21 +70,8 @@ class Host:
         connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
         inventory = self.folder / f"{self.name}.json"
         inventory.write_text(json.dumps({"database_servers": {"hosts": {self.name: connection}}}))
-        done = subprocess.run(
-            [
-                *(BIN / "ansible-playbook", playbook, "-i", inventory),
-                *("-e", json.dumps(self.variables | variables), *options),
-            ],
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout)
+        extra = ["-e", json.dumps(self.variables | variables), *options]
+        return run_to_end([str(BIN / "ansible-playbook"), playbook, "-i", str(inventory), *extra], SECONDS)
 
     def deploy(self, *options: str, **variables: Any) -> Result:
         """Run the main job."""

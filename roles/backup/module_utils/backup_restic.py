@@ -87,14 +87,12 @@ def run(settings: Settings, *arguments: str) -> str:
     raise BackupError(f"restic failed on {place}: {_USER.sub('', words)[-500:] or f'exit status {done.returncode}'}")
 
 
-def ensure(settings: Settings) -> bool:
-    """Make the repository where there is none; tells whether it was made."""
+def ensure(settings: Settings) -> None:
+    """Make the repository where there is none."""
     try:
         run(settings, "unlock")  # of a restic that was killed: only locks of processes that are gone
     except NoRepositoryError:
         run(settings, "init")
-        return True
-    return False
 
 
 def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
@@ -109,10 +107,10 @@ def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
     }
 
 
-def forget(settings: Settings, keep: Mapping[str, int]) -> int:
-    """Let restic remove the snapshots that no rule keeps, and the data that none needs; return their number."""
+def forget(settings: Settings, keep: Mapping[str, int]) -> None:
+    """Let restic remove the snapshots that no rule keeps, and the data that none needs."""
     if not keep:
-        return 0
+        return
     rules = [f"--keep-{name}={keep[name]}" for name in ("last", "daily", "weekly", "monthly") if keep.get(name)]
     if keep.get("days"):
         rules.append(f"--keep-within={keep['days']}d")
@@ -120,10 +118,8 @@ def forget(settings: Settings, keep: Mapping[str, int]) -> int:
         rules.append("--keep-last=1")
     # Whole backups and those of single tables have other tags, so they are groups of their own.
     out = run(settings, "forget", "--json", f"--tag={TAG},database={settings.database}", "--group-by=tags", *rules)
-    removed = sum(len(group["remove"] or []) for group in json.loads(out.strip() or "[]"))
-    if removed:
+    if any(group["remove"] for group in json.loads(out.strip() or "[]")):
         run(settings, "prune")
-    return removed
 
 
 def snapshots(settings: Settings) -> list[dict[str, Any]]:
