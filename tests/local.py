@@ -49,7 +49,8 @@ class Running:
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment() | {"PYTHONUNBUFFERED": "1"},
+            # Otherwise the name of a task is printed when it ends, as it may yet be skipped.
+            env=environment() | {"PYTHONUNBUFFERED": "1", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"},
             stdin=subprocess.DEVNULL,
             stdout=self.printed,
             stderr=subprocess.STDOUT,

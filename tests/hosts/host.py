@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests import undo
-from tests.local import BIN, Result, run_to_end
+from tests.local import BIN, Result, Running, run_to_end
 
 SECONDS = 900  # a playbook that takes longer hangs; the first one installs packages
 DOCKER = [
@@ -67,11 +67,18 @@ class Host:
 
     def play(self, playbook: str, *options: str, **variables: Any) -> Result:
         """Run a playbook as a user does; `variables` are extra variables."""
+        return run_to_end(self._command(playbook, options, variables), SECONDS)
+
+    def start(self, playbook: str, *options: str, **variables: Any) -> Running:
+        """Start a playbook as `play` does, and leave it running."""
+        return Running(self._command(playbook, options, variables))
+
+    def _command(self, playbook: str, options: tuple[str, ...], variables: dict[str, Any]) -> list[str]:
         connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
         inventory = self.folder / f"{self.name}.json"
         inventory.write_text(json.dumps({"database_servers": {"hosts": {self.name: connection}}}))
         extra = ["-e", json.dumps(self.variables | variables), *options]
-        return run_to_end([str(BIN / "ansible-playbook"), playbook, "-i", str(inventory), *extra], SECONDS)
+        return [str(BIN / "ansible-playbook"), playbook, "-i", str(inventory), *extra]
 
     def deploy(self, *options: str, **variables: Any) -> Result:
         """Run the main job."""

@@ -122,7 +122,7 @@ def main() -> None:
         changed=False,
         migrations=states(
             json.loads(module.params["migrations"]),
-            plan["applied"],
+            json.loads(plan["applied"]),
             plan["pending"],
             in_doubt=plan["in_doubt"],
             rolled_back=plan["rolled_back"],

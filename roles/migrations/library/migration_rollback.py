@@ -50,7 +50,7 @@ EXAMPLES = r"""
   migration_rollback:
     directory: "{{ release_directory }}"
     migrations: "{{ migrations_release.migrations }}"
-    applied: "{{ migrations_plan.applied | map(attribute='version') }}"
+    applied: "{{ migrations_plan.applied | from_json | map(attribute='version') }}"
     to: "010"
   delegate_to: localhost
 """

@@ -69,6 +69,10 @@ cluster:
   description: Whether there is a cluster C(main) of this version.
   returned: success
   type: bool
+interrupted:
+  description: Whether a first run of this role ended while dpkg was at work for it.
+  returned: success
+  type: bool
 """
 
 import os
@@ -77,6 +81,10 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgresql_look import os_release, port_holder, read, run, running_port
 
+# The role writes it before it installs anything.
+BEGUN = Path("/etc/postgresql-common/createcluster.d/physioflow.conf")
+JOURNAL = Path("/var/lib/dpkg/updates")
+
 
 def installed(packages: list[str]) -> set[str]:
     """Return those packages that are installed, whole."""
@@ -84,7 +92,15 @@ def installed(packages: list[str]) -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("ii ")}
 
 
-def problems_of(module: AnsibleModule, missing: list[str], cluster: bool) -> list[str]:
+def unfinished_packages() -> str:
+    """Return what dpkg left half done; empty where every package is whole."""
+    # The journal of a dpkg that was killed; --audit does not read it, and apt refuses to work as long as it is there.
+    if any(path.name.isdigit() for path in JOURNAL.iterdir()):
+        return "dpkg was interrupted in the middle of its work."
+    return str(run(["dpkg", "--audit"]).out)
+
+
+def problems_of(module: AnsibleModule, cluster: bool, unfinished: str) -> list[str]:
     """Return a sentence with its remedy for each reason not to install."""
     problems = []
     if os.geteuid() != 0:
@@ -107,7 +123,7 @@ def problems_of(module: AnsibleModule, missing: list[str], cluster: bool) -> lis
             f"The host does not have the locale {locale} of postgresql_locale. Make it there with: apt-get install "
             f"locales && localedef -i {locale.partition('.')[0]} -f UTF-8 {locale}"
         )
-    if missing and (unfinished := run(["dpkg", "--audit"]).out):
+    if unfinished:
         problems.append(
             f"dpkg has packages that are installed by half: {' '.join(unfinished.split())} Repair them on the host "
             "with: dpkg --configure -a && apt-get install --fix-broken"
@@ -141,11 +157,19 @@ def main() -> None:
     wanted = module.params["packages"].get(codename) or module.params["packages"]["default"]
     there = installed([*wanted, "python3-debian"])
     missing = [name for name in wanted if name not in there]
-    cluster = Path(f"/etc/postgresql/{module.params['version']}/main/postgresql.conf").exists()
-    if problems := problems_of(module, missing, cluster):
+    folder = Path(f"/etc/postgresql/{module.params['version']}/main")
+    cluster = (folder / "postgresql.conf").exists()
+    unfinished = unfinished_packages() if missing else ""
+    interrupted = bool(unfinished) and BEGUN.exists() and not (folder / "conf.d/physioflow.conf").exists()
+    if problems := problems_of(module, cluster, "" if interrupted else unfinished):
         module.fail_json(msg="\n".join([*problems, "Nothing was changed."]))
     module.exit_json(
-        changed=False, codename=codename, missing=missing, python_debian="python3-debian" in there, cluster=cluster
+        changed=False,
+        codename=codename,
+        missing=missing,
+        python_debian="python3-debian" in there,
+        cluster=cluster,
+        interrupted=interrupted,
     )
 
 

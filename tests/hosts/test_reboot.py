@@ -1,0 +1,145 @@
+"""Row 14: the host loses its power in the middle of each task of a deploy, one after the other.
+
+A run is ended by the reboot at the first task that no run before was ended in; the next one is the same command again,
+without any other step. So every task is met while it has its work still to do.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts.host import Host, docker, made
+from tests.local import ROOT, Running, until
+
+CANARY = (
+    "CREATE TABLE canary (n integer CONSTRAINT canary_pkey PRIMARY KEY, note text NOT NULL);"
+    " INSERT INTO canary SELECT n, md5(n::text) FROM generate_series(1, 1000) AS n"
+)
+CANARY_HASH = "SELECT count(*), md5(string_agg(c::text, '' ORDER BY n)) FROM canary AS c"
+STANDS = (
+    "SELECT (SELECT string_agg(version, ' ' ORDER BY version) FROM migrations.applied),"
+    " (SELECT count(*) FROM pg_index WHERE NOT indisvalid),"
+    " (SELECT count(*) FROM pg_database WHERE datname NOT IN ('physioflow', 'postgres') AND NOT datistemplate)"
+)
+FIRST = "postgresql : Look at the host"  # those before it are on the controller
+PACKAGES = "postgresql : Install the packages"
+FINISH = "postgresql : Finish what a run before began to install"
+CLUSTER = "postgresql : Bring settings and access rules into effect"
+ROLES = "database : Make roles, database, extensions and privileges"
+SCRIPTS = "migrations : Apply the migrations"
+RELEASE = {
+    "backup : Take a verified backup",
+    "backup : Restore the backup into a database for the rehearsal",
+    "backup : Drop the database of the rehearsal",
+    "migrations : Apply a migration without transaction",
+}
+NEW = {
+    "016_wards": "CREATE TABLE wards (id integer CONSTRAINT wards_pkey PRIMARY KEY, name text);",
+    "017_names": "CREATE INDEX CONCURRENTLY idx_wards_name ON wards (name);",
+}
+
+
+@pytest.fixture(scope="module")
+def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
+    """A bare host."""
+    with made(tmp_path_factory.mktemp("reboot"), variables, "13") as bare:
+        yield bare
+
+
+def tasks(output: str) -> list[str]:
+    """Return the tasks that were begun, on the host only."""
+    names = re.findall(r"^TASK \[(.*?)\] \**$", output, re.MULTILINE)
+    return names[names.index(FIRST) :] if FIRST in names else []
+
+
+def reboot_in_every_task(host: Host, met: set[str], **variables: Any) -> tuple[list[str], set[str]]:
+    """Deploy until a run comes to its end without a task that is new.
+
+    Args:
+        host: goes down in each task that works on it, and comes up when the run is over.
+        met: the tasks that need no reboot any more; those of this call are added.
+        variables: extra variables.
+
+    Returns: the tasks in which it went down, and those that changed something in one of the runs.
+    """
+    down: list[str] = []
+    changed: set[str] = set()
+    skipped: set[str] = set()
+    while True:
+        run = host.start("deploy.yml", **variables)
+        while task := next_task(run, met):
+            met.add(task)
+            if works_on_host(host, run, task, met):
+                docker("kill", host.name)
+                down.append(task)
+                assert run.result().status != 0, run.output
+                docker("start", host.name)
+                host.wait_for("systemctl is-system-running --wait | grep -qE 'running|degraded'")
+                break
+        else:
+            assert run.result().status == 0, run.output
+        changed |= tasks_that(run, "changed")
+        skipped |= tasks_that(run, "skipping")
+        if run.result().status == 0:
+            met -= skipped - set(down)  # they may have work to do in a run of another kind
+            return down, changed
+
+
+def tasks_that(run: Running, word: str) -> set[str]:
+    """Return the tasks after whose name a word stands: changed, skipping."""
+    return set(re.findall(rf"^TASK \[(.*?)\] \**\n{word}", run.output, re.MULTILINE))
+
+
+def next_task(run: Running, met: set[str]) -> str:
+    """Wait for a task that is new, and return it; empty where the run ends without one."""
+    until(lambda: set(tasks(run.output)) - met or run.process.poll() is not None, "the deploy comes to another task")
+    return next((name for name in tasks(run.output) if name not in met), "")
+
+
+def works_on_host(host: Host, run: Running, task: str, met: set[str]) -> bool:
+    """Wait until a task is in its middle on the host; False where it is one of the controller's."""
+
+    def is_in_its_middle() -> bool:
+        if task == PACKAGES:
+            return bool(re.search(r"^\d", host.run("ls /var/lib/dpkg/updates", check=False)))  # dpkg's journal
+        return "python3" in docker("top", host.name, "-eo", "pid,comm").split()
+
+    found = [False]
+
+    def seen() -> bool:
+        found[0] = is_in_its_middle()
+        return found[0] or bool(set(tasks(run.output)) - met) or run.process.poll() is not None
+
+    until(seen, f"the task {task} works")
+    return found[0]
+
+
+@pytest.mark.fault(14)
+def test_a_reboot_in_any_task_is_made_good_by_the_same_command(host: Host, tmp_path: Path) -> None:
+    met: set[str] = set()
+    down, changed = reboot_in_every_task(host, met)
+    assert {PACKAGES, CLUSTER, ROLES, SCRIPTS} <= set(down)
+    assert FINISH in changed
+    assert host.sql(STANDS, "physioflow") == f"{' '.join(f'{n:03}' for n in range(1, 16))}|0|0"
+
+    # The tasks of a release on top of it, in a database with rows.
+    release = shutil.copytree(ROOT / "files", tmp_path / "files")
+    for name, sql in NEW.items():
+        alone = "-- Transactional: no\n" if "CONCURRENTLY" in sql else ""
+        header = f"-- Migration: {name}\n-- Description: for the test\n-- Depends on: 001\n{alone}"
+        (release / f"migrations/{name}.sql").write_text(f"{header}\n{sql}\n")
+    host.sql(CANARY, "physioflow")
+    before = host.sql(CANARY_HASH, "physioflow")
+    down, _ = reboot_in_every_task(host, met, release_directory=str(release), rehearse=True)
+    assert set(down) >= RELEASE
+    third = host.deploy(release_directory=str(release), rehearse=True)
+    assert (third.status, third.changed) == (0, 0), third.output
+    assert host.sql(CANARY_HASH, "physioflow") == before
+    versions = " ".join(f"{n:03}" for n in range(1, 18))
+    assert host.sql(STANDS, "physioflow") == f"{versions}|0|0"
