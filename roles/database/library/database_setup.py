@@ -50,14 +50,23 @@ options:
     description: Passwords by purpose. The password of a role that is left out is not touched.
     type: dict
     default: {}
+  passwordless:
+    description: Purposes of roles that get no password, or lose the one that they have, so that only peer lets them in.
+    type: list
+    elements: str
+    default: []
   settings:
     description: Server settings of the sessions of each role, by purpose.
     type: dict
     default: {}
   connection_limits:
-    description: Most sessions of each role, by purpose; without limit when left out.
+    description: Most sessions of each role, by purpose.
     type: dict
-    default: {}
+    required: true
+  connection_limit:
+    description: Most sessions in the database, whoever they are of.
+    type: int
+    required: true
   locale:
     description: Locale of the database, for LC_COLLATE and LC_CTYPE.
     type: str
@@ -67,6 +76,20 @@ options:
     type: list
     elements: str
     default: []
+  allowed_extensions:
+    description: Extensions that the database may have; others are named in a warning.
+    type: list
+    elements: str
+    default: []
+  audit:
+    description: Whether the role is made that pgaudit audits reads by; C(auto) is where the server has pgaudit.
+    type: str
+    choices: [auto, always, never]
+    default: never
+  audit_role:
+    description: Name of that role.
+    type: str
+    default: emr_audit
   closed_databases:
     description: Other databases that PUBLIC may not enter.
     type: list
@@ -97,6 +120,9 @@ EXAMPLES = r"""
       readonly: emr_readonly
       backup: emr_backup
     extensions: [uuid-ossp, pg_trgm]
+    connection_limits: {owner: 10, app: 60, readonly: 10, backup: 10}
+    connection_limit: 95
+    allowed_extensions: [uuid-ossp, pg_trgm]
     versions: [16]
 """
 
@@ -106,6 +132,14 @@ statements:
   returned: success
   type: list
   elements: str
+audit:
+  description: Whether reads of patients' data are to be audited.
+  returned: success
+  type: bool
+row_security:
+  description: Whether the database has policies that tasks/patients.yml made.
+  returned: success
+  type: bool
 """
 
 import json
@@ -116,18 +150,24 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.database_pooler import POOLED, is_pooled
 from ansible.module_utils.database_queries import CLUSTER, CLUSTER_FOR_OTHERS, IDENTITY, INSIDE
 from ansible.module_utils.database_state import (
+    AUDIT,
     PURPOSES,
+    SERVER_ROLES,
     Login,
     Statement,
     Wanted,
+    audit_is_on,
     cluster_statements,
     create_statement,
+    extension_statements,
     input_problems,
     inside_statements,
     login_notes,
     login_problems,
     new_database,
     new_inside,
+    notes_of,
+    routine_statements,
     server_problems,
 )
 from ansible_collections.community.postgresql.plugins.module_utils import postgres as driver
@@ -219,11 +259,11 @@ def refuse(module: AnsibleModule, problems: list[str]) -> NoReturn:
     raise AssertionError  # fail_json does not return
 
 
-def finish(module: AnsibleModule, statements: list[Statement]) -> None:
+def finish(module: AnsibleModule, statements: list[Statement], audit: bool, row_security: bool) -> None:
     """End the module."""
     shown = [str(statement) for statement in statements]
     diff = {"before": "", "after": "".join(f"{text};\n" for text in shown)}
-    module.exit_json(changed=bool(shown), statements=shown, diff=diff)
+    module.exit_json(changed=bool(shown), statements=shown, diff=diff, audit=audit, row_security=row_security)
 
 
 def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]) -> None:
@@ -231,7 +271,7 @@ def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]
     database = wanted.name if wanted.name in (cluster["databases"] or {}) else "postgres"
     for purpose, password in wanted.passwords.items():
         name = wanted.roles[purpose]
-        if name not in cluster["roles"]:
+        if name not in cluster["roles"] or purpose in wanted.passwordless:
             continue
         place = module.params["connection"] | {"login_db": database, "login_user": name, "login_password": password}
         try:
@@ -260,7 +300,8 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
         session.lock()
     databases = [wanted.name, *wanted.closed_databases]
     query = CLUSTER if login_role.superuser else CLUSTER_FOR_OTHERS
-    cluster = session.json(query, roles=list(wanted.roles.values()), databases=databases)
+    names = [*wanted.roles.values(), wanted.audit_role]
+    cluster = session.json(query, roles=names, databases=databases, server_roles=list(SERVER_ROLES))
     if problems := server_problems(wanted, cluster, login_role.name) or login_problems(wanted, cluster, login_role):
         refuse(module, problems)
     if not login_role.superuser:
@@ -278,18 +319,27 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
             session.run([create], done, transaction=False)
         done.append(create)
         database = new_database(wanted.roles["owner"])
+    inside = new_inside()
     if module.check_mode and create_statement(wanted) in done:
-        done += inside_statements(wanted, database, new_inside())
+        done += extension_statements(wanted, inside) + inside_statements(wanted, database, inside)
     else:
-        # The owner may be new in check mode: then it owns nothing yet.
         inner = Session(module, wanted.name)
-        inside = inner.json(INSIDE, owner=wanted.roles["owner"])
+        about = {"owner": wanted.roles["owner"], "extensions": wanted.extensions}
+        inside = inner.json(INSIDE, **about)
+        statements = extension_statements(wanted, inside)
+        if statements and not module.check_mode:
+            inner.run(statements, done)
+            inside = inner.json(INSIDE, **about)
+        done += statements
+        # The owner may be new in check mode: then it owns nothing yet.
         inside["default_privileges"] = inside["default_privileges"] or new_inside()["default_privileges"]
-        statements = inside_statements(wanted, database, inside)
+        statements = inside_statements(wanted, database, inside) + routine_statements(wanted, inside, login_role)
         if not module.check_mode:
             inner.run(statements, done)
         done += statements
-    finish(module, done)
+    for note in notes_of(wanted, cluster, inside, login_role):
+        module.warn(note)
+    finish(module, done, audit_is_on(wanted, cluster), inside["row_security"])
 
 
 def main() -> None:
@@ -301,10 +351,15 @@ def main() -> None:
             "name": name,
             "roles": {"type": "dict", "required": True, "options": dict.fromkeys(PURPOSES, name)},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "passwordless": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "settings": {"type": "dict", "default": {}},
-            "connection_limits": {"type": "dict", "default": {}},
+            "connection_limits": {"type": "dict", "required": True},
+            "connection_limit": {"type": "int", "required": True},
             "locale": {"type": "str", "default": "C.UTF-8"},
             "extensions": {"type": "list", "elements": "str", "default": []},
+            "allowed_extensions": {"type": "list", "elements": "str", "default": []},
+            "audit": {"type": "str", "choices": list(AUDIT), "default": "never"},
+            "audit_role": {"type": "str", "default": "emr_audit"},
             "closed_databases": {"type": "list", "elements": "str", "default": []},
             "versions": {"type": "list", "elements": "int", "required": True},
         },
@@ -317,8 +372,10 @@ def main() -> None:
         if not module.check_mode:
             refuse(module, ["postgresql_connection is empty: the provider did not say where the server is."])
         nothing: dict[str, Any] = {"roles": {}, "databases": {}}
-        new = [*cluster_statements(wanted, nothing), create_statement(wanted)]
-        finish(module, [*new, *inside_statements(wanted, new_database(wanted.roles["owner"]), new_inside())])
+        inside = new_inside()
+        new = [*cluster_statements(wanted, nothing), create_statement(wanted), *extension_statements(wanted, inside)]
+        new += inside_statements(wanted, new_database(wanted.roles["owner"]), inside)
+        finish(module, new, audit_is_on(wanted, nothing), False)
     ensure_required_libs(module)
     set_up(module, wanted)
 
