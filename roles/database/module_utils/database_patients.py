@@ -131,10 +131,20 @@ def is_closed(table: Mapping[str, Any] | None, found: Mapping[int, tuple[str, Ma
     return True
 
 
-def patient_tables(tables: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the tables whose every row belongs to one clinic: patients' data, and the clinic's own records."""
-    found = ways(tables)
-    return [table for table in tables if table["oid"] in found and is_closed(table, found)]
+def patient_tables(tables: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the oids of the tables whose every row belongs to one patient, and of patients themselves."""
+    found = {table["oid"] for table in tables if table["name"] in NAMED.values()}
+    while True:
+        step = {
+            table["oid"]
+            for table in tables
+            if table["parent"] in found
+            or any(column in table["columns"] for column in NAMED)
+            or any(key["table"] in found and table["columns"][key["column"]]["filled"] for key in table["keys"])
+        }
+        if step <= found:
+            return found
+        found |= step
 
 
 def without_way(tables: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -242,8 +252,8 @@ def is_as_wanted(policy: Mapping[str, Any], role: str, rule: Rule) -> bool:
 
 
 def audit_statements(tables: Sequence[Mapping[str, Any]], role: str, wanted: bool) -> list[str]:
-    """Return what lets pgaudit note reads of the tables of a clinic, and of no other, by the role's privileges."""
-    found = {table["oid"] for table in patient_tables(tables)} if wanted else set()
+    """Return what lets pgaudit note reads of patients' tables, and of no other, by the privileges of a role."""
+    found = patient_tables(tables) if wanted else set()
     grant = [place(table) for table in tables if table["oid"] in found and not table["audited"]]
     revoke = [place(table) for table in tables if table["oid"] not in found and table["audited"]]
     return [f"GRANT SELECT ON TABLE {', '.join(grant)} TO {identifier(role)}"] * bool(grant) + [

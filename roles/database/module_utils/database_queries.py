@@ -50,6 +50,7 @@ SELECT json_build_object(
                  LEFT JOIN pg_database AS d ON d.oid = s.dbid
                  LEFT JOIN pg_database AS o ON s.classid = 'pg_database'::regclass AND o.oid = s.objid
                  WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.deptype = 'o'
+                   AND s.classid <> 'pg_largeobject'::regclass -- the application may make these: they hold data
                    AND coalesce(d.datname, o.datname) IS NOT NULL))), '{{}}')
         FROM AUTHID AS r WHERE rolname = ANY (%(roles)s)),
     'databases', (SELECT json_object_agg(datname, json_build_object(

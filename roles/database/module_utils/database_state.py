@@ -252,11 +252,16 @@ def connection_problems(wanted: Wanted, slots: Mapping[str, int]) -> list[str]:
     return problems
 
 
-def audit_is_on(wanted: Wanted, cluster: Mapping[str, Any]) -> bool:
-    """Tell whether reads of patients' data are audited: as asked for, or where the server has pgaudit."""
-    if wanted.audit == "auto":
-        return "pgaudit" in [name.strip() for name in (cluster.get("preloaded") or "").split(",")]
-    return wanted.audit == "always"
+def audit_is_on(audit: str, preloaded: str | None) -> bool:
+    """Tell whether reads of patients' data are audited: as asked for, or where the server has pgaudit.
+
+    Args:
+        audit: one of AUDIT.
+        preloaded: the server's shared_preload_libraries.
+    """
+    if audit == "auto":
+        return "pgaudit" in [name.strip() for name in (preloaded or "").split(",")]
+    return audit == "always"
 
 
 def notes_of(wanted: Wanted, cluster: Mapping[str, Any], inside: Mapping[str, Any], login: Login) -> list[str]:
@@ -350,7 +355,7 @@ def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login 
     statements: list[Statement] = []
     for purpose in PURPOSES:
         statements += role_statements(wanted, purpose, cluster["roles"].get(wanted.roles[purpose]), login)
-    if audit_is_on(wanted, cluster):
+    if audit_is_on(wanted.audit, cluster.get("preloaded")):
         statements += audit_role_statements(wanted, cluster["roles"].get(wanted.audit_role))
     owner = wanted.roles["owner"]
     if not login.superuser and not cluster["roles"].get(owner, {}).get("usable"):

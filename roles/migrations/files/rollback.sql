@@ -60,6 +60,10 @@ AS $function$
 DECLARE
     v_rows bigint;
 BEGIN
+    -- The policy that the role `database` makes for the owner shows it all rows; under off even that is an error.
+    IF EXISTS (SELECT FROM pg_policy WHERE polrelid = p_table::regclass AND polname = 'physioflow_owner') THEN
+        PERFORM set_config('row_security', 'on', true);
+    END IF;
     IF p_lock THEN
         EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', p_table);
     END IF;
