@@ -16,8 +16,9 @@ CLINIC = "clinic_id"
 # Columns without a foreign key that name a row of a table all the same, as those of a partitioned table may.
 NAMED = {"patient_id": "patients"}
 CLINIC_POLICY = "physioflow_clinic"
+SHARED_POLICY = "physioflow_shared"
 OWNER_POLICY = "physioflow_owner"
-POLICIES = (CLINIC_POLICY, OWNER_POLICY)
+POLICIES = (CLINIC_POLICY, SHARED_POLICY, OWNER_POLICY)
 
 # Unset and empty name no clinic, and NULL is equal to none.
 SETTING = "(NULLIF(current_setting('app.clinic_id'::text, true), ''::text))::uuid"
@@ -52,10 +53,17 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.relowner = (
 
 @dataclass(frozen=True)
 class Rule:
-    """Which rows of a table a clinic may read, and which it may write, as PostgreSQL prints the conditions."""
+    """Which rows of a table somebody may see and write.
 
-    using: str
-    check: str
+    Attributes:
+        condition: as PostgreSQL prints it.
+        role: for whom it is; empty is everybody.
+        reads: whether it is only for reading.
+    """
+
+    condition: str
+    role: str = ""
+    reads: bool = False
 
 
 def identifier(name: str) -> str:
@@ -153,24 +161,25 @@ def without_way(tables: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key_of(table) for table in tables if table["oid"] not in found]
 
 
-def rule_of(table: Mapping[str, Any], way: tuple[str, Mapping[str, Any] | None, str]) -> Rule:
-    """Return the rule of a table.
+def rules_of(table: Mapping[str, Any], way: tuple[str, Mapping[str, Any] | None, str], owner: str) -> dict[str, Rule]:
+    """Return the rules of a table by the names of their policies.
 
     A table that names another one has the rule of that: the query below is itself under row level security. A row
     without a clinic is everybody's to read, and nobody's to write but the owner's.
     """
     column, other, target = way
+    rules = {OWNER_POLICY: owner_rule(owner)}
     if other is None:
-        own = f"({printed(column)} = {SETTING})"
-        if table["columns"][column]["filled"]:
-            return Rule(own, own)
-        return Rule(f"(({printed(column)} IS NULL) OR {own})", own)
+        rules[CLINIC_POLICY] = Rule(f"({printed(column)} = {SETTING})")
+        if not table["columns"][column]["filled"]:
+            rules[SHARED_POLICY] = Rule(f"({printed(column)} IS NULL)", reads=True)
+        return rules
     alias = "named"
     exists = (
         f"(EXISTS ( SELECT FROM {printed(other['schema'])}.{printed(other['name'])} {alias} "
         f"WHERE ({alias}.{printed(target)} = {printed(table['name'])}.{printed(column)})))"
     )
-    return Rule(exists, exists)
+    return rules | {CLINIC_POLICY: Rule(exists)}
 
 
 def owner_rule(owner: str) -> Rule:
@@ -180,7 +189,7 @@ def owner_rule(owner: str) -> Rule:
     through these too the application sees only its clinic.
     """
     member = f"( SELECT pg_has_role(SESSION_USER, '{owner}'::name, 'MEMBER'::text) AS pg_has_role)"
-    return Rule(member, member)
+    return Rule(member, owner)
 
 
 def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, wanted: bool) -> list[str]:
@@ -196,12 +205,7 @@ def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, wante
     found = ways(tables) if wanted else {}
     statements = []
     for table in tables:
-        rules = {}
-        if table["oid"] in found:
-            rules = {
-                CLINIC_POLICY: ("", rule_of(table, found[table["oid"]])),
-                OWNER_POLICY: (owner, owner_rule(owner)),
-            }
+        rules = rules_of(table, found[table["oid"]], owner) if table["oid"] in found else {}
         statements += policy_statements(table, rules)
         ours = [name for name in table["policies"] if name in POLICIES]
         if rules:
@@ -219,8 +223,8 @@ def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, wante
     return statements
 
 
-def policy_statements(table: Mapping[str, Any], rules: Mapping[str, tuple[str, Rule]]) -> list[str]:
-    """Return what brings our policies of one table to the rules, by name with the role that each is for."""
+def policy_statements(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> list[str]:
+    """Return what brings our policies of one table to the rules."""
     statements = []
     for name in POLICIES:
         has = table["policies"].get(name)
@@ -228,26 +232,25 @@ def policy_statements(table: Mapping[str, Any], rules: Mapping[str, tuple[str, R
             if has:
                 statements.append(f"DROP POLICY {name} ON {place(table)}")
             continue
-        role, rule = rules[name]
-        if has and is_as_wanted(has, role, rule):
+        rule = rules[name]
+        if has and is_as_wanted(has, rule):
             continue
         if has:
             statements.append(f"DROP POLICY {name} ON {place(table)}")
-        whom = f" TO {identifier(role)}" if role else ""
-        statements.append(
-            f"CREATE POLICY {name} ON {place(table)}{whom} USING ({rule.using}) WITH CHECK ({rule.check})"
-        )
+        what = " FOR SELECT" * rule.reads + (f" TO {identifier(rule.role)}" if rule.role else "")
+        check = "" if rule.reads else f" WITH CHECK ({rule.condition})"
+        statements.append(f"CREATE POLICY {name} ON {place(table)}{what} USING ({rule.condition}){check}")
     return statements
 
 
-def is_as_wanted(policy: Mapping[str, Any], role: str, rule: Rule) -> bool:
+def is_as_wanted(policy: Mapping[str, Any], rule: Rule) -> bool:
     """Tell whether a policy is the one that we would make."""
     return (
-        policy["command"] == "*"
+        policy["command"] == ("r" if rule.reads else "*")
         and policy["permissive"]
-        and policy["roles"] == [role]
-        and " ".join(policy["using"].split()) == rule.using
-        and " ".join((policy["check"] or "").split()) == rule.check
+        and policy["roles"] == [rule.role]
+        and " ".join(policy["using"].split()) == rule.condition
+        and " ".join((policy["check"] or "").split()) == ("" if rule.reads else rule.condition)
     )
 
 
