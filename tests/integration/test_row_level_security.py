@@ -59,7 +59,6 @@ def guarded(clinic: Clinic) -> Iterator[Clinic]:
 
 def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:
     clinic, local = guarded, guarded.local
-    before = clinic.fingerprint()
 
     with connect(local, APP, clinic.name) as app:
         assert app.execute(COUNTS.encode()).fetchone() == NONE, "unset is no clinic"
@@ -120,6 +119,7 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> N
     drift = local.play("playbooks/plan.yml", database_name=clinic.name, plan_schema_drift=True)
     assert "physioflow_" not in drift.output
 
+    before = clinic.fingerprint()
     folder = {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
     taken = local.play("playbooks/backup.yml", **folder)
     assert taken.status == 0, taken.output
