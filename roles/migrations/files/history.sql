@@ -88,9 +88,10 @@ ALTER TABLE migrations.history ENABLE ALWAYS TRIGGER trg_history_append_only;
 DO $$
 BEGIN
     IF EXISTS (
-        SELECT FROM pg_class AS c JOIN pg_database AS d ON d.datdba = c.relowner
-        WHERE c.oid = 'migrations.history'::regclass AND d.datname = current_database()
-          AND d.datdba <> CURRENT_USER::regrole
+        SELECT FROM pg_database AS d
+        WHERE d.datname = current_database() AND d.datdba <> CURRENT_USER::regrole AND d.datdba IN (
+            (SELECT relowner FROM pg_class WHERE oid = 'migrations.history'::regclass),
+            (SELECT nspowner FROM pg_namespace WHERE nspname = 'migrations'))
     ) THEN
         ALTER SCHEMA migrations OWNER TO CURRENT_USER;
         ALTER TABLE migrations.history OWNER TO CURRENT_USER;

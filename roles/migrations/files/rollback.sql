@@ -7,6 +7,7 @@
 -- Refuses to go on where another run changed what stands since this one was planned.
 CREATE FUNCTION pg_temp.migrations_refuse_other(p_run jsonb) RETURNS void
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF ARRAY(SELECT version FROM migrations.applied ORDER BY version) IS DISTINCT FROM ARRAY(
