@@ -226,7 +226,9 @@ def test_what_the_owner_makes_later_is_as_open_as_the_rest_and_no_more(local: Lo
         public += "has_type_privilege('public', 'later_kind', 'USAGE')"
         assert local.psql(public, role="postgres") == "f|f|f|f"
     finally:
-        local.psql("DROP TABLE later; DROP SEQUENCE later_numbers; DROP TYPE later_kind; DROP FUNCTION later", user=OWNER)
+        local.psql(
+            "DROP TABLE later; DROP SEQUENCE later_numbers; DROP TYPE later_kind; DROP FUNCTION later", user=OWNER
+        )
 
 
 @pytest.mark.control("S12")

@@ -180,6 +180,7 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
     postgres_common_argument_spec,
 )
 
+
 def finish(module: AnsibleModule, statements: list[Statement], **facts: bool) -> None:
     """End the module."""
     shown = [str(statement) for statement in statements]

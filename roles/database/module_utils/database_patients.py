@@ -95,9 +95,7 @@ def ways(tables: Sequence[Mapping[str, Any]]) -> dict[int, tuple[str, Mapping[st
     by_oid = {table["oid"]: table for table in tables}
     by_name = {(table["schema"], table["name"]): table for table in tables}
     found: dict[int, tuple[str, Mapping[str, Any] | None, str]] = {
-        table["oid"]: (CLINIC, None, "")
-        for table in tables
-        if table["columns"].get(CLINIC, {}).get("type") == "uuid"
+        table["oid"]: (CLINIC, None, "") for table in tables if table["columns"].get(CLINIC, {}).get("type") == "uuid"
     }
     while True:
         step: dict[int, tuple[str, Mapping[str, Any] | None, str]] = {}

@@ -63,7 +63,7 @@ SELECT json_build_object(
 CLUSTER = _CLUSTER.replace("AUTHID", "pg_authid")
 CLUSTER_FOR_OTHERS = _CLUSTER.replace("AUTHID", "pg_roles")
 
-INSIDE = f"""
+INSIDE = rf"""
 SELECT json_build_object(
     'extensions', (SELECT coalesce(json_agg(extname), '[]') FROM pg_extension),
     'row_security', EXISTS (SELECT FROM pg_policy WHERE polname LIKE 'physioflow\_%%'),

@@ -367,9 +367,7 @@ def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login 
             statements += privilege_statements({}, found["acl"], f"ON DATABASE {quoted(name)}", [PUBLIC])
     database = (cluster["databases"] or {}).get(wanted.name)
     if database and database["limit"] != wanted.connection_limit:
-        statements.append(
-            Statement(f"ALTER DATABASE {quoted(wanted.name)} CONNECTION LIMIT {wanted.connection_limit}")
-        )
+        statements.append(Statement(f"ALTER DATABASE {quoted(wanted.name)} CONNECTION LIMIT {wanted.connection_limit}"))
     return statements
 
 
@@ -435,8 +433,7 @@ def role_statements(
         statements.append(Statement(f"GRANT pg_read_all_data TO {quoted(name)}"))
     if login.superuser:
         statements += [
-            Statement(f"REVOKE {quoted(group)} FROM {quoted(name)}")
-            for group in refused_groups(wanted, purpose, found)
+            Statement(f"REVOKE {quoted(group)} FROM {quoted(name)}") for group in refused_groups(wanted, purpose, found)
         ]
     return statements
 

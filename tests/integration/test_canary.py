@@ -1,0 +1,64 @@
+"""No secret anywhere: passwords that are canaries, looked for in all that a deploy prints, shows and leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.local import Local
+
+CANARIES = {purpose: f"canary-of-{purpose} 'q\" $x %s đ" for purpose in ("owner", "app", "readonly", "backup")}
+MARK = b"canary-of-"
+
+
+def seen_in_processes() -> set[str]:
+    """Return the command lines and environments of all processes in which a canary stands."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        for name in ("cmdline", "environ"):
+            try:
+                content = (process / name).read_bytes()
+            except OSError:  # it ended, or belongs to somebody else
+                continue
+            if MARK in content:
+                found.add(f"{process.name}/{name}")
+    return found
+
+
+@pytest.mark.control("S23")
+@pytest.mark.control("S24")
+@pytest.mark.parametrize("broken", [{}, {"database_role_settings": {"app": {"work_mem": "much"}}}], ids=["well", "ill"])
+def test_a_password_is_seen_nowhere(local: Local, database: str, tmp_path: Path, broken: dict[str, object]) -> None:
+    variables = tmp_path / "passwords.yml"  # as a vault gives them: on no command line
+    variables.write_text(
+        "database_passwords:\n"
+        + "".join(
+            f"  {purpose}: !unsafe '{secret.replace(chr(39), chr(39) * 2)}'\n" for purpose, secret in CANARIES.items()
+        )
+    )
+    running = local.start(
+        "deploy.yml", "-vvv", "--diff", "-e", f"@{variables}", database_name=database, migrations_target="001", **broken
+    )
+    seen: set[str] = set()
+    statements: set[str] = set()
+    try:
+        while running.process.poll() is None:
+            seen |= seen_in_processes()
+            statements.add(
+                local.psql("SELECT string_agg(query, ' ') FROM pg_stat_activity", "postgres", role="postgres")
+            )
+        result = running.result()
+    finally:
+        local.deploy()
+    assert (result.status != 0) == bool(broken), result.output
+    assert "canary-of-" not in result.output
+    assert not seen
+    assert not [text for text in statements if "canary-of-" in text.replace("'%canary-of-%'", "")]
+    left = [
+        str(path)
+        for place in (local.server, Path("/tmp"))
+        for path in place.glob("**/*log*" if place == local.server else "ansible*/**/*")
+        if path.is_file() and MARK in path.read_bytes()
+    ]
+    assert not left
