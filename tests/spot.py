@@ -1,9 +1,9 @@
 """Run pgspot over SQL files: `python -m tests.spot [--ignore CODE]... FILE...`, for tests/lint.
 
-pgspot looks for what another role of the database could slip in between: search_path, SECURITY DEFINER, CREATE OR REPLACE.
+pgspot looks for what another role of the database could slip in between: search_path, SECURITY DEFINER and the like.
 It wants pglast 7 and we parse with 6, so uv runs it in an environment of its own. Release 0.9.4 ends in the middle of a
-file at a function whose body is plain SQL (RETURN ... or BEGIN ATOMIC); those are left out for it: PostgreSQL binds the names
-in them when they are made, so no search path matters later. Their SECURITY DEFINER is looked for here.
+file at a function whose body is plain SQL (RETURN ... or BEGIN ATOMIC); those are left out for it: PostgreSQL binds the
+names in them when they are made, so no search path matters later. Their SECURITY DEFINER is looked for here.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def guarded(clinic: Clinic) -> Iterator[Clinic]:
     yield clinic
 
 
-def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:
+def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:  # noqa: PLR0915 - one deploy
     clinic, local = guarded, guarded.local
 
     with connect(local, APP, clinic.name) as app:

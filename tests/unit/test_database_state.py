@@ -114,7 +114,7 @@ def test_everything_is_made_on_a_new_server() -> None:
         'CREATE ROLE "emr_readonly" LOGIN',
         'CREATE ROLE "emr_backup" LOGIN',
     ]
-    assert 'ALTER ROLE "emr_backup" BYPASSRLS' in made
+    assert 'ALTER ROLE "emr_backup" BYPASSRLS CONNECTION LIMIT 10' in made
     assert 'GRANT pg_read_all_data TO "emr_backup"' in made
     assert 'ALTER ROLE "emr_readonly" SET "default_transaction_read_only" = \'on\'' in made
     assert 'CREATE EXTENSION "uuid-ossp"' in texts(extension_statements(WANTED, new_inside()))
@@ -277,8 +277,8 @@ def test_bad_input_is_refused(changes: dict[str, Any], words: str) -> None:
         ({"roles": {"emr": role(SUPERUSER=True)}}, 'ALTER ROLE "emr" NOSUPERUSER'),
         ({"roles": {"emr_app": role(owns=["physioflow"])}}, 'REASSIGN OWNED BY "emr_app" TO "emr"'),
         (
-            {"slots": {"max_connections": 98, "superuser_reserved_connections": 5, "reserved_connections": 4}},
-            "database_connection_limits add up to 90, and the server has 89",
+            {"slots": {"max_connections": 99, "superuser_reserved_connections": 3, "reserved_connections": 2}},
+            "database_connection_limit is 95, and the server has 94",
         ),
     ],
 )
@@ -390,3 +390,10 @@ def test_what_is_less_safe_than_it_could_be_is_named() -> None:
     for words in ("x in pg_read_server_files", "dblink", "plpython3u"):
         assert words in notes
     assert notes_of(WANTED, cluster(), as_wanted(), Login()) == []
+
+
+def test_limits_that_add_up_to_more_than_the_server_has_are_refused() -> None:
+    slots = {"max_connections": 98, "superuser_reserved_connections": 5, "reserved_connections": 4}
+    total, whole = server_problems(WANTED, cluster(slots=slots), "postgres")
+    assert "database_connection_limits add up to 90, and the server has 89" in total
+    assert "database_connection_limit is 95" in whole

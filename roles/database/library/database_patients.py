@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: database_patients
 short_description: Protect the tables that hold rows of a clinic
 description:
-  - Finds the tables of the owner that belong to a clinic, by C(clinic_id) or by foreign keys, in the catalogs, and brings
-    their policies and the privileges of the audit role to what is wanted, in one transaction.
+  - Finds in the catalogs the tables of the owner that belong to a clinic, by C(clinic_id) or by foreign keys, and
+    brings their policies and the privileges of the audit role to what is wanted, in one transaction.
   - Policies of other names stay as they are. The diff shows the statements.
 options:
   connection:

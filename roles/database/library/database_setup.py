@@ -245,20 +245,7 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
     if module.check_mode and create_statement(wanted) in done:
         done += extension_statements(wanted, inside) + inside_statements(wanted, database, inside)
     else:
-        inner = Session(module, wanted.name)
-        about = {"owner": wanted.roles["owner"], "extensions": wanted.extensions}
-        inside = inner.json(INSIDE, **about)
-        statements = extension_statements(wanted, inside)
-        if statements and not module.check_mode:
-            inner.run(statements, done)
-            inside = inner.json(INSIDE, **about)
-        done += statements
-        # The owner may be new in check mode: then it owns nothing yet.
-        inside["default_privileges"] = inside["default_privileges"] or new_inside()["default_privileges"]
-        statements = inside_statements(wanted, database, inside) + routine_statements(wanted, inside, login_role)
-        if not module.check_mode:
-            inner.run(statements, done)
-        done += statements
+        inside = set_up_inside(module, wanted, database, login_role, done)
     for note in notes_of(wanted, cluster, inside, login_role):
         module.warn(note)
     finish(
@@ -268,6 +255,27 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
         made=create_statement(wanted) in done,
         row_security=inside["row_security"],
     )
+
+
+def set_up_inside(
+    module: AnsibleModule, wanted: Wanted, database: dict[str, Any], login_role: Login, done: list[Statement]
+) -> dict[str, Any]:
+    """Bring extensions and privileges of the database to what is wanted; adds to `done`, returns what was found."""
+    inner = Session(module, wanted.name)
+    about = {"owner": wanted.roles["owner"], "extensions": wanted.extensions}
+    inside = inner.json(INSIDE, **about)
+    statements = extension_statements(wanted, inside)
+    if statements and not module.check_mode:
+        inner.run(statements, done)
+        inside = inner.json(INSIDE, **about)
+    done += statements
+    # The owner may be new in check mode: then it owns nothing yet.
+    inside["default_privileges"] = inside["default_privileges"] or new_inside()["default_privileges"]
+    statements = inside_statements(wanted, database, inside) + routine_statements(wanted, inside, login_role)
+    if not module.check_mode:
+        inner.run(statements, done)
+    done += statements
+    return inside
 
 
 def main() -> None:

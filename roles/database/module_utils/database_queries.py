@@ -31,7 +31,8 @@ SELECT json_build_object(
               WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')),
     'preloaded', current_setting('shared_preload_libraries', true),
     'strangers', (SELECT coalesce(json_agg(r.rolname || ' in ' || g.rolname ORDER BY 1), '[]')
-                  FROM pg_auth_members AS m JOIN pg_roles AS g ON g.oid = m.roleid JOIN pg_roles AS r ON r.oid = m.member
+                  FROM pg_auth_members AS m
+                  JOIN pg_roles AS g ON g.oid = m.roleid JOIN pg_roles AS r ON r.oid = m.member
                   WHERE g.rolname = ANY (%(server_roles)s) AND NOT r.rolname = ANY (%(roles)s)
                     AND NOT r.rolsuper AND r.oid >= 16384),
     'roles', (SELECT coalesce(json_object_agg(rolname, json_build_object(

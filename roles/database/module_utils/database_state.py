@@ -140,6 +140,21 @@ def input_problems(wanted: Wanted) -> list[str]:
         for key in wanted.passwordless
         if key not in PURPOSES
     ]
+    problems += limit_problems(wanted)
+    problems += [
+        f"The extension {name} is not among database_allowed_extensions. Add it there if it can neither reach files, "
+        "programs nor other servers."
+        for name in wanted.extensions
+        if name not in wanted.allowed_extensions
+    ]
+    if wanted.audit not in AUDIT:
+        problems.append(f"database_audit is {wanted.audit!r}; it can be {', '.join(AUDIT)}.")
+    return problems
+
+
+def limit_problems(wanted: Wanted) -> list[str]:
+    """Return a sentence for each role, and the database, that could take every connection of the server."""
+    problems = []
     for key in PURPOSES:
         limit = wanted.connection_limits.get(key)
         if limit is None:
@@ -151,14 +166,6 @@ def input_problems(wanted: Wanted) -> list[str]:
             problems.append(f"database_connection_limits has {limit} for {key}; the least is 1.")
     if wanted.connection_limit < 1:
         problems.append(f"database_connection_limit is {wanted.connection_limit}; the least is 1.")
-    problems += [
-        f"The extension {name} is not among database_allowed_extensions. Add it there if it can neither reach files, "
-        "programs nor other servers."
-        for name in wanted.extensions
-        if name not in wanted.allowed_extensions
-    ]
-    if wanted.audit not in AUDIT:
-        problems.append(f"database_audit is {wanted.audit!r}; it can be {', '.join(AUDIT)}.")
     return problems
 
 
