@@ -57,7 +57,7 @@ def test_what_is_shared_is_read_by_all_and_written_by_none() -> None:
 
 
 def test_off_takes_only_what_is_ours() -> None:
-    ours = {"physioflow_clinic": {}, "physioflow_owner": {}}
+    ours: dict[str, Any] = {"physioflow_clinic": {}, "physioflow_owner": {}}
     guarded = table("patients", enabled=True, forced=True, policies=ours)
     assert protection_statements([guarded], "emr", False)[-1].endswith(
         "NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY"

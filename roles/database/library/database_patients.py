@@ -96,7 +96,7 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
 
 LOCK_TIMEOUT = "5s"  # ALTER TABLE waits for readers, and all who come after wait for it
 AUDITED = """SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(name)s) AS there,
-                    current_setting('shared_preload_libraries', true) AS preloaded"""
+                    (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded"""
 BYPASS = "SELECT coalesce(bool_or(rolbypassrls OR rolsuper), false) AS may FROM pg_roles WHERE rolname = %(name)s"
 
 

@@ -263,7 +263,7 @@ def set_up_inside(
     """Bring extensions and privileges of the database to what is wanted; adds to `done`, returns what was found."""
     inner = Session(module, wanted.name)
     about = {"owner": wanted.roles["owner"], "extensions": wanted.extensions}
-    inside = inner.json(INSIDE, **about)
+    inside: dict[str, Any] = inner.json(INSIDE, **about)
     statements = extension_statements(wanted, inside)
     if statements and not module.check_mode:
         inner.run(statements, done)

@@ -29,7 +29,8 @@ SELECT json_build_object(
     'available', (SELECT json_agg(name) FROM pg_available_extensions),
     'slots', (SELECT json_object_agg(name, setting::int) FROM pg_settings
               WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')),
-    'preloaded', current_setting('shared_preload_libraries', true),
+    -- Of who may not see it there is no row, where current_setting() would be an error.
+    'preloaded', (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'),
     'strangers', (SELECT coalesce(json_agg(r.rolname || ' in ' || g.rolname ORDER BY 1), '[]')
                   FROM pg_auth_members AS m
                   JOIN pg_roles AS g ON g.oid = m.roleid JOIN pg_roles AS r ON r.oid = m.member
