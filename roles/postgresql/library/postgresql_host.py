@@ -69,6 +69,14 @@ cluster:
   description: Whether there is a cluster C(main) of this version.
   returned: success
   type: bool
+audit:
+  description: Whether pgaudit is installed.
+  returned: success
+  type: bool
+audit_known:
+  description: Whether apt knows its package.
+  returned: success
+  type: bool
 """
 
 import os
@@ -139,13 +147,22 @@ def main() -> None:
             f"{', '.join(module.params['systems'])}. Nothing was changed. Use one of these, or the provider managed."
         )
     wanted = module.params["packages"].get(codename) or module.params["packages"]["default"]
-    there = installed([*wanted, "python3-debian"])
+    there = installed([*wanted, "python3-debian", f"postgresql-{module.params['version']}-pgaudit"])
     missing = [name for name in wanted if name not in there]
     cluster = Path(f"/etc/postgresql/{module.params['version']}/main/postgresql.conf").exists()
     if problems := problems_of(module, missing, cluster):
         module.fail_json(msg="\n".join([*problems, "Nothing was changed."]))
+    audit = f"postgresql-{module.params['version']}-pgaudit"
+    audited = audit in there
     module.exit_json(
-        changed=False, codename=codename, missing=missing, python_debian="python3-debian" in there, cluster=cluster
+        changed=False,
+        codename=codename,
+        missing=missing,
+        python_debian="python3-debian" in there,
+        cluster=cluster,
+        audit=audited,
+        audit_known=audited
+        or "Candidate: (none)" not in (run(["apt-cache", "policy", audit]).out or "Candidate: (none)"),
     )
 
 
