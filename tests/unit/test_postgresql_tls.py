@@ -36,8 +36,8 @@ def test_a_signed_certificate_is_that_of_the_key_and_of_the_ca() -> None:
 
 
 def test_one_that_is_good_stays() -> None:
-    assert renewal_reason(CERTIFICATE, KEY, CA, [*NAMES[::-1]], NOW, 30) == ""
-    assert renewal_reason(CERTIFICATE, KEY, CA, NAMES, later(334), 30) == ""
+    assert renewal_reason(CERTIFICATE, KEY, CA, names=[*NAMES[::-1]], now=NOW, days_before=30) == ""
+    assert renewal_reason(CERTIFICATE, KEY, CA, names=NAMES, now=later(334), days_before=30) == ""
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_one_that_is_good_stays() -> None:
         (CERTIFICATE, KEY, CA, NAMES, 336, "it expires on 2027-01-01"),
     ],
 )
-def test_why_one_is_made_anew(certificate: str, key: str, ca: str, names: list[str], days: int, words: str) -> None:
-    assert renewal_reason(certificate, key, ca, names, later(days), 30) == words
+def test_why_one_is_made_anew(*, certificate: str, key: str, ca: str, names: list[str], days: int, words: str) -> None:
+    assert renewal_reason(certificate, key, ca, names=names, now=later(days), days_before=30) == words
 
 
 def test_no_certificate_outlives_its_ca() -> None:
     late = sign(new_request(KEY, NAMES), CA, CA_KEY, later(3600), 365)
-    assert renewal_reason(late, KEY, CA, NAMES, later(3600), 0) == ""
-    assert "expires" in renewal_reason(late, KEY, CA, NAMES, later(3651), 0)
+    assert renewal_reason(late, KEY, CA, names=NAMES, now=later(3600), days_before=0) == ""
+    assert "expires" in renewal_reason(late, KEY, CA, names=NAMES, now=later(3651), days_before=0)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_no_certificate_outlives_its_ca() -> None:
         (CERTIFICATE, KEY, ["db2.example"], 0, "and the host is db2.example"),
     ],
 )
-def test_one_of_the_inventory_is_refused(certificate: str, key: str, names: list[str], days: int, words: str) -> None:
+def test_one_of_the_inventory_is_refused(
+    *, certificate: str, key: str, names: list[str], days: int, words: str
+) -> None:
     (problem,) = own_problems(certificate, key, names, later(days))
     assert words in problem
     assert "PRIVATE" not in problem

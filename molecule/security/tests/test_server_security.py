@@ -114,7 +114,7 @@ def test_log_setting(psql: Ask, name: str, value: str) -> None:
 
 
 @pytest.mark.control("S17")
-def test_a_patient_is_in_no_line_of_the_log(host: Host, psql: Ask, version: str) -> None:
+def test_a_patient_is_in_no_line_of_the_log(host: Host, version: str) -> None:
     log = f"/var/log/postgresql/postgresql-{version}-main.log"
     host.run(
         "runuser -u postgres -- psql -Xq -d physioflow -c %s -c %s -c %s",

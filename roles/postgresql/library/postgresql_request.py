@@ -98,9 +98,9 @@ def main() -> None:
         read(folder / "server.crt"),
         key,
         module.params["ca"] or known,
-        names,
-        utc_now(),
-        module.params["days_before"],
+        names=names,
+        now=utc_now(),
+        days_before=module.params["days_before"],
     )
     made = bool(reason) and not key
     if made:

@@ -106,14 +106,14 @@ def new_authority(name: str, now: datetime.datetime) -> tuple[str, str]:
         False,
     )
     until = now + datetime.timedelta(days=CA_DAYS)
-    builder = _signed_for(_name(name), _name(name), key.public_key(), key.public_key(), now, until)
+    builder = _signed_for(_name(name), _name(name), key.public_key(), key.public_key(), now=now, until=until)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
     builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), True)
     certificate = builder.sign(key, hashes.SHA256())
     return certificate.public_bytes(serialization.Encoding.PEM).decode(), _key_text(key)
 
 
-def _signed_for(subject: Any, issuer: Any, public: Any, signer: Any, now: datetime.datetime, until: Any) -> Any:
+def _signed_for(subject: Any, issuer: Any, public: Any, signer: Any, *, now: datetime.datetime, until: Any) -> Any:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -132,7 +132,9 @@ def sign(request: str, ca: str, ca_key: str, now: datetime.datetime, days: int) 
     asked = x509.load_pem_x509_csr(request.encode())
     authority = _certificate(ca)
     until = min(ends(authority), now + datetime.timedelta(days=days))
-    builder = _signed_for(asked.subject, authority.subject, asked.public_key(), authority.public_key(), now, until)
+    builder = _signed_for(
+        asked.subject, authority.subject, asked.public_key(), authority.public_key(), now=now, until=until
+    )
     names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     builder = builder.add_extension(names, False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
@@ -147,7 +149,7 @@ def signed_by(certificate: str, ca: str) -> bool:
         _certificate(ca).public_key().verify(
             leaf.signature, leaf.tbs_certificate_bytes, ec.ECDSA(leaf.signature_hash_algorithm)
         )
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not
+    except Exception:
         return False
     return True
 
@@ -158,7 +160,7 @@ def matches(certificate: str, key: str) -> bool:
 
 
 def renewal_reason(
-    certificate: str, key: str, ca: str, names: Iterable[str], now: datetime.datetime, days_before: int
+    certificate: str, key: str, ca: str, *, names: Iterable[str], now: datetime.datetime, days_before: int
 ) -> str:
     """Return why a certificate of ours has to be made anew; empty where it has not.
 
@@ -177,15 +179,13 @@ def renewal_reason(
         same = matches(certificate, key)
     except ValueError:
         return "it cannot be read"
-    if not same:
-        return "it is not that of the key"
-    if not signed_by(certificate, ca):
-        return "another CA signed it"
-    if names_of(found) != {name.lower() for name in names}:
-        return "the host has other names or addresses"
-    if ends(found) < now + datetime.timedelta(days=days_before):
-        return f"it expires on {ends(found):%Y-%m-%d}"
-    return ""
+    reasons = {
+        "it is not that of the key": not same,
+        "another CA signed it": not signed_by(certificate, ca),
+        "the host has other names or addresses": names_of(found) != {name.lower() for name in names},
+        f"it expires on {ends(found):%Y-%m-%d}": ends(found) < now + datetime.timedelta(days=days_before),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def own_problems(certificate: str, key: str, names: Iterable[str], now: datetime.datetime) -> list[str]:
