@@ -116,15 +116,16 @@ def test_log_setting(psql: Ask, name: str, value: str) -> None:
 @pytest.mark.control("S17")
 def test_a_patient_is_in_no_line_of_the_log(host: Host, version: str) -> None:
     log = f"/var/log/postgresql/postgresql-{version}-main.log"
+    before = len(host.file(log).content_string)
     host.run(
         "runuser -u postgres -- psql -Xq -d physioflow -c %s -c %s -c %s",
         "INSERT INTO organizations (id, name) VALUES (NULL, 'canary-nguyen')",
         "SELECT 1 / 0 AS canary_nguyen",
         "CREATE TEMPORARY TABLE seen_by_ddl (id int)",
     )
-    text = host.file(log).content_string
+    text = host.file(log).content_string[before:]
     assert "seen_by_ddl" in text
-    assert "canary" not in text.replace(EXCEPTED, "")
+    assert "canary" not in text
 
 
 @pytest.mark.control("S18")
@@ -210,10 +211,12 @@ def test_writes_are_audited_without_their_values(host: Host, psql: Ask, version:
         pytest.skip("apt has no pgaudit of this version; see docs/security_exceptions.yml")
     assert "pgaudit" in psql("SHOW shared_preload_libraries")
     assert psql("SHOW pgaudit.role") == "emr_audit"
+    log = f"/var/log/postgresql/postgresql-{version}-main.log"
+    before = len(host.file(log).content_string)
     psql("BEGIN; INSERT INTO organizations (name) VALUES ('canary-tran'); ROLLBACK")
-    lines = host.file(f"/var/log/postgresql/postgresql-{version}-main.log").content_string
+    lines = host.file(log).content_string[before:]
     assert any("AUDIT:" in line and "INSERT" in line and "organizations" in line for line in lines.splitlines())
-    assert "canary" not in lines.replace(EXCEPTED, "")
+    assert "canary" not in lines
 
 
 @pytest.mark.control("S5")
