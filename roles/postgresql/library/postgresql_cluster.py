@@ -12,7 +12,9 @@ short_description: Bring settings and access rules of a cluster into effect
 description:
   - Writes one drop-in of settings, pg_hba.conf and pg_ident.conf of the cluster C(main), as one act. The server's own
     program and views check them. Where they refuse, or the server does not start with them, the former files are back.
-  - Reloads; restarts, once, only where the server says that a setting waits for it.
+  - The certificate of the server, the drop-in of its service and the modes of its files belong to that act.
+  - Reloads; restarts, once, only where the server says that a setting waits for it, or
+    where the drop-in of the service is newer than its start.
   - Refuses a cluster that was made with another encoding or locale or without data checksums. It never makes one anew.
 options:
   version:
@@ -82,6 +84,27 @@ options:
     type: list
     elements: str
     default: []
+  audit:
+    description: Load pgaudit where it is installed; C(on) where it has to be.
+    type: str
+    choices: ["auto", "on", "off"]
+    default: auto
+  audit_role:
+    description: Role whose privileges name the tables that are audited when they are read; empty for none.
+    type: str
+    default: ""
+  certificate:
+    description: Certificate of the server as PEM; empty to leave the one that is there.
+    type: str
+    default: ""
+  key:
+    description: Its key as PEM; empty to leave the one that is there.
+    type: str
+    default: ""
+  hardened:
+    description: Whether the service gets the drop-in that takes rights from it.
+    type: bool
+    default: true
   minimum_version:
     description: Oldest release that is accepted without a word, for instance 16.15.
     type: str
@@ -144,9 +167,12 @@ from ansible.module_utils.postgresql_files import (
     hba_problems,
     hba_text,
     ident_text,
+    listen_problems,
     setting_problems,
     settings_text,
+    unit_text,
     version_number,
+    with_audit,
 )
 from ansible.module_utils.postgresql_look import cores, memory, read
 from ansible.module_utils.postgresql_server import SOCKETS, Cluster, ServerError, server_number
@@ -159,14 +185,24 @@ def wanted_files(module: AnsibleModule, cluster: Cluster, megabytes: int) -> dic
     """Return the texts of the files."""
     params = module.params
     usable = params["memory"] or usual_memory(megabytes)
+    audit = params["audit"] != "off" and (cluster.library / "pgaudit.so").exists()
+    if params["audit"] == "on" and not audit and cluster.exists:
+        raise ServerError(f"postgresql_audit is on, and pgaudit is not in {cluster.library}. Nothing was changed.")
+    wanted = with_audit(params["settings"], params["audit_role"]) if audit else params["settings"]
     settings = {
         **tuned_settings(usable, cores(), params["max_connections"]),
         **params["base_settings"],
-        **params["settings"],
+        **wanted,
         "port": cluster.port,
         "listen_addresses": ", ".join(params["listen_addresses"]),
+        "ssl_cert_file": str(cluster.certificate),
+        "ssl_key_file": str(cluster.key),
     }
+    # The key first: the server reads both as soon as it finds the settings.
+    own = {cluster.key: params["key"], cluster.certificate: params["certificate"]}
     return {
+        **{path: text for path, text in own.items() if text},
+        cluster.unit: unit_text() if params["hardened"] else "",
         cluster.dropin: settings_text(settings),
         cluster.hba: hba_text(params["hba"], params["peer_users"]),
         cluster.ident: ident_text(),
@@ -186,41 +222,81 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             "restore them on a new host."
         )
     if module.check_mode:
-        return [f"write {path}" for path in changed] + (["restart"] if state["pending"] else [])
+        restart = state["pending"] or cluster.unit in changed or cluster.unit_waits
+        modes = [f"close {path}" for path in cluster.open_paths()]
+        return [f"write {path}" for path in changed] + modes + (["restart"] if restart else [])
     former = {path: read(path) for path in changed}
     actions = []
     restarting = False
     try:
         if changed:
-            keep_foreign(module, former)
+            keep_foreign(module, cluster, former)
             cluster.write({path: texts[path] for path in changed})
             actions += [f"write {path}" for path in changed]
             state = cluster.state()
             if problems := state["hba"] + state["ident"] + state["settings"]:
                 raise ServerError(f"PostgreSQL refuses the new files: {' '.join(problems)}")
             state = cluster.reload()
-        if state["pending"]:
+        actions += close(cluster)
+        if state["pending"] or cluster.unit in changed or cluster.unit_waits:
             restarting = True
             state = cluster.restart()
             actions.append("restart")
+        if cluster.certificate in changed and not shows(cluster, texts[cluster.certificate]):
+            raise ServerError("The server does not show its new certificate to who comes in by TCP.")
     except ServerError as error:
         cluster.restore(former)
         if restarting:
             cluster.restart()
+        elif changed:
+            cluster.reload()
         raise ServerError(
             f"{error} {UNCHANGED} Correct postgresql_settings or postgresql_hba and run the same command again."
         ) from error
     if problems := state["hba"] + state["ident"] + state["left"]:
         raise ServerError(f"PostgreSQL finds errors in its files: {' '.join(problems)} Correct them on the host.")
+    warn_of_history(module, cluster)
     for place in state["overridden"]:
         module.warn(f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it.")
     check_version(module, state)
     return actions
 
 
-def keep_foreign(module: AnsibleModule, former: dict[Path, str]) -> None:
+def shows(cluster: Cluster, certificate: str) -> bool:
+    """Return whether the server shows a certificate; a reload goes on with the old one where it cannot read the new."""
+    found = cluster.served().strip()
+    return bool(found) and found in certificate
+
+
+def close(cluster: Cluster) -> list[str]:
+    """Take what is open to every user of the host from them; return what was done."""
+    actions = []
+    for path, mode in cluster.open_paths().items():
+        path.chmod(path.stat().st_mode & (mode | 0o7000))
+        actions.append(f"close {path}")
+    history = history_of(cluster)
+    if not history.exists() and not history.is_symlink():
+        history.symlink_to("/dev/null")
+        actions.append(f"link {history} to /dev/null")
+    return actions
+
+
+def history_of(cluster: Cluster) -> Path:
+    """Return where psql keeps what the superuser types: statements with names of patients in them."""
+    return cluster.data.parent.parent / ".psql_history"
+
+
+def warn_of_history(module: AnsibleModule, cluster: Cluster) -> None:
+    """Leave a history that somebody wrote, and say so."""
+    history = history_of(cluster)
+    if history.is_file() and not history.is_symlink():
+        module.warn(f"{history} keeps statements of the superuser. Remove it: the next run links it to /dev/null.")
+
+
+def keep_foreign(module: AnsibleModule, cluster: Cluster, former: dict[Path, str]) -> None:
     """Keep a copy of a file with rules that this role did not make, once: pg_hba.conf of the package is one."""
-    for path, text in former.items():
+    for path in {cluster.hba, cluster.ident, cluster.dropin}.intersection(former):
+        text = former[path]
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
         if lines and not text.startswith(HEADER):
             module.backup_local(str(path))
@@ -271,6 +347,11 @@ def main() -> None:
                 },
             },
             "peer_users": {"type": "list", "elements": "str", "default": []},
+            "audit": {"type": "str", "choices": ["auto", "on", "off"], "default": "auto"},
+            "audit_role": {"type": "str", "default": ""},
+            "certificate": {"type": "str", "default": ""},
+            "key": {"type": "str", "default": "", "no_log": True},
+            "hardened": {"type": "bool", "default": True},
             "minimum_version": {"type": "str", "default": "0"},
             "minimum_version_enforced": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 60},
@@ -281,14 +362,19 @@ def main() -> None:
     params = module.params
     cluster = Cluster(params["version"], params["port"], params["timeout"])
     problems = setting_problems(params["settings"]) + hba_problems(params["hba"], params["peer_users"])
+    problems += listen_problems(params["listen_addresses"])
     if problems:
         module.fail_json(msg="\n".join([*problems, "Nothing was changed. Correct it and run the same command again."]))
     megabytes = memory(read("/proc/meminfo"))
-    texts = wanted_files(module, cluster, megabytes)
+    try:
+        texts = wanted_files(module, cluster, megabytes)
+    except ServerError as error:
+        module.fail_json(msg=str(error))
     changed = [path for path, text in texts.items() if read(path) != text]
     diff = [
         {"before_header": str(path), "after_header": str(path), "before": read(path), "after": texts[path]}
         for path in changed
+        if path != cluster.key
     ]
     result: dict[str, Any] = {"connection": {}, "bin_dir": str(cluster.bin)}
     try:

@@ -29,6 +29,21 @@ options:
     description: Packages by codename of the system, and C(default) for all others.
     type: dict
     required: true
+  listen_addresses:
+    description: Addresses that the server shall listen on.
+    type: list
+    elements: str
+    default: []
+  hba:
+    description: Rules of pg_hba.conf.
+    type: list
+    elements: dict
+    default: []
+  peer_users:
+    description: Roles that the user of the host of the same name comes in as, by the socket.
+    type: list
+    elements: str
+    default: []
   systems:
     description: Codenames of the systems that the role knows.
     type: list
@@ -65,6 +80,18 @@ python_debian:
   description: Whether M(ansible.builtin.deb822_repository) has the library that it needs.
   returned: success
   type: bool
+audit:
+  description: The package of pgaudit, where it is not installed and apt knows it, or may know it after this run.
+  returned: success
+  type: str
+certificate:
+  description: The server's certificate as PEM, where its key fits.
+  returned: success
+  type: str
+hostname:
+  description: Name of the host.
+  returned: success
+  type: str
 cluster:
   description: Whether there is a cluster C(main) of this version.
   returned: success
@@ -72,9 +99,11 @@ cluster:
 """
 
 import os
+import socket
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postgresql_files import hba_problems, listen_problems
 from ansible.module_utils.postgresql_look import os_release, port_holder, read, run, running_port
 
 
@@ -84,9 +113,32 @@ def installed(packages: list[str]) -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("ii ")}
 
 
+def audit_package(version: str, missing: list[str]) -> str:
+    """Return the package of pgaudit, empty where it is installed or apt does not know it.
+
+    On a host that lacks the server apt has not read the repository's lists yet.
+    """
+    name = f"postgresql-{version}-pgaudit"
+    if installed([name]):
+        return ""
+    return name if missing or run(["apt-cache", "show", "--no-all-versions", name]).out else ""
+
+
+def certificate_of(version: str) -> str:
+    """Return the server's certificate, empty where it has none or its key is another's."""
+    folder = Path(f"/etc/postgresql/{version}/main")
+    text = read(folder / "server.crt")
+    if not text:
+        return ""
+    public = run(["openssl", "x509", "-in", str(folder / "server.crt"), "-noout", "-pubkey"])
+    own = run(["openssl", "pkey", "-in", str(folder / "server.key"), "-pubout"])
+    return text if public.ok and public.out == own.out else ""
+
+
 def problems_of(module: AnsibleModule, missing: list[str], cluster: bool) -> list[str]:
     """Return a sentence with its remedy for each reason not to install."""
-    problems = []
+    params = module.params
+    problems = hba_problems(params["hba"], params["peer_users"]) + listen_problems(params["listen_addresses"])
     if os.geteuid() != 0:
         problems.append(
             "Installing a server needs root, and the modules run as an ordinary user. Let that user use sudo and give "
@@ -127,6 +179,9 @@ def main() -> None:
             "port": {"type": "int", "required": True},
             "locale": {"type": "str", "required": True},
             "packages": {"type": "dict", "required": True},
+            "listen_addresses": {"type": "list", "elements": "str", "default": []},
+            "hba": {"type": "list", "elements": "dict", "default": []},
+            "peer_users": {"type": "list", "elements": "str", "default": []},
             "systems": {"type": "list", "elements": "str", "required": True},
         },
         supports_check_mode=True,
@@ -145,7 +200,14 @@ def main() -> None:
     if problems := problems_of(module, missing, cluster):
         module.fail_json(msg="\n".join([*problems, "Nothing was changed."]))
     module.exit_json(
-        changed=False, codename=codename, missing=missing, python_debian="python3-debian" in there, cluster=cluster
+        changed=False,
+        codename=codename,
+        missing=missing,
+        python_debian="python3-debian" in there,
+        cluster=cluster,
+        audit=audit_package(module.params["version"], missing),
+        certificate=certificate_of(module.params["version"]),
+        hostname=socket.gethostname(),
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,11 +12,25 @@ from typing import Any
 HEADER = "# Made by the Ansible role postgresql"
 MAP = "physioflow"  # of pg_ident.conf
 SUPERUSER = "postgres"
+# pgaudit without a statement's text and parameters: a literal may be a patient's name. What stays is who did what to
+# which table when, and how many rows it was.
+AUDIT_SETTINGS = {
+    "pgaudit.log": "write, ddl, role",
+    "pgaudit.log_statement": False,
+    "pgaudit.log_parameter": False,
+    "pgaudit.log_relation": True,
+    "pgaudit.log_rows": True,
+    "pgaudit.log_catalog": False,
+    "pgaudit.log_client": False,
+}
+_WIDEST = {4: 8, 6: 32}  # bits of a network's prefix
 
 _SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _WORD = re.compile(r"[\w+./:$-]+")  # of pg_hba.conf: it needs no quotes and cannot be two words
 _ROLE = re.compile(r"[a-z_][a-z0-9_]*")
 _NOT_ONE_ROLE = (SUPERUSER, "all", "samerole", "samegroup", "replication")
+_EVERY_DATABASE = ("all", "sameuser", "samerole", "samegroup")
+_EVERYWHERE = ("*", "0.0.0.0", "::")  # noqa: S104 - they are refused
 _ELSEWHERE = {
     "port": "postgresql_port",
     "listen_addresses": "postgresql_listen_addresses",
@@ -69,9 +84,93 @@ def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) 
         problems += [
             f"{where} has {word!r}, which is not one word." for word in words if not _WORD.fullmatch(str(word))
         ]
+        problems += [f"{where} {said}" for said in _too_wide(rule, address)]
         if (rule["type"] == "local") is bool(address):
             problems.append(f"{where} is of type {rule['type']} and {'has an' if address else 'has no'} address.")
     return problems
+
+
+def _too_wide(rule: Mapping[str, Any], address: str) -> list[str]:
+    """Return what a rule lets in that nobody meant; rows S1 to S3 of the checklist of security."""
+    problems = []
+    if set(rule["databases"]).intersection(_EVERY_DATABASE):
+        problems.append("is for all databases. Name those that its users need.")
+    if "all" in rule["users"]:
+        problems.append("is for all users. Name them.")
+    if rule["type"] == "local":
+        if rule["method"] not in ("peer", "reject"):
+            problems.append(
+                "lets somebody in by the socket with a password. Use the method peer, or postgresql_peer_users."
+            )
+        return problems
+    if {SUPERUSER, f"+{SUPERUSER}"}.intersection(rule["users"]) and rule["method"] != "reject":
+        problems.append(
+            f"lets the superuser {SUPERUSER} in over the network. Log in to the host and use: sudo -u {SUPERUSER} psql"
+        )
+    if rule["method"] == "peer":
+        problems.append("has the method peer, which only the socket has. Use scram-sha-256.")
+    if address in ("all", "samenet"):
+        problems.append(f"is for the address {address}. Name the network of the application, for instance 10.0.0.0/24.")
+    try:
+        network = ipaddress.ip_network(address, strict=False)
+    except ValueError:  # a host name, or something that the server refuses
+        return problems
+    if network.prefixlen < _WIDEST[network.version]:
+        problems.append(
+            f"is for {address}, which is wider than /{_WIDEST[network.version]}. Name the network of the application, "
+            "for instance 10.0.0.0/24."
+        )
+    return problems
+
+
+def listen_problems(addresses: Iterable[str]) -> list[str]:
+    """Return a sentence for each address that stands for all of the host's, those that it will have, too."""
+    return [
+        f"postgresql_listen_addresses has {address!r}, which is every network of the host, also one that is added "
+        "later. Name the address of the application's network, or the host's own name where its address changes."
+        for address in addresses
+        if address.strip() in _EVERYWHERE
+    ]
+
+
+def with_audit(settings: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """Return settings with pgaudit loaded beside other libraries; a setting of the inventory wins.
+
+    Args:
+        settings: entries of `postgresql_settings`.
+        role: role whose privileges name the tables that are audited when they are read; empty for none.
+    """
+    loaded = str(settings.get("shared_preload_libraries", ""))
+    libraries = [name.strip() for name in loaded.split(",") if name.strip()]
+    libraries += [] if "pgaudit" in libraries else ["pgaudit"]
+    audit = {**AUDIT_SETTINGS, **({"pgaudit.role": role} if role else {})}
+    return {**audit, **settings, "shared_preload_libraries": ", ".join(libraries)}
+
+
+def unit_text() -> str:
+    """Write the drop-in of the service: what a server that was taken over cannot do to the host.
+
+    ProtectSystem is not `strict`, because tablespaces and pg_wal may lie on other disks. The restart is for a server
+    that was killed (as by the kernel out of memory); one that does not start is not tried for ever.
+    """
+    return f"""{HEADER}.
+[Service]
+UMask=0077
+NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectHome=yes
+ProtectSystem=full
+ProtectControlGroups=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+Restart=on-abnormal
+RestartSec=5s
+"""
 
 
 def hba_text(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) -> str:

@@ -8,6 +8,9 @@ import json
 import os
 import pwd
 import re
+import socket
+import ssl
+import struct
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +22,10 @@ from ansible.module_utils.postgresql_look import read, run, running_port
 
 SOCKETS = "/var/run/postgresql"
 FILE_MODE = 0o640
+KEY_MODE = 0o600
+UNIT_MODE = 0o644
+# What Debian's packages leave open to every user of the host.
+FOLDER_MODE = 0o750
 
 # All that decides what is to be done. pg_file_settings tells as errors, too, what only a restart brings into effect
 # (and, without a file, what a restart will take away): before the reload by the context, after it by pending_restart.
@@ -74,6 +81,10 @@ class Cluster:
         self.hba = self.folder / "pg_hba.conf"
         self.ident = self.folder / "pg_ident.conf"
         self.service = f"postgresql@{version}-main"
+        self.unit = Path(f"/etc/systemd/system/{self.service}.service.d/physioflow.conf")
+        self.certificate = self.folder / "server.crt"
+        self.key = self.folder / "server.key"
+        self.library = Path(f"/usr/lib/postgresql/{version}/lib")
 
     @property
     def exists(self) -> bool:
@@ -116,23 +127,68 @@ class Cluster:
             )
 
     def write(self, texts: Mapping[Path, str]) -> None:
-        """Write files of the server, each whole or not at all."""
-        owner = pwd.getpwnam(SUPERUSER)
+        """Write files of the server, each whole or not at all; one without text is removed."""
         for path, text in texts.items():
+            if not text:
+                path.unlink(missing_ok=True)
+                continue
+            owner = pwd.getpwnam("root" if path == self.unit else SUPERUSER)
+            path.parent.mkdir(mode=0o755, exist_ok=True)
+            if path == self.unit:  # our umask is for secrets
+                path.parent.chmod(0o755)
+            mode = {self.unit: UNIT_MODE, self.key: KEY_MODE}.get(path, FILE_MODE)
             descriptor, name = tempfile.mkstemp(prefix=".physioflow-", dir=path.parent)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 os.fchown(descriptor, owner.pw_uid, owner.pw_gid)
-                os.fchmod(descriptor, FILE_MODE)
+                os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             Path(name).replace(path)
 
     def restore(self, former: Mapping[Path, str]) -> None:
         """Bring former files back; one that was not there is removed."""
-        self.write({path: text for path, text in former.items() if text})
-        for path, text in former.items():
-            if not text:
-                path.unlink(missing_ok=True)
+        self.write(former)
+
+    @property
+    def unit_waits(self) -> bool:
+        """Whether the running server was started before the drop-in of its service was written."""
+        lines = read(self.data / "postmaster.pid").splitlines()
+        try:
+            return self.unit.stat().st_mtime > int(lines[2]) + 1  # postmaster.pid counts whole seconds
+        except (OSError, IndexError):
+            return False
+
+    def open_paths(self) -> dict[Path, int]:
+        """Return folders and files that others may look into, with the mode that they should have."""
+        wanted = {
+            self.data.parent.parent: FOLDER_MODE,
+            self.data.parent: FOLDER_MODE,
+            self.folder: FOLDER_MODE,
+            **dict.fromkeys(self.folder.glob("conf.d"), FOLDER_MODE),
+            **dict.fromkeys(self.folder.glob("*.conf"), FILE_MODE),
+            **dict.fromkeys(self.folder.glob("conf.d/*.conf"), FILE_MODE),
+            **dict.fromkeys(self.folder.glob("environment"), FILE_MODE),
+            self.key: KEY_MODE,
+            Path("/var/log/postgresql"): 0o770,
+        }
+        return {path: mode for path, mode in wanted.items() if path.exists() and path.stat().st_mode & 0o777 & ~mode}
+
+    def served(self) -> str:
+        """Return the certificate that the server shows to who comes in by TCP, as PEM; empty where that fails."""
+        addresses = [line.strip() for line in read(self.data / "postmaster.pid").splitlines()[5:6] if line.strip()]
+        host = {"*": "127.0.0.1"}.get(addresses[0], addresses[0]) if addresses else "127.0.0.1"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # it is compared with the one that is wanted
+        try:
+            with socket.create_connection((host, self.running_port or self.port), timeout=self.timeout) as plain:
+                plain.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest of PostgreSQL's protocol
+                if plain.recv(1) != b"S":
+                    return ""
+                with context.wrap_socket(plain) as tls:
+                    return ssl.DER_cert_to_PEM_cert(tls.getpeercert(True) or b"")
+        except OSError:
+            return ""
 
     def reload(self) -> dict[str, Any]:
         """Let the server read its files again, and return its state after that."""
@@ -146,6 +202,7 @@ class Cluster:
         """Restart the server, and return its state after that."""
         log = Path(f"/var/log/postgresql/postgresql-{self.version}-main.log")
         before = len(read(log))
+        run(["systemctl", "daemon-reload"], seconds=self.timeout)  # the drop-in may be new, or gone again
         done = run(["systemctl", "restart", self.service], seconds=self.timeout)
         if not done.ok:
             words = "\n".join(line for line in read(log)[before:].splitlines() if " LOG: " not in line)
