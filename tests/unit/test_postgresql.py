@@ -104,7 +104,7 @@ def test_a_peer_is_one_ordinary_role(name: str) -> None:
         ({"users": ["emr app"]}, "has 'emr app', which is not one word"),
         ({"address": "10.0.0.0/24 trust\nhost all all 0.0.0.0/0"}, "which is not one word"),
         ({"address": ""}, "is of type hostssl and has no address"),
-        ({"type": "local"}, "is of type local and has an address"),
+        ({"type": "local", "method": "peer"}, "is of type local and has an address"),
     ],
 )
 def test_a_rule_that_is_no_line_is_refused(changes: dict[str, Any], words: str) -> None:

@@ -161,6 +161,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgresql_files import (
+    HBA_ARGUMENT,
     HEADER,
     SUPERUSER,
     cluster_differences,
@@ -330,22 +331,7 @@ def main() -> None:
             "max_connections": {"type": "int", "default": 100},
             "base_settings": {"type": "dict", "default": {}},
             "settings": {"type": "dict", "default": {}},
-            "hba": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "type": {"type": "str", "choices": ["hostssl", "local"], "default": "hostssl"},
-                    "databases": word,
-                    "users": word,
-                    "address": {"type": "str"},
-                    "method": {
-                        "type": "str",
-                        "choices": ["scram-sha-256", "cert", "peer", "reject"],
-                        "default": "scram-sha-256",
-                    },
-                },
-            },
+            "hba": HBA_ARGUMENT,
             "peer_users": {"type": "list", "elements": "str", "default": []},
             "audit": {"type": "str", "choices": ["auto", "on", "off"], "default": "auto"},
             "audit_role": {"type": "str", "default": ""},

@@ -39,6 +39,30 @@ options:
     type: list
     elements: dict
     default: []
+    suboptions:
+      type:
+        description: Over the network with TLS, or by the socket of the host.
+        type: str
+        choices: [hostssl, local]
+        default: hostssl
+      databases:
+        description: Names of databases.
+        type: list
+        elements: str
+        required: true
+      users:
+        description: Names of roles.
+        type: list
+        elements: str
+        required: true
+      address:
+        description: From where, for C(hostssl).
+        type: str
+      method:
+        description: How the user proves to be who it is.
+        type: str
+        choices: [scram-sha-256, cert, peer, reject]
+        default: scram-sha-256
   peer_users:
     description: Roles that the user of the host of the same name comes in as, by the socket.
     type: list
@@ -103,7 +127,7 @@ import socket
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.postgresql_files import hba_problems, listen_problems
+from ansible.module_utils.postgresql_files import HBA_ARGUMENT, hba_problems, listen_problems
 from ansible.module_utils.postgresql_look import os_release, port_holder, read, run, running_port
 
 
@@ -180,7 +204,7 @@ def main() -> None:
             "locale": {"type": "str", "required": True},
             "packages": {"type": "dict", "required": True},
             "listen_addresses": {"type": "list", "elements": "str", "default": []},
-            "hba": {"type": "list", "elements": "dict", "default": []},
+            "hba": HBA_ARGUMENT,
             "peer_users": {"type": "list", "elements": "str", "default": []},
             "systems": {"type": "list", "elements": "str", "required": True},
         },

@@ -23,6 +23,23 @@ AUDIT_SETTINGS = {
     "pgaudit.log_catalog": False,
     "pgaudit.log_client": False,
 }
+# Of the modules that take rules: how AnsibleModule reads `postgresql_hba`.
+HBA_ARGUMENT: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "type": {"type": "str", "choices": ["hostssl", "local"], "default": "hostssl"},
+        "databases": {"type": "list", "elements": "str", "required": True},
+        "users": {"type": "list", "elements": "str", "required": True},
+        "address": {"type": "str"},
+        "method": {
+            "type": "str",
+            "choices": ["scram-sha-256", "cert", "peer", "reject"],
+            "default": "scram-sha-256",
+        },
+    },
+}
 _WIDEST = {4: 8, 6: 32}  # bits of a network's prefix
 
 _SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
