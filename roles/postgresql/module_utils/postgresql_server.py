@@ -163,7 +163,7 @@ class Cluster:
         wanted = {
             self.data.parent.parent: FOLDER_MODE,
             self.data.parent: FOLDER_MODE,
-            self.folder: FOLDER_MODE,
+            **dict.fromkeys((self.folder, self.folder.parent, self.folder.parent.parent), FOLDER_MODE),
             **dict.fromkeys(self.folder.glob("conf.d"), FOLDER_MODE),
             **dict.fromkeys(self.folder.glob("*.conf"), FILE_MODE),
             **dict.fromkeys(self.folder.glob("conf.d/*.conf"), FILE_MODE),
