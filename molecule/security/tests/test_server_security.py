@@ -10,6 +10,7 @@ import pytest
 from testinfra.host import Host
 
 CA = "/root/ca.crt"  # as a client has it
+SNAKEOIL = "/etc/ssl/certs/ssl-cert-snakeoil.pem"  # another CA
 # Debian's libpq speaks TLS whatever the server's packages were built with.
 CONNECT = """
 import sys, psycopg
@@ -123,7 +124,7 @@ def test_a_client_verifies_the_host(host: Host, connect: Callable[[str], str], v
     assert connect(f"{visitor} host={name} hostaddr=127.0.0.1 sslmode=verify-full sslrootcert={CA}").startswith("in")
     other = connect(f"{visitor} host=db.example hostaddr=127.0.0.1 sslmode=verify-full sslrootcert={CA}")
     assert 'does not match host name "db.example"' in other
-    stranger = connect(f"{visitor} host=localhost sslmode=verify-full sslrootcert=/etc/ssl/certs/ssl-cert-snakeoil.pem")
+    stranger = connect(f"{visitor} host=127.0.0.1 sslmode=verify-full sslrootcert={SNAKEOIL}")
     assert "certificate verify failed" in stranger
 
 

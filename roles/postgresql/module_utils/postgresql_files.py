@@ -168,7 +168,9 @@ def unit_text() -> str:
     """Write the drop-in of the service: what a server that was taken over cannot do to the host.
 
     ProtectSystem is not `strict`, because tablespaces and pg_wal may lie on other disks. The restart is for a server
-    that was killed (as by the kernel out of memory); one that does not start is not tried for ever.
+    that was killed (as by the kernel out of memory); one that does not start is not tried for ever. ExecStop is the
+    package's, with a `-`: there is nothing to stop in a server that was killed, and without the `-` that failure of
+    pg_ctlcluster takes the place of the signal, and systemd does not restart.
     """
     return f"""{HEADER}.
 [Service]
@@ -185,6 +187,8 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+ExecStop=
+ExecStop=-/usr/bin/pg_ctlcluster --skip-systemctl-redirect -m fast %i stop
 Restart=on-abnormal
 RestartSec=5s
 """
