@@ -284,7 +284,8 @@ def close(cluster: Cluster) -> list[str]:
 
 def history_of(cluster: Cluster) -> Path:
     """Return where psql keeps what the superuser types: statements with names of patients in them."""
-    return cluster.data.parent.parent / ".psql_history"
+    folder: Path = cluster.data.parent.parent
+    return folder / ".psql_history"
 
 
 def warn_of_history(module: AnsibleModule, cluster: Cluster) -> None:
