@@ -162,7 +162,9 @@ def certificate_of(version: str) -> str:
 def problems_of(module: AnsibleModule, missing: list[str], cluster: bool) -> list[str]:
     """Return a sentence with its remedy for each reason not to install."""
     params = module.params
-    problems: list[str] = hba_problems(params["hba"], params["peer_users"]) + listen_problems(params["listen_addresses"])
+    problems: list[str] = hba_problems(params["hba"], params["peer_users"]) + listen_problems(
+        params["listen_addresses"]
+    )
     if os.geteuid() != 0:
         problems.append(
             "Installing a server needs root, and the modules run as an ordinary user. Let that user use sudo and give "
