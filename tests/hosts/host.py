@@ -51,6 +51,11 @@ class Host:
             assert time.monotonic() < end, f"in vain: {command}"
             time.sleep(0.1)
 
+    def wait_until_up(self) -> None:
+        """Wait until systemd has started everything."""
+        # systemd may not answer yet, and then it cannot be waited for.
+        self.wait_for("systemctl is-system-running --wait | grep -qE 'running|degraded'")
+
     @contextmanager
     def background(self, program: str, ready: str) -> Iterator[None]:
         """Have a Python program run on the host, from when the shell command `ready` succeeds."""
@@ -114,6 +119,5 @@ def made(folder: Path, variables: dict[str, str], release: str, *options: str) -
     with undo.afterwards(docker, "rm", "-f", "-v", name):
         docker("run", "-d", "--name", name, "--hostname", name, *DOCKER, *options, image, "/lib/systemd/systemd")
         host = Host(name, folder, settings)
-        # systemd may not answer yet, and then it cannot be waited for.
-        host.wait_for("systemctl is-system-running --wait | grep -qE 'running|degraded'")
+        host.wait_until_up()
         yield host

@@ -85,7 +85,7 @@ def reboot_in_every_task(host: Host, met: set[str], **variables: Any) -> tuple[l
                 down.append(task)
                 assert run.result().status != 0, run.output
                 docker("start", host.name)
-                host.wait_for("systemctl is-system-running --wait | grep -qE 'running|degraded'")
+                host.wait_until_up()
                 break
         else:
             assert run.result().status == 0, run.output

@@ -46,7 +46,7 @@ RETURN = r"""#"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgresql_apt import explain
-from ansible.module_utils.postgresql_look import lock_holder, process_name, run
+from ansible.module_utils.postgresql_look import lock_holder, process_name, run, unfinished_packages
 
 UPDATE_FAILED = "Failed to update apt cache"
 UPDATE_OPTIONS = ("-qq", "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=0", "-o", "DPkg::Lock::Timeout=5")
@@ -73,7 +73,7 @@ def main() -> None:
             repository=module.params["repository"],
             proxy=module.params["proxy"],
             holder=process_name(holder) if holder else "",
-            unfinished=run(["dpkg", "--audit"]).out,
+            unfinished=unfinished_packages(),
             waited=module.params["lock_timeout"],
         )
     )

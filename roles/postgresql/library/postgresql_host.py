@@ -79,25 +79,23 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.postgresql_look import os_release, port_holder, read, run, running_port
+from ansible.module_utils.postgresql_look import (
+    os_release,
+    port_holder,
+    read,
+    run,
+    running_port,
+    unfinished_packages,
+)
 
 # The role writes it before it installs anything.
 BEGUN = Path("/etc/postgresql-common/createcluster.d/physioflow.conf")
-JOURNAL = Path("/var/lib/dpkg/updates")
 
 
 def installed(packages: list[str]) -> set[str]:
     """Return those packages that are installed, whole."""
     lines = run(["dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n", *packages]).out.splitlines()
     return {line.split()[1] for line in lines if line.startswith("ii ")}
-
-
-def unfinished_packages() -> str:
-    """Return what dpkg left half done; empty where every package is whole."""
-    # The journal of a dpkg that was killed; --audit does not read it, and apt refuses to work as long as it is there.
-    if any(path.name.isdigit() for path in JOURNAL.iterdir()):
-        return "dpkg was interrupted in the middle of its work."
-    return str(run(["dpkg", "--audit"]).out)
 
 
 def problems_of(module: AnsibleModule, cluster: bool, unfinished: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _LISTENING = "0A"
+DPKG_JOURNAL = Path("/var/lib/dpkg/updates")
 _PROXY = ("http_proxy", "https_proxy", "no_proxy")
 APT_LOCKS = (
     "/var/lib/dpkg/lock-frontend",
@@ -137,6 +138,17 @@ def lock_pid(locks: str, inodes: set[int]) -> int | None:
         if "->" not in fields and int(fields[5].rpartition(":")[2]) in inodes:
             return int(fields[4])
     return None
+
+
+def unfinished_packages() -> str:
+    """Return what dpkg left half done; empty where every package is whole.
+
+    The journal of a dpkg that was killed counts too: `dpkg --audit` does not read it, and apt refuses to work while it
+    is there. That of one that is at work does not: it is waited for.
+    """
+    if lock_holder() is None and any(path.name.isdigit() for path in DPKG_JOURNAL.iterdir()):
+        return "dpkg was interrupted in the middle of its work."
+    return run(["dpkg", "--audit"]).out
 
 
 def running_port(data: Path) -> int | None:
