@@ -17,7 +17,7 @@ from tests.local import BIN, ROOT, Result, environment
 
 ENVIRONMENTS = ("development", "staging", "production")
 SECRET = "vault canary"
-PURPOSES = ("owner", "app", "readonly", "backup")
+PURPOSES = ("owner", "app", "readonly")
 
 
 def run(program: str, *arguments: str | Path) -> Result:
@@ -52,8 +52,7 @@ def inventory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of an inventory that a test may change, with its vault written but not encrypted."""
     copy = Path(shutil.copytree(ROOT / "inventories" / request.param, tmp_path / request.param))
     group = copy / "group_vars/database_servers"
-    text = (group / "vault.yml.example").read_text()
-    (group / "vault.yml").write_text(text.replace("replace-me", SECRET))
+    (group / "vault.yml").write_text(filled((group / "vault.yml.example").read_text()))
     return copy
 
 
@@ -66,8 +65,13 @@ def production(tmp_path: Path) -> Path:
 def inventory_of(name: str, folder: Path) -> Path:
     copy = Path(shutil.copytree(ROOT / "inventories" / name, folder / name))
     group = copy / "group_vars/database_servers"
-    (group / "vault.yml").write_text((group / "vault.yml.example").read_text().replace("replace-me", SECRET))
+    (group / "vault.yml").write_text(filled((group / "vault.yml.example").read_text()))
     return copy
+
+
+def filled(example: str) -> str:
+    """Return the vault with a secret of its own for each name."""
+    return re.sub(r"(?m)^vault_(\w+): replace-me", rf"vault_\1: {SECRET} of \1", example)
 
 
 def test_the_example_names_each_secret_and_holds_none(inventory: Path) -> None:
@@ -122,6 +126,22 @@ def test_a_vault_that_was_not_made_is_an_error(production: Path) -> None:
     (production / "group_vars/database_servers/vault.yml").unlink()
     names = ", ".join(f"{purpose} on db1.production.invalid" for purpose in PURPOSES)
     refused(deploy(production), f"There is no password for {names}. Nothing was touched. Copy vault.yml.example")
+
+
+@pytest.mark.control("S6")
+@pytest.mark.parametrize("environment_name", ["staging", "production"])
+def test_passwords_that_somebody_could_guess_are_refused(tmp_path: Path, environment_name: str) -> None:
+    inventory = inventory_of(environment_name, tmp_path)
+    weak = {"owner": "PhysioFlow-Password-2026", "app": "kD7zq!W3xR0", "readonly": "a canary of 8391 words"}
+    (inventory / "group_vars/database_servers/vault.yml").write_text(
+        yaml.safe_dump({f"vault_database_{purpose}_password": weak[purpose] for purpose in PURPOSES})
+    )
+    result = deploy(inventory, options=("-vvv",))
+    refused(result, "The password of owner is made of words that everybody tries first.")
+    assert "The password of app is shorter than 15 characters." in result.output.replace("\n", " ")
+    assert "No host was touched." in result.output
+    for secret in weak.values():
+        assert secret not in result.output
 
 
 @pytest.mark.parametrize("wrong", [False, True], ids=["missing", "wrong"])

@@ -10,14 +10,18 @@ from ansible.module_utils.database_scram import is_scram_verifier_of, scram_veri
 from ansible.module_utils.database_state import (
     Login,
     Wanted,
+    audit_is_on,
     cluster_statements,
     create_statement,
+    extension_statements,
     input_problems,
     inside_statements,
     login_notes,
     login_problems,
     new_database,
     new_inside,
+    notes_of,
+    routine_statements,
     server_problems,
 )
 
@@ -28,20 +32,27 @@ WANTED = Wanted(
     extensions=["uuid-ossp", "pg_trgm"],
     passwords={"app": "secret of app"},
     settings={"app": {"statement_timeout": "30s"}, "readonly": {"default_transaction_read_only": True}},
-    connection_limits={"app": 60},
+    connection_limits={"owner": 10, "app": 60, "readonly": 10, "backup": 10},
+    connection_limit=95,
+    allowed_extensions=["uuid-ossp", "pg_trgm"],
     closed_databases=["postgres"],
     versions=[16],
 )
+
+
+LIMITS = WANTED.connection_limits
 
 
 def role(**changes: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "LOGIN": True,
         "INHERIT": True,
-        "limit": -1,
+        "limit": 10,
         "verifier": None,
         "settings": [],
         "member_of": [],
+        "members": [],
+        "owns": [],
     }
     flags = dict.fromkeys(["SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS"], False)
     return plain | flags | changes
@@ -56,6 +67,9 @@ def cluster(**changes: Any) -> dict[str, Any]:
         "read_only": False,
         "collation": True,
         "available": ["uuid-ossp", "pg_trgm"],
+        "slots": {"max_connections": 100, "superuser_reserved_connections": 3, "reserved_connections": 0},
+        "preloaded": "",
+        "strangers": [],
         "roles": {
             "emr": role(),
             "emr_app": role(
@@ -67,6 +81,7 @@ def cluster(**changes: Any) -> dict[str, Any]:
         "databases": {
             "physioflow": {
                 "owner": "emr",
+                "limit": 95,
                 "encoding": "UTF8",
                 "locale": "C.UTF-8",
                 "ctype": "C.UTF-8",
@@ -99,12 +114,12 @@ def test_everything_is_made_on_a_new_server() -> None:
         'CREATE ROLE "emr_readonly" LOGIN',
         'CREATE ROLE "emr_backup" LOGIN',
     ]
-    assert 'ALTER ROLE "emr_backup" BYPASSRLS' in made
+    assert 'ALTER ROLE "emr_backup" BYPASSRLS CONNECTION LIMIT 10' in made
     assert 'GRANT pg_read_all_data TO "emr_backup"' in made
     assert 'ALTER ROLE "emr_readonly" SET "default_transaction_read_only" = \'on\'' in made
+    assert 'CREATE EXTENSION "uuid-ossp"' in texts(extension_statements(WANTED, new_inside()))
     inside = texts(inside_statements(WANTED, new_database("emr"), new_inside()))
     assert 'REVOKE CONNECT, TEMPORARY ON DATABASE "physioflow" FROM PUBLIC' in inside
-    assert 'CREATE EXTENSION "uuid-ossp"' in inside
     assert "REVOKE USAGE ON SCHEMA public FROM PUBLIC" in inside
     assert 'ALTER DEFAULT PRIVILEGES FOR ROLE "emr" REVOKE EXECUTE ON ROUTINES FROM PUBLIC' in inside
 
@@ -120,7 +135,8 @@ def test_no_statement_shows_a_verifier() -> None:
     [
         ("emr", role(CREATEROLE=True, CREATEDB=True), 'ALTER ROLE "emr" NOCREATEDB NOCREATEROLE'),
         ("emr", role(LOGIN=False), 'ALTER ROLE "emr" LOGIN'),
-        ("emr", role(limit=3), 'ALTER ROLE "emr" CONNECTION LIMIT -1'),
+        ("emr", role(limit=3), 'ALTER ROLE "emr" CONNECTION LIMIT 10'),
+        ("emr", role(member_of=["pg_write_server_files"]), 'REVOKE "pg_write_server_files" FROM "emr"'),
         (
             "emr_readonly",
             role(settings=["default_transaction_read_only=off"]),
@@ -181,6 +197,8 @@ def as_wanted() -> dict[str, Any]:
             "n": dict(two),
         },
         "untouched": {},
+        "languages": [],
+        "open_routines": [],
     }
 
 
@@ -233,7 +251,13 @@ def test_the_locale_is_a_literal() -> None:
         ({"passwords": {"app": ""}}, "password of app in database_passwords is empty"),
         ({"passwords": {"emr_app": "x"}}, "database_passwords has the key 'emr_app'; it takes owner, app, readonly"),
         ({"settings": {"reader": {}}}, "database_role_settings has the key 'reader'"),
-        ({"connection_limits": {"app": -2}}, "database_connection_limits has -2 for app"),
+        ({"connection_limits": LIMITS | {"app": -1}}, "database_connection_limits has -1 for app; the least is 1"),
+        ({"connection_limits": {"owner": 1, "app": 1, "backup": 1}}, "says nothing of readonly"),
+        ({"connection_limit": -1}, "database_connection_limit is -1"),
+        ({"extensions": ["dblink"]}, "The extension dblink is not among database_allowed_extensions"),
+        ({"passwordless": ["emr_backup"]}, "database_passwordless names 'emr_backup'"),
+        ({"audit": "yes"}, "database_audit is 'yes'"),
+        ({"audit_role": "emr_app"}, "Each role needs a name of its own"),
     ],
 )
 def test_bad_input_is_refused(changes: dict[str, Any], words: str) -> None:
@@ -251,6 +275,11 @@ def test_bad_input_is_refused(changes: dict[str, Any], words: str) -> None:
         ({"collation": False}, "no collation vi-VN-x-icu"),
         ({"available": ["uuid-ossp"]}, "The extension pg_trgm is not available"),
         ({"roles": {"emr": role(SUPERUSER=True)}}, 'ALTER ROLE "emr" NOSUPERUSER'),
+        ({"roles": {"emr_app": role(owns=["physioflow"])}}, 'REASSIGN OWNED BY "emr_app" TO "emr"'),
+        (
+            {"slots": {"max_connections": 99, "superuser_reserved_connections": 3, "reserved_connections": 2}},
+            "database_connection_limit is 95, and the server has 94",
+        ),
     ],
 )
 def test_a_server_that_does_not_fit_is_refused(changes: dict[str, Any], words: str) -> None:
@@ -325,3 +354,46 @@ def test_a_password_that_logs_in_is_not_set_again() -> None:
 def test_a_right_that_is_missing_is_named(login: dict[str, bool], found: dict[str, Any], words: str) -> None:
     (problem,) = login_problems(WANTED, cluster(**found), dataclasses.replace(CLOUD, **login))
     assert words in problem
+
+
+def test_a_role_that_comes_in_by_peer_loses_its_password() -> None:
+    wanted = dataclasses.replace(WANTED, passwordless=["app"])
+    assert texts(cluster_statements(wanted, cluster())) == ['ALTER ROLE "emr_app" PASSWORD NULL']
+    found = cluster(roles=cluster()["roles"] | {"emr_app": role(limit=60, settings=["statement_timeout=30s"])})
+    assert cluster_statements(wanted, found) == []
+
+
+def test_the_audit_role_is_made_where_the_server_audits_and_nobody_is_it() -> None:
+    assert [audit_is_on(audit, "a, pgaudit") for audit in ("auto", "always", "never")] == [True, True, False]
+    assert [audit_is_on("auto", preloaded) for preloaded in ("", None, "pgaudited")] == [False] * 3
+    wanted = dataclasses.replace(WANTED, audit="auto")
+    assert cluster_statements(wanted, cluster()) == []
+    audited = cluster(preloaded="pgaudit")
+    assert texts(cluster_statements(wanted, audited)) == ['CREATE ROLE "emr_audit" NOLOGIN']
+    audited["roles"]["emr_audit"] = role(members=["emr_app"])
+    assert texts(cluster_statements(wanted, audited)) == [
+        'ALTER ROLE "emr_audit" NOLOGIN',
+        'REVOKE "emr_audit" FROM "emr_app"',
+    ]
+
+
+def test_routines_of_extensions_are_closed_to_public_only_by_who_may() -> None:
+    inside = as_wanted() | {"open_routines": ["similarity(text,text)"]}
+    assert texts(routine_statements(WANTED, inside))[0] == "REVOKE EXECUTE ON ROUTINE similarity(text,text) FROM PUBLIC"
+    assert len(routine_statements(WANTED, inside)) == 4
+    assert routine_statements(WANTED, inside, CLOUD) == []
+
+
+def test_what_is_less_safe_than_it_could_be_is_named() -> None:
+    inside = as_wanted() | {"extensions": ["plpgsql", "dblink"], "languages": ["plpython3u"]}
+    notes = " ".join(notes_of(WANTED, cluster(strangers=["x in pg_read_server_files"]), inside, Login()))
+    for words in ("x in pg_read_server_files", "dblink", "plpython3u"):
+        assert words in notes
+    assert notes_of(WANTED, cluster(), as_wanted(), Login()) == []
+
+
+def test_limits_that_add_up_to_more_than_the_server_has_are_refused() -> None:
+    slots = {"max_connections": 98, "superuser_reserved_connections": 5, "reserved_connections": 4}
+    total, whole = server_problems(WANTED, cluster(slots=slots), "postgres")
+    assert "database_connection_limits add up to 90, and the server has 89" in total
+    assert "database_connection_limit is 95" in whole

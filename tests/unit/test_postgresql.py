@@ -10,6 +10,7 @@ from ansible.module_utils.postgresql_files import (
     cluster_differences,
     hba_problems,
     hba_text,
+    listen_problems,
     setting_problems,
     settings_text,
     version_number,
@@ -64,6 +65,10 @@ def test_a_value_is_one_line_of_the_file() -> None:
         ({"port": 5433}, "The server setting port is decided by postgresql_port."),
         ({"hba_file": "/x"}, "The server setting hba_file is decided by the package."),
         ({"work_mem": "1MB'\nfsync = off"}, "work_mem is not one line of text"),
+        ({"ssl": False}, "ssl = off is weaker than this role allows"),
+        ({"ssl_min_protocol_version": "TLSv1.1"}, "is weaker than this role allows"),
+        ({"password_encryption": "md5"}, "is weaker than this role allows"),
+        ({"ssl_key_file": "/x"}, "is decided by postgresql_tls_certificate"),
         ({"work_mem": [1]}, "work_mem is not one line of text"),
     ],
 )
@@ -105,11 +110,33 @@ def test_a_peer_is_one_ordinary_role(name: str) -> None:
         ({"address": "10.0.0.0/24 trust\nhost all all 0.0.0.0/0"}, "which is not one word"),
         ({"address": ""}, "is of type hostssl and has no address"),
         ({"type": "local"}, "is of type local and has an address"),
+        ({"type": "host"}, "is of type host. Use hostssl"),
+        ({"method": "trust"}, "has the method trust, which proves nothing"),
+        ({"method": "md5"}, "has the method md5"),
+        ({"databases": ["all"]}, "has all in databases. Name them"),
+        ({"users": ["emr", "all"]}, "has all in users. Name them"),
+        ({"users": ["postgres"]}, "lets in postgres, the superuser"),
+        ({"address": "all"}, "lets in all addresses"),
+        ({"address": "0.0.0.0/0"}, "wider than /8"),
+        ({"address": "10.0.0.0/7"}, "wider than /8"),
+        ({"address": "::/0"}, "wider than /32"),
     ],
 )
 def test_a_rule_that_is_no_line_is_refused(changes: dict[str, Any], words: str) -> None:
     (problem,) = hba_problems([RULE | changes])
     assert words in problem
+
+
+@pytest.mark.parametrize("address", ["10.0.0.0/8", "fd00::/32", "192.168.1.7", "app.example", "samenet"])
+def test_a_narrow_network_or_a_host_is_let_in(address: str) -> None:
+    assert hba_problems([RULE | {"address": address}]) == []
+
+
+def test_every_address_is_none_to_listen_on() -> None:
+    assert listen_problems(["localhost", "10.0.0.5", "::1"]) == []
+    assert [problem[:32] for problem in listen_problems(["*", "0.0.0.0", "::"])] == [
+        "postgresql_listen_addresses has "
+    ] * 3
 
 
 @pytest.mark.parametrize(("text", "number"), [("16.14", 160014), ("18", 180000), ("0", 0)])

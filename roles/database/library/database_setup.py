@@ -50,14 +50,23 @@ options:
     description: Passwords by purpose. The password of a role that is left out is not touched.
     type: dict
     default: {}
+  passwordless:
+    description: Purposes of roles that get no password, or lose the one that they have, so that only peer lets them in.
+    type: list
+    elements: str
+    default: []
   settings:
     description: Server settings of the sessions of each role, by purpose.
     type: dict
     default: {}
   connection_limits:
-    description: Most sessions of each role, by purpose; without limit when left out.
+    description: Most sessions of each role, by purpose.
     type: dict
-    default: {}
+    required: true
+  connection_limit:
+    description: Most sessions in the database, whoever they are of.
+    type: int
+    required: true
   locale:
     description: Locale of the database, for LC_COLLATE and LC_CTYPE.
     type: str
@@ -67,6 +76,20 @@ options:
     type: list
     elements: str
     default: []
+  allowed_extensions:
+    description: Extensions that the database may have; others are named in a warning.
+    type: list
+    elements: str
+    default: []
+  audit:
+    description: Whether the role is made that pgaudit audits reads by; C(auto) is where the server has pgaudit.
+    type: str
+    choices: [auto, always, never]
+    default: never
+  audit_role:
+    description: Name of that role.
+    type: str
+    default: emr_audit
   closed_databases:
     description: Other databases that PUBLIC may not enter.
     type: list
@@ -97,6 +120,9 @@ EXAMPLES = r"""
       readonly: emr_readonly
       backup: emr_backup
     extensions: [uuid-ossp, pg_trgm]
+    connection_limits: {owner: 10, app: 60, readonly: 10, backup: 10}
+    connection_limit: 95
+    allowed_extensions: [uuid-ossp, pg_trgm]
     versions: [16]
 """
 
@@ -106,124 +132,60 @@ statements:
   returned: success
   type: list
   elements: str
+audit:
+  description: Whether reads of patients' data are to be audited.
+  returned: success
+  type: bool
+made:
+  description: Whether the database was made, or would be in check mode.
+  returned: success
+  type: bool
+row_security:
+  description: Whether the database has policies that tasks/patients.yml made.
+  returned: success
+  type: bool
 """
 
-import json
-from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.database_pooler import POOLED, is_pooled
 from ansible.module_utils.database_queries import CLUSTER, CLUSTER_FOR_OTHERS, IDENTITY, INSIDE
+from ansible.module_utils.database_session import Session, refuse
 from ansible.module_utils.database_state import (
+    AUDIT,
     PURPOSES,
+    SERVER_ROLES,
     Login,
     Statement,
     Wanted,
+    audit_is_on,
     cluster_statements,
     create_statement,
+    extension_statements,
     input_problems,
     inside_statements,
     login_notes,
     login_problems,
     new_database,
     new_inside,
+    notes_of,
+    routine_statements,
     server_problems,
 )
 from ansible_collections.community.postgresql.plugins.module_utils import postgres as driver
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
-    connect_to_db,
     ensure_required_libs,
     get_conn_params,
-    pg_cursor_args,
     postgres_common_argument_spec,
 )
 
-LOCK = 7_103_845_201  # any number; two deploys at once on one server wait for each other here
-LOCK_WAIT = "60s"
 
-
-class Session:
-    """A connection to one database; its failures end the module with what stands and what to do."""
-
-    def __init__(self, module: AnsibleModule, database: str) -> None:
-        """Connect, in autocommit."""
-        self.module = module
-        self.database = database
-        self.done: list[Statement] = []
-        parameters = {"connect_timeout": 10, "application_name": "physioflow-database"} | get_conn_params(
-            module, module.params["connection"] | {"login_db": database}
-        )
-        self.connection, error = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
-        if self.connection is None:
-            refuse(
-                module,
-                [
-                    f"The database {database} cannot be reached: {' '.join(str(error).split())} "
-                    "Start the server or correct postgresql_connection, and run the same command again."
-                ],
-            )
-        self.cursor = self.connection.cursor(**pg_cursor_args)
-
-    def row(self, query: str, **values: Any) -> dict[str, Any]:
-        """Return the only row of a query."""
-        self.cursor.execute(query, values)
-        return dict(self.cursor.fetchone())
-
-    def json(self, query: str, **values: Any) -> dict[str, Any]:
-        """Return the JSON object that is the only value of a query."""
-        found: dict[str, Any] = json.loads(self.row(query, **values)["j"])
-        return found
-
-    def lock(self) -> None:
-        """Wait for another run of this module on the same server. The end of the session is the end of the lock."""
-        self.cursor.execute(f"SET lock_timeout = '{LOCK_WAIT}'")
-        try:
-            self.cursor.execute(f"SELECT pg_advisory_lock({LOCK})")
-        except Exception as error:  # psycopg's and psycopg2's errors share no other ancestor
-            refuse(self.module, [f"Another deploy changes roles on this server since {LOCK_WAIT}: {words_of(error)}."])
-
-    def run(self, statements: list[Statement], before: list[Statement], transaction: bool = True) -> None:
-        """Run statements, all or none of them; `before` are those that stand already."""
-        if not statements:
-            return
-        texts = ["BEGIN", *statements, "COMMIT"] if transaction else statements
-        for statement in texts:
-            try:
-                self.cursor.execute(statement.sql if isinstance(statement, Statement) else statement)
-            except Exception as error:  # as in lock
-                with suppress(Exception):
-                    self.cursor.execute("ROLLBACK")
-                stands = (
-                    f"{len(before)} statements before it stand, all of them safe to keep"
-                    if before
-                    else "nothing was changed"
-                )
-                self.module.fail_json(
-                    msg=f"{statement} fails in the database {self.database}: {words_of(error)}; {stands}. "
-                    "Correct the variable or the server, and run the same command again.",
-                    statements=[str(each) for each in before],
-                )
-
-
-def words_of(error: Exception) -> str:
-    """Return SQLSTATE and first line of the server's message."""
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    words = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
-    return f"[{state}] {words}" if state else words
-
-
-def refuse(module: AnsibleModule, problems: list[str]) -> NoReturn:
-    """Fail the module before anything is changed."""
-    module.fail_json(msg="\n".join([*problems, "Nothing was changed."]))
-    raise AssertionError  # fail_json does not return
-
-
-def finish(module: AnsibleModule, statements: list[Statement]) -> None:
+def finish(module: AnsibleModule, statements: list[Statement], **facts: bool) -> None:
     """End the module."""
     shown = [str(statement) for statement in statements]
     diff = {"before": "", "after": "".join(f"{text};\n" for text in shown)}
-    module.exit_json(changed=bool(shown), statements=shown, diff=diff)
+    module.exit_json(changed=bool(shown), statements=shown, diff=diff, **facts)
 
 
 def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]) -> None:
@@ -231,7 +193,7 @@ def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]
     database = wanted.name if wanted.name in (cluster["databases"] or {}) else "postgres"
     for purpose, password in wanted.passwords.items():
         name = wanted.roles[purpose]
-        if name not in cluster["roles"]:
+        if name not in cluster["roles"] or purpose in wanted.passwordless:
             continue
         place = module.params["connection"] | {"login_db": database, "login_user": name, "login_password": password}
         try:
@@ -260,7 +222,8 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
         session.lock()
     databases = [wanted.name, *wanted.closed_databases]
     query = CLUSTER if login_role.superuser else CLUSTER_FOR_OTHERS
-    cluster = session.json(query, roles=list(wanted.roles.values()), databases=databases)
+    names = [*wanted.roles.values(), wanted.audit_role]
+    cluster = session.json(query, roles=names, databases=databases, server_roles=list(SERVER_ROLES))
     if problems := server_problems(wanted, cluster, login_role.name) or login_problems(wanted, cluster, login_role):
         refuse(module, problems)
     if not login_role.superuser:
@@ -278,18 +241,41 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
             session.run([create], done, transaction=False)
         done.append(create)
         database = new_database(wanted.roles["owner"])
+    inside = new_inside()
     if module.check_mode and create_statement(wanted) in done:
-        done += inside_statements(wanted, database, new_inside())
+        done += extension_statements(wanted, inside) + inside_statements(wanted, database, inside)
     else:
-        # The owner may be new in check mode: then it owns nothing yet.
-        inner = Session(module, wanted.name)
-        inside = inner.json(INSIDE, owner=wanted.roles["owner"])
-        inside["default_privileges"] = inside["default_privileges"] or new_inside()["default_privileges"]
-        statements = inside_statements(wanted, database, inside)
-        if not module.check_mode:
-            inner.run(statements, done)
-        done += statements
-    finish(module, done)
+        inside = set_up_inside(module, wanted, database, login_role, done)
+    for note in notes_of(wanted, cluster, inside, login_role):
+        module.warn(note)
+    finish(
+        module,
+        done,
+        audit=audit_is_on(wanted.audit, cluster["preloaded"]),
+        made=create_statement(wanted) in done,
+        row_security=inside["row_security"],
+    )
+
+
+def set_up_inside(
+    module: AnsibleModule, wanted: Wanted, database: dict[str, Any], login_role: Login, done: list[Statement]
+) -> dict[str, Any]:
+    """Bring extensions and privileges of the database to what is wanted; adds to `done`, returns what was found."""
+    inner = Session(module, wanted.name)
+    about = {"owner": wanted.roles["owner"], "extensions": wanted.extensions}
+    inside: dict[str, Any] = inner.json(INSIDE, **about)
+    statements = extension_statements(wanted, inside)
+    if statements and not module.check_mode:
+        inner.run(statements, done)
+        inside = inner.json(INSIDE, **about)
+    done += statements
+    # The owner may be new in check mode: then it owns nothing yet.
+    inside["default_privileges"] = inside["default_privileges"] or new_inside()["default_privileges"]
+    statements = inside_statements(wanted, database, inside) + routine_statements(wanted, inside, login_role)
+    if not module.check_mode:
+        inner.run(statements, done)
+    done += statements
+    return inside
 
 
 def main() -> None:
@@ -301,10 +287,15 @@ def main() -> None:
             "name": name,
             "roles": {"type": "dict", "required": True, "options": dict.fromkeys(PURPOSES, name)},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "passwordless": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "settings": {"type": "dict", "default": {}},
-            "connection_limits": {"type": "dict", "default": {}},
+            "connection_limits": {"type": "dict", "required": True},
+            "connection_limit": {"type": "int", "required": True},
             "locale": {"type": "str", "default": "C.UTF-8"},
             "extensions": {"type": "list", "elements": "str", "default": []},
+            "allowed_extensions": {"type": "list", "elements": "str", "default": []},
+            "audit": {"type": "str", "choices": list(AUDIT), "default": "never"},
+            "audit_role": {"type": "str", "default": "emr_audit"},
             "closed_databases": {"type": "list", "elements": "str", "default": []},
             "versions": {"type": "list", "elements": "int", "required": True},
         },
@@ -317,8 +308,10 @@ def main() -> None:
         if not module.check_mode:
             refuse(module, ["postgresql_connection is empty: the provider did not say where the server is."])
         nothing: dict[str, Any] = {"roles": {}, "databases": {}}
-        new = [*cluster_statements(wanted, nothing), create_statement(wanted)]
-        finish(module, [*new, *inside_statements(wanted, new_database(wanted.roles["owner"]), new_inside())])
+        inside = new_inside()
+        new = [*cluster_statements(wanted, nothing), create_statement(wanted), *extension_statements(wanted, inside)]
+        new += inside_statements(wanted, new_database(wanted.roles["owner"]), inside)
+        finish(module, new, audit=audit_is_on(wanted.audit, ""), made=True, row_security=False)
     ensure_required_libs(module)
     set_up(module, wanted)
 

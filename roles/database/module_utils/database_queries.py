@@ -27,6 +27,15 @@ SELECT json_build_object(
     'read_only', current_setting('default_transaction_read_only') = 'on',
     'collation', EXISTS (SELECT FROM pg_collation WHERE collname = '{COLLATION}'),
     'available', (SELECT json_agg(name) FROM pg_available_extensions),
+    'slots', (SELECT json_object_agg(name, setting::int) FROM pg_settings
+              WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')),
+    -- Of who may not see it there is no row, where current_setting() would be an error.
+    'preloaded', (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'),
+    'strangers', (SELECT coalesce(json_agg(r.rolname || ' in ' || g.rolname ORDER BY 1), '[]')
+                  FROM pg_auth_members AS m
+                  JOIN pg_roles AS g ON g.oid = m.roleid JOIN pg_roles AS r ON r.oid = m.member
+                  WHERE g.rolname = ANY (%(server_roles)s) AND NOT r.rolname = ANY (%(roles)s)
+                    AND NOT r.rolsuper AND r.oid >= 16384),
     'roles', (SELECT coalesce(json_object_agg(rolname, json_build_object(
         'LOGIN', rolcanlogin, 'SUPERUSER', rolsuper, 'CREATEDB', rolcreatedb, 'CREATEROLE', rolcreaterole,
         'REPLICATION', rolreplication, 'BYPASSRLS', rolbypassrls, 'INHERIT', rolinherit,
@@ -36,11 +45,19 @@ SELECT json_build_object(
         'settings', (SELECT coalesce(json_agg(s), '[]') FROM pg_db_role_setting AS d, unnest(d.setconfig) AS s
                      WHERE d.setrole = r.oid AND d.setdatabase = 0),
         'member_of', (SELECT coalesce(json_agg(g.rolname), '[]') FROM pg_auth_members AS m
-                      JOIN pg_roles AS g ON g.oid = m.roleid WHERE m.member = r.oid))), '{{}}')
+                      JOIN pg_roles AS g ON g.oid = m.roleid WHERE m.member = r.oid),
+        'members', (SELECT coalesce(json_agg(g.rolname), '[]') FROM pg_auth_members AS m
+                    JOIN pg_roles AS g ON g.oid = m.member WHERE m.roleid = r.oid AND NOT g.rolsuper),
+        'owns', (SELECT coalesce(json_agg(DISTINCT coalesce(d.datname, o.datname)), '[]') FROM pg_shdepend AS s
+                 LEFT JOIN pg_database AS d ON d.oid = s.dbid
+                 LEFT JOIN pg_database AS o ON s.classid = 'pg_database'::regclass AND o.oid = s.objid
+                 WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.deptype = 'o'
+                   AND s.classid <> 'pg_largeobject'::regclass -- the application may make these: they hold data
+                   AND coalesce(d.datname, o.datname) IS NOT NULL))), '{{}}')
         FROM AUTHID AS r WHERE rolname = ANY (%(roles)s)),
     'databases', (SELECT json_object_agg(datname, json_build_object(
         'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding), 'locale', datcollate,
-        'ctype', datctype, 'owned', pg_has_role(datdba, 'USAGE'),
+        'ctype', datctype, 'owned', pg_has_role(datdba, 'USAGE'), 'limit', datconnlimit,
         'acl', {_ACL.format("datacl", "acldefault('d', datdba)")}))
         FROM pg_database WHERE datname = ANY (%(databases)s))
 )::text AS j
@@ -48,9 +65,20 @@ SELECT json_build_object(
 CLUSTER = _CLUSTER.replace("AUTHID", "pg_authid")
 CLUSTER_FOR_OTHERS = _CLUSTER.replace("AUTHID", "pg_roles")
 
-INSIDE = f"""
+INSIDE = rf"""
 SELECT json_build_object(
     'extensions', (SELECT coalesce(json_agg(extname), '[]') FROM pg_extension),
+    'row_security', EXISTS (SELECT FROM pg_policy WHERE polname LIKE 'physioflow\_%%'),
+    'languages', (SELECT coalesce(json_agg(lanname ORDER BY 1), '[]') FROM pg_language
+                  WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')),
+    -- Of the extensions that we make, the routines that are still as CREATE EXTENSION leaves them: open to PUBLIC.
+    'open_routines', (SELECT coalesce(json_agg(p.oid::regprocedure::text ORDER BY 1), '[]')
+        FROM pg_extension AS e
+        JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+            AND d.deptype = 'e' AND d.classid = 'pg_proc'::regclass
+        JOIN pg_proc AS p ON p.oid = d.objid
+        WHERE e.extname = ANY (%(extensions)s)
+          AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) WHERE grantee = 0)),
     'public_schema', (SELECT {_ACL.format("nspacl", "acldefault('n', nspowner)")}
                       FROM pg_namespace WHERE nspname = 'public'),
     'default_privileges', (SELECT json_object_agg(kind, {_ACL.format("defaclacl", "acldefault(fallback, o.oid)")})

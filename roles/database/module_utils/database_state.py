@@ -32,6 +32,20 @@ DEFAULT_PRIVILEGES: dict[str, dict[str, set[str]]] = {
 OBJECT_WORDS = {"r": "TABLE", "S": "SEQUENCE", "f": "ROUTINE", "T": "TYPE", "n": "SCHEMA"}
 DATABASE_PRIVILEGES = {"app": {"CONNECT"}, "readonly": {"CONNECT"}, "backup": {"CONNECT"}}
 SCHEMA_PRIVILEGES = {"app": {"USAGE"}, "readonly": {"USAGE"}}
+# uuid_generate_v4() is the default of a column, similarity() searches: whoever works with rows needs them.
+EXTENSION_PRIVILEGES = {"owner": {"EXECUTE"}, "app": {"EXECUTE"}, "readonly": {"EXECUTE"}}
+
+# They run programs and read and write files as the system user of the server: as good as a superuser.
+SERVER_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
+# Of what server roles of PostgreSQL ours may not be members, besides SERVER_ROLES. Who reads all data reads the
+# verifiers of passwords too; who writes all data writes the history of migrations.
+REFUSED_GROUPS = {
+    "owner": ("pg_write_all_data",),
+    "app": ("pg_write_all_data", "pg_read_all_data"),
+    "readonly": ("pg_write_all_data", "pg_read_all_data"),
+    "backup": ("pg_write_all_data",),
+}
+AUDIT = ("auto", "always", "never")
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,11 @@ class Wanted:
     connection_limits: Mapping[str, int] = field(default_factory=dict)
     closed_databases: list[str] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
+    passwordless: list[str] = field(default_factory=list)
+    connection_limit: int = -1
+    allowed_extensions: list[str] = field(default_factory=list)
+    audit: str = "never"
+    audit_role: str = "emr_audit"
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,7 @@ def input_problems(wanted: Wanted) -> list[str]:
     problems = []
     names = {"database_name": wanted.name}
     names |= {("database_owner" if key == "owner" else f"database_{key}_role"): wanted.roles[key] for key in PURPOSES}
+    names["database_audit_role"] = wanted.audit_role
     for variable, name in names.items():
         reserved = RESERVED_DATABASES if variable == "database_name" else RESERVED_ROLES
         if not NAME.fullmatch(name):
@@ -105,8 +125,9 @@ def input_problems(wanted: Wanted) -> list[str]:
             )
         elif name in reserved or name.startswith("pg_"):
             problems.append(f"{variable} is {name!r}, a name that PostgreSQL keeps for itself.")
-    if len(set(wanted.roles.values())) < len(wanted.roles):
-        problems.append(f"Each role needs a name of its own, not {', '.join(wanted.roles.values())}.")
+    named = [*wanted.roles.values(), wanted.audit_role]
+    if len(set(named)) < len(named):
+        problems.append(f"Each role needs a name of its own, not {', '.join(named)}.")
     for variable in ("passwords", "settings", "connection_limits"):
         for key in set(getattr(wanted, variable)) - set(PURPOSES):
             shown = "role_settings" if variable == "settings" else variable
@@ -114,9 +135,37 @@ def input_problems(wanted: Wanted) -> list[str]:
     for key, password in wanted.passwords.items():
         if not password or "\0" in password:
             problems.append(f"The password of {key} in database_passwords is empty or holds a NUL character.")
-    for key, limit in wanted.connection_limits.items():
-        if limit < -1:
-            problems.append(f"database_connection_limits has {limit} for {key}; the least is -1, which is no limit.")
+    problems += [
+        f"database_passwordless names {key!r}; it takes {', '.join(PURPOSES)}."
+        for key in wanted.passwordless
+        if key not in PURPOSES
+    ]
+    problems += limit_problems(wanted)
+    problems += [
+        f"The extension {name} is not among database_allowed_extensions. Add it there if it can neither reach files, "
+        "programs nor other servers."
+        for name in wanted.extensions
+        if name not in wanted.allowed_extensions
+    ]
+    if wanted.audit not in AUDIT:
+        problems.append(f"database_audit is {wanted.audit!r}; it can be {', '.join(AUDIT)}.")
+    return problems
+
+
+def limit_problems(wanted: Wanted) -> list[str]:
+    """Return a sentence for each role, and the database, that could take every connection of the server."""
+    problems = []
+    for key in PURPOSES:
+        limit = wanted.connection_limits.get(key)
+        if limit is None:
+            problems.append(
+                f"database_connection_limits says nothing of {key}: a role without limit can take every connection "
+                "of the server. Name all four."
+            )
+        elif limit < 1:
+            problems.append(f"database_connection_limits has {limit} for {key}; the least is 1.")
+    if wanted.connection_limit < 1:
+        problems.append(f"database_connection_limit is {wanted.connection_limit}; the least is 1.")
     return problems
 
 
@@ -156,6 +205,15 @@ def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> l
                 f"The role {name} is a superuser, for whom no privilege counts. "
                 f"If it need not be one: ALTER ROLE {quoted(name)} NOSUPERUSER; otherwise choose another name."
             )
+    for purpose in ("app", "readonly", "backup"):
+        name = wanted.roles[purpose]
+        if owns := cluster["roles"].get(name, {}).get("owns"):
+            problems.append(
+                f"The role {name} owns objects in {', '.join(owns)}; whoever owns a table may change it and let "
+                f"others in. In each of these databases: REASSIGN OWNED BY {quoted(name)} TO "
+                f"{quoted(wanted.roles['owner'])};"
+            )
+    problems += connection_problems(wanted, cluster["slots"])
     found = (cluster["databases"] or {}).get(wanted.name)
     if found:
         owner = wanted.roles["owner"]
@@ -172,6 +230,80 @@ def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> l
                     f"Choose another database_name{keep}."
                 )
     return problems
+
+
+def connection_problems(wanted: Wanted, slots: Mapping[str, int]) -> list[str]:
+    """Return a sentence where the limits together let the server run out of connections.
+
+    Args:
+        wanted: what is asked for.
+        slots: max_connections, superuser_reserved_connections and reserved_connections of the server.
+    """
+    free = slots["max_connections"] - slots["superuser_reserved_connections"] - slots["reserved_connections"]
+    total = sum(wanted.connection_limits.get(purpose, 0) for purpose in PURPOSES)
+    server = (
+        f"the server has {free} for those who are no superusers (max_connections {slots['max_connections']} less "
+        f"superuser_reserved_connections {slots['superuser_reserved_connections']} and reserved_connections "
+        f"{slots['reserved_connections']})"
+    )
+    problems = []
+    if total > free:
+        problems.append(
+            f"database_connection_limits add up to {total}, and {server}. Lower them, or raise max_connections "
+            "(postgresql_max_connections)."
+        )
+    if wanted.connection_limit > free:
+        problems.append(
+            f"database_connection_limit is {wanted.connection_limit}, and {server}. Lower it, or raise max_connections."
+        )
+    return problems
+
+
+def audit_is_on(audit: str, preloaded: str | None) -> bool:
+    """Tell whether reads of patients' data are audited: as asked for, or where the server has pgaudit.
+
+    Args:
+        audit: one of AUDIT.
+        preloaded: the server's shared_preload_libraries.
+    """
+    if audit == "auto":
+        return "pgaudit" in [name.strip() for name in (preloaded or "").split(",")]
+    return audit == "always"
+
+
+def notes_of(wanted: Wanted, cluster: Mapping[str, Any], inside: Mapping[str, Any], login: Login) -> list[str]:
+    """Return what is less safe than it could be, and is not ours to change."""
+    notes = []
+    if cluster["strangers"]:
+        notes.append(
+            f"Roles that may use files or programs of the server: {', '.join(cluster['strangers'])}. "
+            "They are as good as superusers; REVOKE what they do not need."
+        )
+    if strange := sorted(set(inside["extensions"]) - {*wanted.allowed_extensions, *wanted.extensions, "plpgsql"}):
+        notes.append(
+            f"{wanted.name} has extensions that are not among database_allowed_extensions: {', '.join(strange)}. "
+            "DROP EXTENSION what nobody uses, or add it there."
+        )
+    if inside.get("languages"):
+        notes.append(
+            f"{wanted.name} has untrusted languages, whose functions may do all that the server may: "
+            f"{', '.join(inside['languages'])}. DROP EXTENSION what nobody uses."
+        )
+    if not login.superuser:
+        for purpose in PURPOSES:
+            found = cluster["roles"].get(wanted.roles[purpose])
+            notes += [
+                f"{wanted.roles[purpose]} is a member of {group}, which {login.name} may not change. A superuser "
+                f"does: REVOKE {group} FROM {quoted(wanted.roles[purpose])};"
+                for group in refused_groups(wanted, purpose, found or {"member_of": []})
+            ]
+    return notes
+
+
+def refused_groups(wanted: Wanted, purpose: str, found: Mapping[str, Any]) -> list[str]:
+    """Return the roles that a role of ours is a member of and may not be."""
+    refused = {*SERVER_ROLES, *REFUSED_GROUPS[purpose], *(set(wanted.roles.values()) - {wanted.roles[purpose]})}
+    return sorted(refused & set(found["member_of"]))
 
 
 def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> list[str]:
@@ -230,6 +362,8 @@ def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login 
     statements: list[Statement] = []
     for purpose in PURPOSES:
         statements += role_statements(wanted, purpose, cluster["roles"].get(wanted.roles[purpose]), login)
+    if audit_is_on(wanted.audit, cluster.get("preloaded")):
+        statements += audit_role_statements(wanted, cluster["roles"].get(wanted.audit_role))
     owner = wanted.roles["owner"]
     if not login.superuser and not cluster["roles"].get(owner, {}).get("usable"):
         # Makes the database for the owner and works inside it; who makes a role may only administer it.
@@ -238,7 +372,23 @@ def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login 
         found = (cluster["databases"] or {}).get(name)
         if found and (login.superuser or _ours(cluster, name)):
             statements += privilege_statements({}, found["acl"], f"ON DATABASE {quoted(name)}", [PUBLIC])
+    database = (cluster["databases"] or {}).get(wanted.name)
+    if database and database["limit"] != wanted.connection_limit:
+        statements.append(Statement(f"ALTER DATABASE {quoted(wanted.name)} CONNECTION LIMIT {wanted.connection_limit}"))
     return statements
+
+
+def audit_role_statements(wanted: Wanted, found: Mapping[str, Any] | None) -> list[Statement]:
+    """Return what makes the role that pgaudit.role names: it audits who uses its privileges, and nobody can be it."""
+    name = quoted(wanted.audit_role)
+    if found is None:
+        return [Statement(f"CREATE ROLE {name} NOLOGIN")]
+    words = ("LOGIN", "SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
+    has = [word for word in words if found.get(word)]
+    statements = [Statement(f"ALTER ROLE {name} {' '.join('NO' + word for word in has)}")] if has else []
+    # Who made it without being a superuser administers it, which PostgreSQL does not let go of.
+    members = sorted(set(found["members"]) & set(wanted.roles.values()))
+    return statements + [Statement(f"REVOKE {name} FROM {quoted(member)}") for member in members]
 
 
 def role_statements(
@@ -271,7 +421,10 @@ def role_statements(
         options.append(f"CONNECTION LIMIT {limit}")
     if options:
         statements.append(Statement(f"ALTER ROLE {quoted(name)} {' '.join(options)}"))
-    password = wanted.passwords.get(purpose)
+    password = None if purpose in wanted.passwordless else wanted.passwords.get(purpose)
+    # Who is no superuser sees stars instead of a verifier, whether or not there is one.
+    if purpose in wanted.passwordless and login.superuser and found.get("verifier"):
+        statements.append(Statement(f"ALTER ROLE {quoted(name)} PASSWORD NULL"))
     known = found.get("logs_in") or is_scram_verifier_of(found.get("verifier") or "", password or "")
     if password is not None and not known:
         change = f"ALTER ROLE {quoted(name)} PASSWORD "
@@ -285,6 +438,10 @@ def role_statements(
             statements.append(Statement(f"ALTER ROLE {quoted(name)} SET {quoted(setting)} = {literal(text)}"))
     if purpose == "backup" and "pg_read_all_data" not in found["member_of"]:
         statements.append(Statement(f"GRANT pg_read_all_data TO {quoted(name)}"))
+    if login.superuser:
+        statements += [
+            Statement(f"REVOKE {quoted(group)} FROM {quoted(name)}") for group in refused_groups(wanted, purpose, found)
+        ]
     return statements
 
 
@@ -299,7 +456,7 @@ def create_statement(wanted: Wanted) -> Statement:
     """Return what makes the database; template0 has nothing that somebody added."""
     return Statement(
         f"CREATE DATABASE {quoted(wanted.name)} OWNER {quoted(wanted.roles['owner'])} TEMPLATE template0 "
-        f"ENCODING 'UTF8' LOCALE {literal(wanted.locale)}"
+        f"ENCODING 'UTF8' LOCALE {literal(wanted.locale)} CONNECTION LIMIT {wanted.connection_limit}"
     )
 
 
@@ -315,11 +472,33 @@ def new_inside() -> dict[str, Any]:
         "public_schema": {PUBLIC: ["USAGE"]},
         "default_privileges": {"r": {}, "S": {}, "f": {PUBLIC: ["EXECUTE"]}, "T": {PUBLIC: ["USAGE"]}, "n": {}},
         "untouched": {},
+        "languages": [],
+        "open_routines": [],
+        "row_security": False,
     }
 
 
+def extension_statements(wanted: Wanted, inside: Mapping[str, Any]) -> list[Statement]:
+    """Return what makes the extensions that are missing, so that their routines can be looked at."""
+    return [
+        Statement(f"CREATE EXTENSION {quoted(name)}") for name in wanted.extensions if name not in inside["extensions"]
+    ]
+
+
+def routine_statements(wanted: Wanted, inside: Mapping[str, Any], login: Login = Login()) -> list[Statement]:
+    """Return what closes the routines of our extensions to PUBLIC and keeps them open to those who work with rows.
+
+    Extensions that PostgreSQL trusts are made as the server's first superuser: nobody else may change their privileges.
+    """
+    if not inside["open_routines"] or not login.superuser:
+        return []
+    roles = {wanted.roles[purpose]: words for purpose, words in EXTENSION_PRIVILEGES.items()}
+    target = f"ON ROUTINE {', '.join(inside['open_routines'])}"
+    return privilege_statements(roles, {PUBLIC: ["EXECUTE"]}, target, [PUBLIC, *roles])
+
+
 def inside_statements(wanted: Wanted, database: Mapping[str, Any], inside: Mapping[str, Any]) -> list[Statement]:
-    """Return what brings extensions and privileges of the database to what is wanted.
+    """Return what brings the privileges of the database to what is wanted.
 
     Objects that the owner made and that nobody granted anything on, for instance by hand before the first deploy, get
     what the default privileges would have given them. What a migration granted or revoked itself stays.
@@ -338,9 +517,6 @@ def inside_statements(wanted: Wanted, database: Mapping[str, Any], inside: Mappi
     statements = privilege_statements(
         by_name(DATABASE_PRIVILEGES), database["acl"], f"ON DATABASE {quoted(wanted.name)}", ours
     )
-    statements += [
-        Statement(f"CREATE EXTENSION {quoted(name)}") for name in wanted.extensions if name not in inside["extensions"]
-    ]
     statements += privilege_statements(by_name(SCHEMA_PRIVILEGES), inside["public_schema"], "ON SCHEMA public", ours)
     for kind, privileges in DEFAULT_PRIVILEGES.items():
         statements += privilege_statements(

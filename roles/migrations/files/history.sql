@@ -3,11 +3,12 @@
 -- holds the lock of the migrations. Every statement may be sent again.
 --
 -- It stands in a schema of its own: the application's roles have no right on it. Rows are only ever added, also by
--- its owner, because an EMR has to be able to say how its tables came to be what they are.
+-- its owner, because an EMR has to be able to say how its tables came to be what they are. Its owner is the role that
+-- Ansible logs in as, never the owner of the database, who could take the trigger away.
 
 CREATE SCHEMA IF NOT EXISTS migrations;
 REVOKE ALL ON SCHEMA migrations FROM PUBLIC;
-COMMENT ON SCHEMA migrations IS 'PhysioFlow Database: history of migrations, format 2';
+COMMENT ON SCHEMA migrations IS 'PhysioFlow Database: history of migrations, format 3';
 
 CREATE TABLE IF NOT EXISTS migrations.history (
     id          bigint      GENERATED ALWAYS AS IDENTITY,
@@ -80,3 +81,22 @@ COMMENT ON FUNCTION migrations.refuse_change() IS 'Refuses UPDATE, DELETE and TR
 CREATE OR REPLACE TRIGGER trg_history_append_only
 BEFORE UPDATE OR DELETE OR TRUNCATE ON migrations.history
 FOR EACH STATEMENT EXECUTE FUNCTION migrations.refuse_change();
+
+-- Format 3: the trigger fires also where session_replication_role says that the rows come from elsewhere, and a history
+-- that the owner of the database came to own, by a restore without owners for instance, is taken back.
+ALTER TABLE migrations.history ENABLE ALWAYS TRIGGER trg_history_append_only;
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_database AS d
+        WHERE d.datname = current_database() AND d.datdba <> CURRENT_USER::regrole AND d.datdba IN (
+            (SELECT relowner FROM pg_class WHERE oid = 'migrations.history'::regclass),
+            (SELECT nspowner FROM pg_namespace WHERE nspname = 'migrations'))
+    ) THEN
+        ALTER SCHEMA migrations OWNER TO CURRENT_USER;
+        ALTER TABLE migrations.history OWNER TO CURRENT_USER;
+        ALTER VIEW migrations.applied OWNER TO CURRENT_USER;
+        ALTER FUNCTION migrations.refuse_change() OWNER TO CURRENT_USER;
+    END IF;
+END
+$$;

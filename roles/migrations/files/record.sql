@@ -3,6 +3,7 @@
 -- baseline: adopts what was applied by hand. accept: the content of an applied file that was edited and reviewed.
 CREATE FUNCTION pg_temp.migrations_decide(p_migration jsonb, p_run jsonb) RETURNS void
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF EXISTS (SELECT FROM migrations.applied WHERE version = p_migration ->> 'version') <> (p_run ->> 'act' = 'accept') THEN

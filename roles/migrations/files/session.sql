@@ -1,5 +1,6 @@
 -- The functions of one run. They live in pg_temp, so that the engine is always the one of the release that runs and
--- nothing of it stays in the database.
+-- nothing of it stays in the database. Those that run no file see nothing but the server's own functions: the session
+-- may be a superuser's, and what the owner of the database made in schema public is not to be taken for one of these.
 
 -- Waits for the lock of the migrations without ever waiting inside PostgreSQL's lock queue: a statement that waits
 -- there holds a snapshot, and CREATE INDEX CONCURRENTLY of the holder would wait for it in turn.
@@ -8,6 +9,7 @@
 -- when the client is killed.
 CREATE FUNCTION pg_temp.migrations_lock(p_wait interval, p_session boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     c_key      CONSTANT bigint := hashtextextended('migrations.history', 0);
@@ -38,6 +40,7 @@ $function$;
 -- Refuses a file that another run applied after this one was planned, or left in doubt.
 CREATE FUNCTION pg_temp.migrations_refuse_applied(p_version text) RETURNS void
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF EXISTS (SELECT FROM migrations.applied WHERE version = p_version) THEN
@@ -56,6 +59,7 @@ CREATE FUNCTION pg_temp.migrations_record(
     p_started   timestamptz DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     v_started timestamptz := p_started;

@@ -10,7 +10,7 @@ from typing import Any
 LONGEST = 100  # characters of a definition that is shown; of a longer one it is only said that it differs
 
 # Every object that a migration can make, as kind, name and definition. Privileges are the role database's business, and
-# so is what extensions bring.
+# so are its policies (physioflow_...) and what extensions bring.
 OBJECTS = """
 WITH space AS (
     SELECT oid, nspname FROM pg_namespace
@@ -20,7 +20,10 @@ brought AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ),
 relation AS (
-    SELECT c.*, c.oid::regclass::text AS name FROM pg_class AS c
+    SELECT c.*, c.oid::regclass::text AS name, EXISTS (
+        SELECT FROM pg_policy WHERE polrelid = c.oid AND polname LIKE 'physioflow\\_%'
+    ) AS guarded
+    FROM pg_class AS c
     WHERE c.relnamespace IN (SELECT oid FROM space) AND c.relpersistence <> 't'
       AND NOT EXISTS (SELECT FROM brought AS b WHERE b.classid = 'pg_class'::regclass AND b.objid = c.oid)
 ),
@@ -45,8 +48,8 @@ SELECT 'table', name, concat_ws(', ',
     pg_get_expr(relpartbound, oid),
     (SELECT 'below ' || string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno)
      FROM pg_inherits WHERE inhrelid = relation.oid),
-    CASE WHEN relrowsecurity THEN 'row level security' END,
-    CASE WHEN relforcerowsecurity THEN 'forced' END,
+    CASE WHEN relrowsecurity AND NOT guarded THEN 'row level security' END,
+    CASE WHEN relforcerowsecurity AND NOT guarded THEN 'forced' END,
     array_to_string(reloptions, ', '),
     'owner ' || pg_get_userbyid(relowner))
 FROM relation WHERE relkind IN ('r', 'p', 'f')
@@ -84,6 +87,7 @@ SELECT 'policy', quote_ident(l.polname) || ' on ' || r.name, concat_ws(' ', l.po
      FROM unnest(l.polroles) AS o),
     pg_get_expr(l.polqual, l.polrelid), pg_get_expr(l.polwithcheck, l.polrelid))
 FROM pg_policy AS l JOIN relation AS r ON r.oid = l.polrelid
+WHERE l.polname NOT LIKE 'physioflow\\_%'
 UNION ALL
 SELECT CASE relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, name,
     concat_ws(' ', array_to_string(reloptions, ', '), pg_get_viewdef(oid))

@@ -50,7 +50,7 @@ COMES_BACK = ("starting up", "in recovery mode", "not yet accepting connections"
 ASK = 0.3  # seconds between two tries
 FULL = ("too many clients", "remaining connection slots")
 FREE = "all connections of the server are taken, end some of them or raise max_connections"
-FORMAT = 2  # of the history that files/history.sql makes
+FORMAT = 3  # of the history that files/history.sql makes
 ROLLED_BACK = """
 SELECT version, name, run_id::text
 FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest

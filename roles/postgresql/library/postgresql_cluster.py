@@ -82,6 +82,27 @@ options:
     type: list
     elements: str
     default: []
+  certificate:
+    description: PEM of a new certificate of the server; empty to keep what is there.
+    type: str
+    default: ""
+  key:
+    description: PEM of its key, where it is not the one that the host made.
+    type: str
+    default: ""
+  ca:
+    description: PEM of the CA that clients check it with; empty to keep what is there.
+    type: str
+    default: ""
+  audit:
+    description: Whether pgaudit is loaded; C(auto) where it is installed.
+    type: str
+    choices: [auto, "on", "off"]
+    default: auto
+  audit_role:
+    description: Role whose privileges say which tables are read under audit.
+    type: str
+    default: emr_audit
   minimum_version:
     description: Oldest release that is accepted without a word, for instance 16.15.
     type: str
@@ -140,12 +161,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgresql_files import (
     HEADER,
     SUPERUSER,
+    audit_settings,
     cluster_differences,
     hba_problems,
     hba_text,
     ident_text,
     setting_problems,
     settings_text,
+    unit_text,
     version_number,
 )
 from ansible.module_utils.postgresql_look import cores, memory, read
@@ -166,7 +189,16 @@ def wanted_files(module: AnsibleModule, cluster: Cluster, megabytes: int) -> dic
         "port": cluster.port,
         "listen_addresses": ", ".join(params["listen_addresses"]),
     }
+    if cluster.certificate.exists() or params["certificate"]:
+        settings |= {"ssl": True, "ssl_cert_file": str(cluster.certificate), "ssl_key_file": str(cluster.key)}
+    if params["audit"] != "off" and cluster.audit.exists():
+        libraries = [word.strip() for word in str(settings.get("shared_preload_libraries", "")).split(",")]
+        settings["shared_preload_libraries"] = ",".join(dict.fromkeys(["pgaudit", *filter(None, libraries)]))
+        settings = {**audit_settings(params["audit_role"]), **settings}
+    given = {cluster.certificate: "certificate", cluster.key: "key", cluster.ca: "ca"}
     return {
+        cluster.unit: unit_text(),
+        **{path: params[name] for path, name in given.items() if params[name]},
         cluster.dropin: settings_text(settings),
         cluster.hba: hba_text(params["hba"], params["peer_users"]),
         cluster.ident: ident_text(),
@@ -186,20 +218,22 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             "restore them on a new host."
         )
     if module.check_mode:
-        return [f"write {path}" for path in changed] + (["restart"] if state["pending"] else [])
+        return [f"write {path}" for path in changed] + (
+            ["restart"] if state["pending"] or cluster.unit in changed else []
+        )
     former = {path: read(path) for path in changed}
     actions = []
     restarting = False
     try:
         if changed:
-            keep_foreign(module, former)
+            keep_foreign(module, cluster, former)
             cluster.write({path: texts[path] for path in changed})
             actions += [f"write {path}" for path in changed]
             state = cluster.state()
             if problems := state["hba"] + state["ident"] + state["settings"]:
                 raise ServerError(f"PostgreSQL refuses the new files: {' '.join(problems)}")
             state = cluster.reload()
-        if state["pending"]:
+        if state["pending"] or cluster.unit in changed:
             restarting = True
             state = cluster.restart()
             actions.append("restart")
@@ -215,12 +249,18 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
     for place in state["overridden"]:
         module.warn(f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it.")
     check_version(module, state)
+    if module.params["audit"] == "auto" and not cluster.audit.exists():
+        module.warn(
+            f"No audit: apt has no package postgresql-{cluster.version}-pgaudit. The log says who connects and what "
+            'changes tables, not who writes rows. PGDG has the package; postgresql_audit: "off" ends this message.'
+        )
     return actions
 
 
-def keep_foreign(module: AnsibleModule, former: dict[Path, str]) -> None:
+def keep_foreign(module: AnsibleModule, cluster: Cluster, former: dict[Path, str]) -> None:
     """Keep a copy of a file with rules that this role did not make, once: pg_hba.conf of the package is one."""
-    for path, text in former.items():
+    for path in (cluster.hba, cluster.ident):
+        text = former.get(path, "")
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
         if lines and not text.startswith(HEADER):
             module.backup_local(str(path))
@@ -271,6 +311,11 @@ def main() -> None:
                 },
             },
             "peer_users": {"type": "list", "elements": "str", "default": []},
+            "certificate": {"type": "str", "default": ""},
+            "key": {"type": "str", "default": "", "no_log": True},
+            "ca": {"type": "str", "default": ""},
+            "audit": {"type": "str", "choices": ["auto", "on", "off"], "default": "auto"},
+            "audit_role": {"type": "str", "default": "emr_audit"},
             "minimum_version": {"type": "str", "default": "0"},
             "minimum_version_enforced": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 60},
@@ -289,6 +334,7 @@ def main() -> None:
     diff = [
         {"before_header": str(path), "after_header": str(path), "before": read(path), "after": texts[path]}
         for path in changed
+        if path != cluster.key
     ]
     result: dict[str, Any] = {"connection": {}, "bin_dir": str(cluster.bin)}
     try:

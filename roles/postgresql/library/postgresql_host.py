@@ -73,6 +73,14 @@ interrupted:
   description: Whether a first run of this role ended while dpkg was at work for it.
   returned: success
   type: bool
+audit:
+  description: Whether pgaudit is installed.
+  returned: success
+  type: bool
+audit_known:
+  description: Whether apt knows its package.
+  returned: success
+  type: bool
 """
 
 import os
@@ -153,7 +161,7 @@ def main() -> None:
             f"{', '.join(module.params['systems'])}. Nothing was changed. Use one of these, or the provider managed."
         )
     wanted = module.params["packages"].get(codename) or module.params["packages"]["default"]
-    there = installed([*wanted, "python3-debian"])
+    there = installed([*wanted, "python3-debian", f"postgresql-{module.params['version']}-pgaudit"])
     missing = [name for name in wanted if name not in there]
     folder = Path(f"/etc/postgresql/{module.params['version']}/main")
     cluster = (folder / "postgresql.conf").exists()
@@ -161,6 +169,8 @@ def main() -> None:
     interrupted = bool(unfinished) and BEGUN.exists() and not (folder / "conf.d/physioflow.conf").exists()
     if problems := problems_of(module, cluster, "" if interrupted else unfinished):
         module.fail_json(msg="\n".join([*problems, "Nothing was changed."]))
+    audit = f"postgresql-{module.params['version']}-pgaudit"
+    audited = audit in there
     module.exit_json(
         changed=False,
         codename=codename,
@@ -168,6 +178,9 @@ def main() -> None:
         python_debian="python3-debian" in there,
         cluster=cluster,
         interrupted=interrupted,
+        audit=audited,
+        audit_known=audited
+        or "Candidate: (none)" not in (run(["apt-cache", "policy", audit]).out or "Candidate: (none)"),
     )
 
 

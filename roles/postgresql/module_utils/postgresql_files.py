@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +17,20 @@ _SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _WORD = re.compile(r"[\w+./:$-]+")  # of pg_hba.conf: it needs no quotes and cannot be two words
 _ROLE = re.compile(r"[a-z_][a-z0-9_]*")
 _NOT_ONE_ROLE = (SUPERUSER, "all", "samerole", "samegroup", "replication")
+_TYPES = ("hostssl", "local")
+_METHODS = ("scram-sha-256", "cert", "peer", "reject")
+_WIDEST = {4: 8, 6: 32}  # bits of a network, by version of IP
+_EVERYWHERE = ("*", "0.0.0.0", "::")  # noqa: S104 - refused
+# Weaker than the role promises, whatever an inventory says.
+_WEAK = {
+    "ssl": ("off", "false", "no", "0"),
+    "password_encryption": ("md5",),
+    "ssl_min_protocol_version": ("", "tlsv1", "tlsv1.1"),
+    "data_checksums": ("off",),
+    "log_statement": ("mod", "all"),
+}
 _ELSEWHERE = {
+    **dict.fromkeys(("ssl_cert_file", "ssl_key_file"), "postgresql_tls_certificate and postgresql_tls_key"),
     "port": "postgresql_port",
     "listen_addresses": "postgresql_listen_addresses",
     **dict.fromkeys(("data_directory", "config_file", "hba_file", "ident_file", "external_pid_file"), "the package"),
@@ -34,6 +48,11 @@ def setting_problems(settings: Mapping[Any, object]) -> list[str]:
             problems.append(f"The server setting {name} is decided by {_ELSEWHERE[name]}.")
         elif not isinstance(value, (str, int, float)) or re.search(r"[\0\r\n]", str(value)):
             problems.append(f"The server setting {name} is not one line of text, a number or true/false.")
+        elif str(setting_text(value)).strip("'").lower() in _WEAK.get(name, ()):
+            problems.append(
+                f"The server setting {name} = {setting_text(value)} is weaker than this role allows. Leave it out of "
+                "postgresql_settings."
+            )
     return problems
 
 
@@ -53,6 +72,55 @@ def settings_text(settings: Mapping[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def listen_problems(addresses: Iterable[str]) -> list[str]:
+    """Return a sentence for each entry of `postgresql_listen_addresses` that means every network of the host."""
+    return [
+        f"postgresql_listen_addresses has {address!r}, which is every network of the host, those of the future too. "
+        "Name the address in the application's network, for instance 10.0.0.5."
+        for address in addresses
+        if address in _EVERYWHERE
+    ]
+
+
+def _address_problem(address: str) -> str:
+    """Return what is wrong with where a rule lets people in from; empty for names of hosts and narrow networks."""
+    if address == "all":
+        return "lets in all addresses. Name the application's network, for instance 10.0.0.0/24."
+    try:
+        network = ipaddress.ip_network(address, strict=False)
+    except ValueError:
+        return ""  # a name of a host, samehost, samenet; the server refuses what is none
+    if network.prefixlen < _WIDEST[network.version]:
+        return (
+            f"lets in {address}, which is wider than /{_WIDEST[network.version]}. Name the application's network, for "
+            "instance 10.0.0.0/24."
+        )
+    return ""
+
+
+def _access_problems(rule: Mapping[str, Any]) -> list[str]:
+    """Return what a rule would let in that nobody should; each completes "Rule 1 of postgresql_hba"."""
+    problems = []
+    if rule["type"] not in _TYPES:
+        problems.append(f"is of type {rule['type']}. Use hostssl (over the network, with TLS) or local (the socket).")
+    if rule["method"] not in _METHODS:
+        problems.append(
+            f"has the method {rule['method']}, which proves nothing or tells the password. Use scram-sha-256, cert, or "
+            "peer on the socket."
+        )
+    for what in ("databases", "users"):
+        if "all" in rule[what]:
+            problems.append(f"has all in {what}. Name them one by one, so that a new one is not let in unseen.")
+    if SUPERUSER in rule["users"]:
+        problems.append(
+            f"lets in {SUPERUSER}, the superuser. It comes in on the host alone: sudo -u {SUPERUSER} psql. Let a role "
+            "with fewer rights in."
+        )
+    if wide := _address_problem(rule.get("address") or ""):
+        problems.append(wide)
+    return problems
+
+
 def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) -> list[str]:
     """Return a sentence for each rule that would not be one line of pg_hba.conf; the server checks what it says."""
     problems = [
@@ -60,7 +128,8 @@ def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) 
         for name in peers
         if name in _NOT_ONE_ROLE or not _ROLE.fullmatch(name)
     ]
-    for number, rule in enumerate(rules, start=1):
+    for number, given in enumerate(rules, start=1):
+        rule = {"type": "hostssl", "method": "scram-sha-256", **given}
         address = rule.get("address") or ""
         words = [*rule["databases"], *rule["users"], *([address] if address else [])]
         where = f"Rule {number} of postgresql_hba"
@@ -71,6 +140,7 @@ def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) 
         ]
         if (rule["type"] == "local") is bool(address):
             problems.append(f"{where} is of type {rule['type']} and {'has an' if address else 'has no'} address.")
+        problems += [f"{where} {what}" for what in _access_problems(rule)]
     return problems
 
 
@@ -102,6 +172,44 @@ def ident_text() -> str:
     """
     users = "".join(f"{MAP} {user} {SUPERUSER}\n" for user in ("root", SUPERUSER))
     return f"{HEADER}.\n# MAPNAME SYSTEM-USERNAME PG-USERNAME\n{users}"
+
+
+def unit_text() -> str:
+    """Write the drop-in of the service, which is read over the package's own and stays when that is replaced.
+
+    ProtectSystem is `full` and not `strict`: tablespaces and an archive may lie anywhere but in /usr, /boot and /etc.
+    """
+    return f"""{HEADER}.
+[Service]
+NoNewPrivileges=yes
+ProtectSystem=full
+ProtectHome=yes
+PrivateTmp=yes
+ProtectControlGroups=yes
+ProtectKernelTunables=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+UMask=0077
+Restart=on-failure
+RestartSec=5
+"""
+
+
+def audit_settings(role: str) -> dict[str, object]:
+    """Return the settings of pgaudit: who did what to which table, and never with which values.
+
+    The class `write` would bring each statement with its literals, which are a patient's data; so statements and
+    parameters are off, and tables and numbers of rows are told. DDL has its text by log_statement.
+    """
+    return {
+        "pgaudit.log": "write,ddl,role",
+        "pgaudit.log_statement": False,
+        "pgaudit.log_parameter": False,
+        "pgaudit.log_relation": True,
+        "pgaudit.log_rows": True,
+        "pgaudit.log_catalog": False,
+        "pgaudit.role": role,
+    }
 
 
 def version_number(text: str) -> int:

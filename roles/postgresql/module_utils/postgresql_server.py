@@ -19,6 +19,8 @@ from ansible.module_utils.postgresql_look import read, run, running_port
 
 SOCKETS = "/var/run/postgresql"
 FILE_MODE = 0o640
+KEY_MODE = 0o600
+UNIT_MODE = 0o644
 
 # All that decides what is to be done. pg_file_settings tells as errors, too, what only a restart brings into effect
 # (and, without a file, what a restart will take away): before the reload by the context, after it by pending_restart.
@@ -74,6 +76,11 @@ class Cluster:
         self.hba = self.folder / "pg_hba.conf"
         self.ident = self.folder / "pg_ident.conf"
         self.service = f"postgresql@{version}-main"
+        self.certificate = self.folder / "server.crt"
+        self.key = self.folder / "server.key"
+        self.ca = self.folder / "ca.crt"
+        self.unit = Path(f"/etc/systemd/system/{self.service}.service.d/physioflow.conf")
+        self.audit = Path(f"/usr/lib/postgresql/{version}/lib/pgaudit.so")
 
     @property
     def exists(self) -> bool:
@@ -117,13 +124,18 @@ class Cluster:
 
     def write(self, texts: Mapping[Path, str]) -> None:
         """Write files of the server, each whole or not at all."""
-        owner = pwd.getpwnam(SUPERUSER)
+        postgres = pwd.getpwnam(SUPERUSER)
         for path, text in texts.items():
+            path.parent.mkdir(mode=0o755, exist_ok=True)
+            user, group, mode = postgres.pw_uid, postgres.pw_gid, KEY_MODE if path == self.key else FILE_MODE
+            if path == self.unit:
+                path.parent.chmod(0o755)  # whatever the umask
+                user, group, mode = 0, 0, UNIT_MODE
             descriptor, name = tempfile.mkstemp(prefix=".physioflow-", dir=path.parent)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
-                os.fchown(descriptor, owner.pw_uid, owner.pw_gid)
-                os.fchmod(descriptor, FILE_MODE)
+                os.fchown(descriptor, user, group)
+                os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             Path(name).replace(path)
 
@@ -146,6 +158,7 @@ class Cluster:
         """Restart the server, and return its state after that."""
         log = Path(f"/var/log/postgresql/postgresql-{self.version}-main.log")
         before = len(read(log))
+        run(["systemctl", "daemon-reload"], seconds=self.timeout)  # for a drop-in of the service
         done = run(["systemctl", "restart", self.service], seconds=self.timeout)
         if not done.ok:
             words = "\n".join(line for line in read(log)[before:].splitlines() if " LOG: " not in line)

@@ -1,0 +1,148 @@
+"""Row level security by clinic: two clinics in one database, and each sees its own rows and no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.backups import Clinic
+from tests.integration.test_security import APP, BACKUP, OWNER, READONLY, connect
+
+pytestmark = pytest.mark.control("S14")
+
+OTHER = "00000000-0000-0000-0000-00000000000b"  # the clinic beside the one of the fixture
+# A patient with a measure, an invoice and its line, a service of its own and one that all share, for both clinics.
+ROWS = f"""
+DROP TABLE keyless; -- the release promises a primary key everywhere
+INSERT INTO clinics (id, organization_id, name) SELECT '{OTHER}', id, 'other' FROM organizations;
+INSERT INTO patients (clinic_id, mrn, first_name, last_name, date_of_birth, gender)
+    VALUES ('{OTHER}', 'B1', 'x', 'x', '1980-01-01', 'female');
+INSERT INTO outcome_measures (patient_id, measure_type, measurement_date)
+    SELECT id, 'VAS', '2026-01-01' FROM patients WHERE mrn = 'B1';
+INSERT INTO invoices (clinic_id, patient_id, invoice_number) SELECT clinic_id, id, mrn FROM patients;
+INSERT INTO invoice_line_items (invoice_id, description, unit_price, total_price) SELECT id, 'x', 1, 1 FROM invoices;
+INSERT INTO pt_service_codes (clinic_id, code, service_name, service_name_vi, category, unit_price)
+    VALUES ('{OTHER}', 'OWN', 'own', 'own', 'x', 1);
+CREATE VIEW everybody AS SELECT * FROM patients;
+CREATE FUNCTION how_many() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+    RETURN (SELECT count(*) FROM patients);
+"""
+COUNTS = """
+SELECT (SELECT count(*) FROM patients), (SELECT count(*) FROM outcome_measures), (SELECT count(*) FROM invoices),
+       (SELECT count(*) FROM invoice_line_items), (SELECT count(*) FROM outcome_measures_2026),
+       (SELECT count(*) FROM everybody), how_many()
+"""
+ALL = (1001, 1001, 1001, 1001, 183, 1001, 1001)
+OF_OTHER = (1, 1, 1, 1, 1, 1, 1)
+NONE = (0, 0, 0, 0, 0, 0, 0)
+POLICIES = """
+SELECT count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity), count(*) FILTER (WHERE EXISTS (
+    SELECT FROM pg_policy WHERE polrelid = c.oid AND polname LIKE 'physioflow%')) FROM pg_class AS c
+"""
+
+
+def deploy(clinic: Clinic, *options: str, **variables: Any) -> Any:
+    return clinic.local.deploy(*options, database_name=clinic.name, **variables)
+
+
+@pytest.fixture
+def guarded(clinic: Clinic) -> Iterator[Clinic]:
+    """Two clinics under row level security."""
+    clinic.sql(ROWS, role=OWNER)
+    deploy(clinic, database_row_level_security=True)
+    yield clinic
+
+
+def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:  # noqa: PLR0915 - one deploy
+    clinic, local = guarded, guarded.local
+
+    with connect(local, APP, clinic.name) as app:
+        assert app.execute(COUNTS.encode()).fetchone() == NONE, "unset is no clinic"
+        app.execute("SELECT set_config('app.clinic_id', '', false)")
+        assert app.execute(COUNTS.encode()).fetchone() == NONE, "empty is no clinic"
+        app.execute(f"SELECT set_config('app.clinic_id', '{OTHER}', false)".encode())
+        assert app.execute(COUNTS.encode()).fetchone() == OF_OTHER
+        own_and_shared = app.execute("SELECT count(*), count(clinic_id) FROM pt_service_codes").fetchone()
+        assert own_and_shared == (9, 1)
+        assert app.execute("SELECT count(*) FROM vietnamese_medical_terms").fetchone() != (0,)
+        assert app.execute("UPDATE patients SET notes = 'x'").rowcount == 1
+        app.execute("UPDATE patients SET notes = NULL")
+        assert app.execute("DELETE FROM invoices WHERE clinic_id <> %s", [OTHER]).rowcount == 0
+        assert app.execute("UPDATE pt_service_codes SET unit_price = 0 WHERE clinic_id IS NULL").rowcount == 0
+        assert app.execute("DELETE FROM pt_service_codes WHERE clinic_id IS NULL").rowcount == 0
+        foreign = local.psql("SELECT id FROM patients WHERE mrn = 'M1'", clinic.name, role="postgres")
+        clinic_id = local.psql("SELECT clinic_id FROM patients WHERE mrn = 'M1'", clinic.name, role="postgres")
+        for refused in (
+            f"INSERT INTO patients (clinic_id, mrn, first_name, last_name, date_of_birth, gender) "
+            f"VALUES ('{clinic_id}', 'B2', 'x', 'x', '1980-01-01', 'female')",
+            f"UPDATE patients SET clinic_id = '{clinic_id}'",
+            f"INSERT INTO outcome_measures (patient_id, measure_type, measurement_date) "
+            f"VALUES ('{foreign}', 'VAS', '2026-02-02')",
+            f"INSERT INTO outcome_measures_2026 (patient_id, measure_type, measurement_date) "
+            f"VALUES ('{foreign}', 'VAS', '2026-02-02')",
+            "INSERT INTO pt_service_codes (code, service_name, service_name_vi, category, unit_price) "
+            "VALUES ('ALL', 'x', 'x', 'x', 1)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+                app.execute(refused.encode())
+        app.execute("SELECT set_config('app.clinic_id', 'no uuid', false)")
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            app.execute(COUNTS.encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            app.execute("SET row_security = off; SELECT count(*) FROM patients")
+    with connect(local, READONLY, clinic.name) as reader:
+        assert reader.execute(COUNTS.encode()).fetchone() == NONE
+    with connect(local, OWNER, clinic.name) as owner:
+        assert owner.execute(COUNTS.encode()).fetchone() == ALL, "migrations by hand see all rows"
+    with connect(local, BACKUP, clinic.name) as backup:
+        assert backup.execute("SELECT count(*) FROM patients").fetchone() == (1001,)
+
+    # Every table with a clinic or a patient, and nothing else, has both; one table of the fixture has its own.
+    open_tables = clinic.sql(
+        "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind IN ('r', 'p') "
+        "AND relnamespace = 'public'::regnamespace AND NOT (relrowsecurity AND relforcerowsecurity)"
+    )
+    assert set(open_tables.split()) >= {"bhyt_validation_rules", "clinics", "organizations", "vietnamese_medical_terms"}
+    named = "SELECT string_agg(DISTINCT relname, ' ') FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid "
+    named += "WHERE relkind IN ('r', 'p') AND attname IN ('clinic_id', 'patient_id', 'invoice_id') AND attnum > 0"
+    assert not set(clinic.sql(named).split()) & set(open_tables.split())
+
+    assert deploy(clinic, "--check", database_row_level_security=True).changed == 0
+    assert deploy(clinic, database_row_level_security=True).changed == 0
+    clinic.sql("ALTER POLICY physioflow_clinic ON patients USING (true)")
+    assert deploy(clinic, database_row_level_security=True).changed == 1, "what somebody changed is put right"
+
+    drift = local.play("playbooks/plan.yml", database_name=clinic.name, plan_schema_drift=True)
+    assert "physioflow_" not in drift.output
+
+    before = clinic.fingerprint()
+    folder = {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
+    taken = local.play("playbooks/backup.yml", **folder)
+    assert taken.status == 0, taken.output
+    restored = f"{clinic.name}_new"
+    done = local.play("playbooks/restore.yml", restore_backup="latest", restore_database=restored, **folder)
+    assert done.status == 0, done.output
+    assert clinic.fingerprint(restored) == before == clinic.fingerprint()
+    assert clinic.sql(POLICIES, restored) == clinic.sql(POLICIES)
+    clinic.sql(f'DROP DATABASE "{restored}" WITH (FORCE)', "postgres")
+
+
+def test_a_rollback_counts_all_rows_and_switching_off_leaves_nothing_behind(guarded: Clinic) -> None:
+    clinic = guarded
+    before = clinic.sql(POLICIES)
+    variables = {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
+    refused = clinic.local.play("playbooks/rollback.yml", rollback_to="005", **variables)
+    assert refused.status != 0
+    assert re.search(r"outcome_measures\W+1,?001", refused.output), refused.output
+    done = clinic.local.play("playbooks/rollback.yml", rollback_to="008", rollback_accept_data_loss=True, **variables)
+    assert done.status == 0, done.output
+    assert clinic.sql("SELECT to_regclass('discharge_plans') IS NULL") == "t"
+    deploy(clinic, database_row_level_security=True, backup_directory=str(clinic.folder))
+    assert clinic.sql(POLICIES) == before, "tables that come again are protected again"
+    assert deploy(clinic).changed == 1
+    assert clinic.sql(POLICIES) == "1|0", "only the table of the fixture that has its own"
+    assert deploy(clinic).changed == 0
