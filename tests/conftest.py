@@ -1,18 +1,17 @@
 """The run as a whole, which may be spread over several processes (make test WORKERS=...).
 
-At its end it says how many faults were survived: `@pytest.mark.fault(ROW)`, ROW as in the matrix of faults.
+At its end it says how many faults were survived, and how many controls of the security checklist hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pytest
 
-from tests import undo
+from tests import rows, undo
 
-FAULT = "fault"
 T = TypeVar("T")
 
 
@@ -37,11 +36,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have every worker begin with what takes longest, and let each report say which faults its test is about."""
+    """Have every worker begin with what takes longest, and let each report say which rows its test is about."""
     # Begun last, it would keep one worker busy while the others are done.
     items[:] = spread(items, lambda item: item.path.name == "test_molecule.py", _workers(config))
-    for item in items:  # properties travel with the report, also from another process
-        item.user_properties += [(FAULT, row) for mark in item.iter_markers(FAULT) for row in mark.args]
+    for item in items:
+        rows.note(item)
 
 
 def spread(items: Sequence[T], is_long: Callable[[T], bool], workers: int) -> list[T]:
@@ -58,25 +57,12 @@ def spread(items: Sequence[T], is_long: Callable[[T], bool], workers: int) -> li
     return found + short
 
 
-def survived(reports: Mapping[str, Iterable[object]]) -> tuple[set[object], set[object]]:
-    """Return the rows that were tried, and those of them whose every test passed."""
-    tried: set[object] = set()
-    lost: set[object] = set()
-    for outcome, found in reports.items():
-        for report in found:
-            rows = {row for name, row in getattr(report, "user_properties", ()) if name == FAULT}
-            if outcome in ("failed", "error"):
-                lost |= rows
-            if outcome != "skipped":
-                tried |= rows
-    return tried, tried - lost
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many faults were survived."""
-    kinds = ("passed", "failed", "error", "skipped")
-    tried, held = survived({kind: terminalreporter.stats.get(kind, []) for kind in kinds})
+    """Print how many faults were survived, and how many controls hold."""
+    reports = {outcome: terminalreporter.stats.get(outcome, []) for outcome in rows.OUTCOMES}
+    tried, held = rows.survived(reports, rows.FAULT)
     if tried:
-        missed = ", ".join(sorted(map(str, tried - held)))
-        words = f"faults survived: {len(held)}/{len(tried)}"
-        terminalreporter.write_sep("=", f"{words} (not: rows {missed})" if missed else words)
+        terminalreporter.write_sep("=", rows.fault_line(tried, held))
+    tried, held = rows.survived(reports, rows.CONTROL)
+    if tried:
+        terminalreporter.write_sep("=", rows.control_line(tried, held, rows.exceptions()))

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests import undo
+from tests import rows, undo
 from tests.hosts.conftest import give_up
 from tests.hosts.system import HostsError
 from tests.local import BIN, ROOT, environment
@@ -43,7 +43,13 @@ def molecule(act: str, scenario: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("variables")
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(name, marks=[pytest.mark.control(row) for row in rows.controls_in(ROOT / "molecule" / name)])
+        for name in SCENARIOS
+    ],
+)
 def test_scenario(scenario: str) -> None:
     with undo.unless_it_ends(molecule, "destroy", scenario):
         done = molecule("test", scenario)

@@ -1,0 +1,61 @@
+"""The counts at the end of a run count rows, and no row with a test that failed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.rows import CONTROL, FAULT, ROOT, control_line, controls_in, exceptions, fault_line, survived
+
+
+def reports(*rows: object) -> list[SimpleNamespace]:
+    return [SimpleNamespace(user_properties=[(FAULT, row)]) for row in rows] + [
+        SimpleNamespace(user_properties=[]),
+        SimpleNamespace(user_properties=[(CONTROL, "S1")]),
+    ]
+
+
+def test_a_row_is_survived_when_all_its_tests_passed() -> None:
+    found = {"passed": reports(1, 2, 2, 3), "failed": reports(2), "error": reports(4), "skipped": reports(5)}
+    tried, held = survived(found, FAULT)
+    assert tried == {1, 2, 3, 4}
+    assert held == {1, 3}
+    assert fault_line(tried, held) == "faults survived: 2/4 (not: rows 2, 4)"
+    assert survived(found, CONTROL) == ({"S1"}, set())
+
+
+@pytest.mark.parametrize(
+    ("tried", "held", "line"),
+    [
+        ("S1 S2 S16", "S1 S2 S16", "controls: 2 hold, 1 excepted (S16), 0 do not apply"),
+        ("S1 S14", "S1 S14", "controls: 1 hold, 0 excepted, 1 do not apply (S14)"),
+        ("S1 S16 S2", "S2", "controls: 1 hold, 0 excepted, 0 do not apply; BROKEN: S1, S16"),
+    ],
+)
+def test_an_excepted_control_does_not_hold(tried: str, held: str, line: str) -> None:
+    entries: list[dict[str, object]] = [{"control": "S16"}, {"control": "S14", "applies": False}]
+    assert control_line(set(tried.split()), set(held.split()), entries) == line
+
+
+def test_the_controls_of_a_scenario_are_those_that_its_tests_name(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text('@pytest.mark.control("S5")\n@pytest.mark.control("S1")\n')
+    assert controls_in(tmp_path) == ["S1", "S5"]
+    assert len(controls_in(ROOT / "molecule/security")) > 10
+
+
+def texts_of_tests() -> list[str]:
+    return [path.read_text() for folder in ("tests", "molecule") for path in sorted((ROOT / folder).glob("**/*.py"))]
+
+
+def test_every_row_of_the_checklist_has_a_test() -> None:
+    named = {int(row) for text in texts_of_tests() if "mark.control(" in text for row in re.findall(r'"S(\d+)\b', text)}
+    assert not set(range(1, 30)) - named
+
+
+def test_every_exception_has_a_test_that_fails_when_it_is_no_longer_needed() -> None:
+    tested = [row for text in texts_of_tests() for row in re.findall(r'mark\.excepted\("(S\d+)"\)', text)]
+    assert sorted(tested) == sorted(entry["control"] for entry in exceptions())
+    assert all({"control", "where", "why", "since"} <= set(entry) for entry in exceptions())
