@@ -7,10 +7,12 @@ from contextlib import suppress
 
 import psycopg
 import pytest
+import yaml
 
-from tests.local import Local, until
+from tests.local import ROOT, Local, until
 
 OWNER, APP, READONLY, BACKUP = ROLES = ("emr", "emr_app", "emr_readonly", "emr_backup")
+EXCEPTIONS = ROOT / "docs/security_exceptions.yml"
 DENIED = "42501"  # insufficient_privilege
 MAY = ""
 
@@ -75,7 +77,7 @@ ATTEMPTS = [
     ("S9", "ALTER SYSTEM SET work_mem = '1MB'", DENIED, DENIED, DENIED, DENIED),
     ("S9", "SET session_replication_role = replica", DENIED, DENIED, DENIED, DENIED),
     ("S9", "SELECT pg_reload_conf()", DENIED, DENIED, DENIED, DENIED),
-    ("S9", "SELECT rolpassword FROM pg_authid", DENIED, DENIED, DENIED, MAY),  # pg_read_all_data: an exception
+    ("S9", "SELECT rolpassword FROM pg_authid", DENIED, DENIED, DENIED, MAY),  # the exception S8
     ("S9", "CREATE ROLE x", DENIED, DENIED, DENIED, DENIED),
     ("S9", "ALTER ROLE emr_app SUPERUSER", DENIED, DENIED, DENIED, DENIED),
     ("S9", "GRANT emr TO emr_app", DENIED, DENIED, DENIED, DENIED),
@@ -207,6 +209,17 @@ QUERIES = {
 )
 def test_the_catalogs_show_nothing_that_should_not_be(local: Local, query: str) -> None:
     assert local.psql(query, role="postgres") == ""
+
+
+@pytest.mark.control("S8")
+def test_the_exception_of_the_verifiers_is_still_needed(local: Local) -> None:
+    assert any(entry["control"] == "S8" for entry in yaml.safe_load(EXCEPTIONS.read_text()))
+    query = "SELECT bool_and(rolpassword LIKE 'SCRAM-SHA-256$%') FROM pg_authid WHERE rolpassword IS NOT NULL"
+    assert local.psql(query, user=BACKUP) == "t"
+    revoked = (
+        f"BEGIN; REVOKE ALL ON pg_authid FROM {BACKUP}, pg_read_all_data; SET LOCAL ROLE {BACKUP}; {query}; ROLLBACK"
+    )
+    assert local.psql(revoked, role="postgres") == "t", "no privilege is above pg_read_all_data"
 
 
 @pytest.mark.control("S11")
