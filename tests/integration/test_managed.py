@@ -7,6 +7,7 @@ its superuser.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ import pytest
 from tests.local import Local, Result
 
 LOGIN = "cloud_admin"
-PASSWORD = "cl%o'u\"d {{ x }} canary"
+PASSWORD = "cl%o'u\"d {{ x }} canary-of-login"
 ROLES = {purpose: f"managed_{purpose}" for purpose in ("owner", "app", "readonly", "backup")}
-PASSWORDS = {purpose: f"{purpose} canary $%" for purpose in ROLES}
+PASSWORDS = {purpose: f"canary-of-{purpose} 'q\" $x %s đ" for purpose in ROLES}
 RIGHTS = "CREATEROLE CREATEDB"
 
 
@@ -29,13 +30,13 @@ class Managed:
     local: Local
     database: str
 
-    def play(self, *options: str, playbook: str = "deploy.yml", **variables: Any) -> Result:
-        """Deploy with the provider managed."""
-        port = int(self.local.psql("SHOW port", "postgres", role="postgres"))
-        settings = {
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The variables of the provider managed."""
+        return {
             "postgresql_provider": "managed",
             "postgresql_managed_host": "127.0.0.1",
-            "postgresql_managed_port": port,
+            "postgresql_managed_port": int(self.local.psql("SHOW port", "postgres", role="postgres")),
             "postgresql_managed_user": LOGIN,
             "postgresql_managed_password": {"__ansible_unsafe": PASSWORD},
             "postgresql_managed_sslmode": "disable",
@@ -48,7 +49,10 @@ class Managed:
             "database_passwords": PASSWORDS,
             "database_closed_databases": [],
         }
-        return self.local.play(playbook, *options, **(settings | variables))
+
+    def play(self, *options: str, playbook: str = "deploy.yml", **variables: Any) -> Result:
+        """Deploy with the provider managed."""
+        return self.local.play(playbook, *options, **(self.settings | variables))
 
     def sql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser of the server."""
@@ -58,6 +62,13 @@ class Managed:
 @pytest.fixture
 def managed(local: Local, database: str) -> Iterator[Managed]:
     """A login role with the rights of a managed server's administrator."""
+    with login_role(local, database) as server:
+        yield server
+
+
+@contextmanager
+def login_role(local: Local, database: str) -> Iterator[Managed]:
+    """Make the login role, and remove what it made in the end."""
     server = Managed(local, database)
     quoted = PASSWORD.replace("'", "''")
     server.sql(f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{quoted}' {RIGHTS}")
