@@ -247,10 +247,10 @@ def connection_problems(wanted: Wanted, slots: Mapping[str, int]) -> list[str]:
         f"{slots['reserved_connections']})"
     )
     problems = []
-    if total > free:
+    if total >= free:
         problems.append(
-            f"database_connection_limits add up to {total}, and {server}. Lower them, or raise max_connections "
-            "(postgresql_max_connections)."
+            f"database_connection_limits add up to {total}, and {server}. Lower them below that, or raise "
+            "max_connections (postgresql_max_connections)."
         )
     if wanted.connection_limit > free:
         problems.append(
