@@ -7,24 +7,24 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.database_problems import (
+    input_problems,
+    login_notes,
+    login_problems,
+    notes_of,
+    server_problems,
+)
 from ansible.module_utils.database_scram import is_scram_verifier_of, scram_verifier
 from ansible.module_utils.database_state import (
-    Login,
-    Wanted,
-    audit_is_on,
     cluster_statements,
     create_statement,
     extension_statements,
-    input_problems,
     inside_statements,
-    login_notes,
-    login_problems,
     new_database,
     new_inside,
-    notes_of,
     routine_statements,
-    server_problems,
 )
+from ansible.module_utils.database_wanted import Login, Wanted, audit_is_on
 
 from tests.local import ROOT
 

@@ -93,7 +93,7 @@ from ansible.module_utils.database_patients import (
     without_way,
 )
 from ansible.module_utils.database_session import Session, refuse
-from ansible.module_utils.database_state import AUDIT, Statement, audit_is_on, quoted
+from ansible.module_utils.database_wanted import AUDIT, Statement, audit_is_on, quoted
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     ensure_required_libs,
     postgres_common_argument_spec,

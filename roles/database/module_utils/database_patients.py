@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible.module_utils.database_wanted import quoted
+
 CLINIC = "clinic_id"
 # Columns without a foreign key that name a row of a table all the same, as those of a partitioned table may.
 NAMED = {"patient_id": "patients"}
@@ -79,19 +81,14 @@ class Rule:
     reads: bool = False
 
 
-def identifier(name: str) -> str:
-    """Return a name as a quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def place(table: Mapping[str, Any]) -> str:
     """Return schema and name of a table as an identifier."""
-    return f"{identifier(table['schema'])}.{identifier(table['name'])}"
+    return f"{quoted(table['schema'])}.{quoted(table['name'])}"
 
 
 def printed(name: str) -> str:
     """Return a name as PostgreSQL prints it. Ours need quotes only where they are no plain words."""
-    return name if name.isidentifier() and name == name.lower() and name.isascii() else identifier(name)
+    return name if name.isidentifier() and name == name.lower() and name.isascii() else quoted(name)
 
 
 def key_of(table: Mapping[str, Any]) -> str:
@@ -274,12 +271,12 @@ def write_statements(table: Mapping[str, Any], app: str, closed: bool, changes: 
     note = table["policies"].get(SHARED_POLICY, {}).get("note") or ""
     taken = [word for word in WRITES if word in note.partition(NOTE)[2].split(", ")]
     if not closed:
-        return [f"GRANT {', '.join(taken)} ON TABLE {place(table)} TO {identifier(app)}"] * bool(taken) + [*changes]
+        return [f"GRANT {', '.join(taken)} ON TABLE {place(table)} TO {quoted(app)}"] * bool(taken) + [*changes]
     has = [word for word in WRITES if word in table["written"]]
     wanted = NOTE + ", ".join(word for word in WRITES if word in {*taken, *has})
     statements = [*changes]
     if has:
-        statements.append(f"REVOKE {', '.join(has)} ON TABLE {place(table)} FROM {identifier(app)}")
+        statements.append(f"REVOKE {', '.join(has)} ON TABLE {place(table)} FROM {quoted(app)}")
     if wanted != NOTE and (wanted != note or any(f" POLICY {SHARED_POLICY} " in change for change in changes)):
         statements.append(f"COMMENT ON POLICY {SHARED_POLICY} ON {place(table)} IS '{wanted}'")
     return statements
@@ -299,7 +296,7 @@ def policy_statements(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> li
             continue
         if has:
             statements.append(f"DROP POLICY {name} ON {place(table)}")
-        what = " FOR SELECT" * rule.reads + (f" TO {identifier(rule.role)}" if rule.role else "")
+        what = " FOR SELECT" * rule.reads + (f" TO {quoted(rule.role)}" if rule.role else "")
         check = "" if rule.reads else f" WITH CHECK ({rule.condition})"
         statements.append(f"CREATE POLICY {name} ON {place(table)}{what} USING ({rule.condition}){check}")
     return statements
@@ -321,6 +318,6 @@ def audit_statements(tables: Sequence[Mapping[str, Any]], role: str, wanted: boo
     found = patient_tables(tables) if wanted else set()
     grant = [place(table) for table in tables if table["oid"] in found and not table["audited"]]
     revoke = [place(table) for table in tables if table["oid"] not in found and table["audited"]]
-    return [f"GRANT SELECT ON TABLE {', '.join(grant)} TO {identifier(role)}"] * bool(grant) + [
-        f"REVOKE SELECT ON TABLE {', '.join(revoke)} FROM {identifier(role)}"  # noqa: S608 - quoted names
+    return [f"GRANT SELECT ON TABLE {', '.join(grant)} TO {quoted(role)}"] * bool(grant) + [
+        f"REVOKE SELECT ON TABLE {', '.join(revoke)} FROM {quoted(role)}"  # noqa: S608 - quoted names
     ] * bool(revoke)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.database_state import Statement
+from ansible.module_utils.database_wanted import Statement
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     connect_to_db,
     get_conn_params,
