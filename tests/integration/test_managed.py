@@ -101,6 +101,20 @@ def test_deploys_without_a_superuser_and_a_second_run_changes_nothing(managed: M
     assert managed.play(playbook="playbooks/verify.yml").status == 0
 
 
+@pytest.mark.control("S14")
+def test_row_level_security_without_a_superuser(managed: Managed) -> None:
+    assert managed.play(migrations_target="001").status == 0
+    before = managed.local.catalogs(managed.database)
+    on: dict[str, Any] = {"migrations_target": "001", "database_row_level_security": True}
+    assert "has no BYPASSRLS: its dumps would fail" in " ".join(managed.play(**on).output.split())
+    managed.sql(f"ALTER ROLE {ROLES['backup']} BYPASSRLS")
+    assert managed.play(**on).changed == 1
+    assert managed.play(**on).changed == 0
+    assert f"GRANT SELECT ON TABLE public.clinics TO {ROLES['app']};" in managed.local.catalogs(managed.database)
+    assert managed.play(migrations_target="001").changed == 1
+    assert managed.local.catalogs(managed.database) == before
+
+
 def test_another_password_is_found_by_logging_in(managed: Managed) -> None:
     assert managed.play(migrations_target="001").status == 0
     changed = managed.play(migrations_target="001", database_passwords=PASSWORDS | {"app": "another canary"})
