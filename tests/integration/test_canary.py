@@ -24,16 +24,20 @@ import pytest
 import yaml
 
 from tests import undo
-from tests.integration.test_managed import LOGIN, PASSWORDS, ROLES, Managed, login_role
+from tests.integration.test_managed import LOGIN, ROLES, Managed, login_role
 from tests.integration.test_security import OWNER, connect
 from tests.local import ROOT, Local, Result, until
 
 pytestmark = [pytest.mark.control("S23"), pytest.mark.control("S24")]
 
 MARK = "canary-of-"
+FOUND = "found-canary-"  # of the test of the watch itself; other workers look for MARK meanwhile
+VAULT = "physioflow-canary-vault-"
 IN_ENVIRONMENT = f"{MARK}environment"  # restic takes it by no other way; only its own user and root can see that
 VERIFIER = "SCRAM-SHA-256$"  # who has it can try passwords at leisure
-SECRETS = {
+PASSWORDS = {purpose: f"{MARK}{purpose} 'q\" $x %s đ" for purpose in ROLES}
+SECRETS: dict[str, Any] = {
+    "database_passwords": PASSWORDS,
     "backup_restic_password": f"{MARK}restic 'x' $y",
     "backup_restic_environment": {"AWS_SECRET_ACCESS_KEY": IN_ENVIRONMENT},
 }
@@ -107,7 +111,7 @@ CASES = [
 ]
 
 
-def seen_in_processes() -> set[str]:
+def seen_in_processes(mark: str = MARK) -> set[str]:
     """Return the command lines and environments of all processes in which a canary stands."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
@@ -118,20 +122,23 @@ def seen_in_processes() -> set[str]:
                     content = content.replace(IN_ENVIRONMENT.encode(), b"")
             except OSError:  # it ended, or belongs to somebody else
                 continue
-            if MARK.encode() in content:
+            if mark.encode() in content:
                 found.add(f"{name} of {process.name}: {content[:200]!r}")
     return found
 
 
-def left_in_files(since: float, besides: Path) -> set[str]:
-    """Return the files where programs leave things that were written since then and in which a canary stands."""
+def left_in_files(since: float, mark: str = MARK) -> set[str]:
+    """Return the files where programs leave things that were written since then and in which a canary stands.
+
+    Not looked at are the data of servers, and what stands for the vault in this test.
+    """
     found = set()
     for place in (Path(tempfile.gettempdir()), Path.home() / ".ansible"):
         for folder, folders, names in os.walk(place):
-            folders[:] = [name for name in folders if name not in ("data", besides.name)]
+            folders[:] = [name for name in folders if name != "data" and not name.startswith(VAULT)]
             for path in (Path(folder, name) for name in names):
                 with suppress(OSError):  # it went away, or belongs to somebody else
-                    if path.lstat().st_mtime >= since and path.is_file() and MARK.encode() in path.read_bytes():
+                    if path.lstat().st_mtime >= since and path.is_file() and mark.encode() in path.read_bytes():
                         found.add(str(path))
     return found
 
@@ -159,12 +166,12 @@ class Watched:
         result = running.result()
         for name, text in (("output", result.output), ("log of the server", self.log(sizes))):
             seen |= {f"{name}: {line[:300]}" for line in text.splitlines() if MARK in line or VERIFIER in line}
-        return result, seen | left_in_files(began, self.vault)
+        return result, seen | left_in_files(began)
 
-    def seen_in_sessions(self) -> set[str]:
+    def seen_in_sessions(self, mark: str = MARK) -> set[str]:
         """Return the statements of sessions, as pg_stat_activity shows them, in which a canary stands."""
         query = "SELECT query FROM pg_stat_activity WHERE query LIKE '%%' || %s || '%%'"
-        return {f"statement {text}" for (text,) in self.superuser.execute(query, [MARK])}
+        return {f"statement {text}" for (text,) in self.superuser.execute(query, [mark])}
 
     def log_sizes(self) -> dict[Path, int]:
         """Return the files of the server's log and their sizes in bytes."""
@@ -183,10 +190,8 @@ def log_everything(local: Local, wanted: bool) -> None:
     local.psql("SELECT pg_reload_conf()", "postgres", role="postgres")
 
 
-@pytest.fixture(scope="module")
-def watched(local: Local) -> Iterator[Watched]:
-    """A database that was deployed once, with what was seen meanwhile."""
-    folder, vault = (Path(tempfile.mkdtemp(prefix=f"physioflow-canary-{name}-")) for name in ("work", "vault"))
+def fill(folder: Path) -> None:
+    """Write the releases of which something fails."""
     folder.chmod(0o755)
     for name in ("bad", "promising"):
         shutil.copytree(ROOT / "files", folder / name)
@@ -195,21 +200,28 @@ def watched(local: Local) -> Iterator[Watched]:
     promises.write_text(promises.read_text().replace("tables: [", "tables: [nothing, ", 1))
     (folder / "alone/migrations").mkdir(parents=True)
     (folder / "alone/migrations/001_bad.sql").write_text(BAD_SQL.format("001_bad", "none", "-- Transactional: no\n"))
+
+
+@pytest.fixture(scope="module")
+def watched(local: Local) -> Iterator[Watched]:
+    """A database that was deployed once, with what was seen meanwhile."""
+    folder, vault = (Path(tempfile.mkdtemp(prefix=prefix)) for prefix in ("physioflow-canary-", VAULT))
     host, port, _, user, password = (local.server / "pgpass").read_text().strip().split(":", 4)
     conninfo = f"host={host} port={port} user={user} dbname=postgres"
     with (
-        undo.afterwards(log_everything, local, False),
-        login_role(local, "canary_managed") as managed,
+        undo.afterwards(shutil.rmtree, folder, True),
+        undo.afterwards(shutil.rmtree, vault, True),
+        login_role(local, "canary_managed", f"{MARK}login 'q\" {{{{ x }}}} %s đ") as managed,
         psycopg.connect(conninfo, password=password, autocommit=True) as superuser,
     ):
+        fill(folder)
         log_everything(local, True)
         # What its provider would have to allow; a superuser may, and tests/integration/test_managed.py is without.
         quiet = "log_statement, log_min_duration_statement, log_min_duration_sample, log_min_error_statement"
         managed.sql(f"GRANT SET ON PARAMETER {quiet} TO {LOGIN}")
         yield Watched(managed, folder, vault, superuser)
         managed.sql("DROP DATABASE IF EXISTS canary_alone WITH (FORCE)")
-    for made in (folder, vault):
-        shutil.rmtree(made)
+        log_everything(local, False)
 
 
 @pytest.fixture(scope="module")
@@ -243,20 +255,19 @@ def test_a_secret_is_seen_nowhere_when_a_task_fails(
 
 
 def test_the_watch_finds_what_is_to_be_found(watched: Watched) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", f"{MARK}argument"], stdin=subprocess.PIPE) as process:
-        until(lambda: any(f"cmdline of {process.pid}" in seen for seen in seen_in_processes()), "the argument is seen")
+    with subprocess.Popen([sys.executable, "-c", "input()", FOUND], stdin=subprocess.PIPE) as process:
+        until(lambda: seen_in_processes(FOUND), "the argument is seen")
         process.communicate(b"\n")
     began = time.time()
     left = watched.folder / "left"
-    left.write_text(f"{MARK}file")
-    assert left_in_files(began - 1, watched.vault) == {str(left)}
+    left.write_text(FOUND)
+    assert str(left) in left_in_files(began - 1, FOUND)
     left.unlink()
     sizes = watched.log_sizes()
-    watched.managed.local.psql(f"SELECT '{MARK}statement'", role="postgres")
-    assert f"{MARK}statement" in watched.log(sizes)
     with connect(watched.managed.local, OWNER) as session:
-        session.execute(f"SELECT '{MARK}session'".encode())
-        assert watched.seen_in_sessions()
+        session.execute(f"SELECT '{FOUND}'".encode())
+        assert watched.seen_in_sessions(FOUND)
+    assert FOUND in watched.log(sizes)
 
 
 def tasks_of(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -17,9 +17,9 @@ import pytest
 from tests.local import Local, Result
 
 LOGIN = "cloud_admin"
-PASSWORD = "cl%o'u\"d {{ x }} canary-of-login"
+PASSWORD = "cl%o'u\"d {{ x }} canary"
 ROLES = {purpose: f"managed_{purpose}" for purpose in ("owner", "app", "readonly", "backup")}
-PASSWORDS = {purpose: f"canary-of-{purpose} 'q\" $x %s đ" for purpose in ROLES}
+PASSWORDS = {purpose: f"{purpose} canary $%" for purpose in ROLES}
 RIGHTS = "CREATEROLE CREATEDB"
 
 
@@ -29,6 +29,7 @@ class Managed:
 
     local: Local
     database: str
+    password: str = PASSWORD
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class Managed:
             "postgresql_managed_host": "127.0.0.1",
             "postgresql_managed_port": int(self.local.psql("SHOW port", "postgres", role="postgres")),
             "postgresql_managed_user": LOGIN,
-            "postgresql_managed_password": {"__ansible_unsafe": PASSWORD},
+            "postgresql_managed_password": {"__ansible_unsafe": self.password},
             "postgresql_managed_sslmode": "disable",
             "postgresql_managed_bin_dir": str(self.local.server / "bin"),
             "database_name": self.database,
@@ -67,10 +68,10 @@ def managed(local: Local, database: str) -> Iterator[Managed]:
 
 
 @contextmanager
-def login_role(local: Local, database: str) -> Iterator[Managed]:
+def login_role(local: Local, database: str, password: str = PASSWORD) -> Iterator[Managed]:
     """Make the login role, and remove what it made in the end."""
-    server = Managed(local, database)
-    quoted = PASSWORD.replace("'", "''")
+    server = Managed(local, database, password)
+    quoted = password.replace("'", "''")
     server.sql(f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{quoted}' {RIGHTS}")
     server.sql(f"GRANT pg_read_all_data TO {LOGIN} WITH ADMIN OPTION")
     server.sql(f"GRANT CONNECT ON DATABASE postgres TO {LOGIN}")  # closed to all others by the session's own deploy
