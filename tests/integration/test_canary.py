@@ -1,66 +1,287 @@
-"""No secret anywhere: passwords that are canaries, looked for in all that a deploy prints, shows and leaves."""
+"""No secret anywhere: passwords that are canaries, looked for in all that a run prints, shows and leaves.
+
+The provider managed is given every secret but the key of the server, and each task that handles one is made to fail.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+import yaml
 
-from tests.local import Local
+from tests import undo
+from tests.integration.test_managed import LOGIN, ROLES, Managed, login_role
+from tests.integration.test_security import OWNER, connect
+from tests.local import ROOT, Local, Result, until
 
-CANARIES = {purpose: f"canary-of-{purpose} 'q\" $x %s đ" for purpose in ("owner", "app", "readonly", "backup")}
-MARK = b"canary-of-"
+pytestmark = [pytest.mark.control("S23"), pytest.mark.control("S24")]
+
+MARK = "canary-of-"
+FOUND = "found-canary-"  # of the test of the watch itself; other workers look for MARK meanwhile
+VAULT = "physioflow-canary-vault-"
+IN_ENVIRONMENT = f"{MARK}environment"  # restic takes it by no other way; only its own user and root can see that
+VERIFIER = "SCRAM-SHA-256$"  # who has it can try passwords at leisure
+PASSWORDS = {purpose: f"{MARK}{purpose} 'q\" $x %s đ" for purpose in ROLES}
+SECRETS: dict[str, Any] = {
+    "database_passwords": PASSWORDS,
+    "backup_restic_password": f"{MARK}restic 'x' $y",
+    "backup_restic_environment": {"AWS_SECRET_ACCESS_KEY": IN_ENVIRONMENT},
+}
+LOGGED = ("log_statement = 'all'", "log_min_duration_statement = 0", "log_min_error_statement = error")
+NOWHERE = {"postgresql_managed_port": 1}
+BAD_SQL = "-- Migration: {}\n-- Description: bad\n-- Depends on: {}\n{}SELECT 1 / 0;\n"
+CHANGED = {purpose: f"{secret} anew" for purpose, secret in PASSWORDS.items()}
+
+# The task that fails: how. {folder} is one that is removed again; beside a release, `bad`, there is none in it.
+FAILURES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "Stop where a password is missing": [("deploy.yml", {"database_passwords": PASSWORDS | {"app": ""}})],
+    "database : Validating arguments": [("deploy.yml", {"database_passwords": f"{MARK}text"})],
+    "database : Refuse passwords that somebody could guess": [
+        ("deploy.yml", {"database_strict_passwords": True, "database_passwords": PASSWORDS | {"app": MARK}}),
+    ],
+    "database : Make roles, database, extensions and privileges": [
+        ("deploy.yml", {"database_passwords": CHANGED, "database_role_settings": {"app": {"work_mem": "much"}}}),
+        ("deploy.yml", {"postgresql_managed_password": f"{MARK}wrong"}),
+    ],
+    "database : Protect the tables of the clinics": [("deploy.yml", {"database_row_level_security": True})],
+    "postgresql_managed : Validating arguments": [("deploy.yml", {"postgresql_managed_sslmode": "maybe"})],
+    "migrations : Compare the release with the history": [("playbooks/migrate.yml", NOWHERE)],
+    "migrations : Explain the failure": [
+        ("playbooks/migrate.yml", {"release_directory": "{folder}/bad", "backup_before_migration": False}),
+        ("deploy.yml", {"release_directory": "{folder}/alone", "database_name": "canary_alone"}),
+    ],
+    "verification : Compare the database with what the release promises": [
+        ("playbooks/verify.yml", {"release_directory": "{folder}/promising"})
+    ],
+    "status : Look at the database": [("playbooks/status.yml", NOWHERE)],
+    "backup : Validating arguments": [("playbooks/backup.yml", {"backup_restic_environment": f"{MARK}text"})],
+    "backup : Refuse a value that cannot be right": [("playbooks/backup.yml", {"backup_restic_only": True})],
+    "backup : Take a verified backup": [
+        ("playbooks/backup.yml", {"backup_restic_repository": "/proc/none"}),
+        ("playbooks/migrate.yml", {"release_directory": "{folder}/bad", "backup_directory": "/proc/none"}),
+    ],
+    "backup : Restore": [
+        (
+            "playbooks/restore.yml",
+            {"restore_backup": "latest", "restore_from": "off_host", "backup_restic_repository": "/proc/none"},
+        ),
+    ],
+    "backup : Drop what restores in place have kept": [("playbooks/restore.yml", {"restore_drop_old": True} | NOWHERE)],
+    "backup : Restore a backup where it hurts nobody, and compare": [("playbooks/drill.yml", NOWHERE)],
+}
+# What fails there is not made to fail here.
+ELSEWHERE = {
+    "backup : Put user, program, settings and timers in place": "molecule/security: only the provider system has it",
+    "postgresql : Bring settings and access rules into effect": "molecule/security, as above",
+    "postgresql : Refuse access and certificates that must not be": "molecule/security, as above",
+    "backup : List the backups": "does not fail, and says what it could not ask",
+    "backup : Restore the backup into a database for the rehearsal": "the module of Restore",
+    "backup : Drop the database of the rehearsal": "as above",
+    "migrations : Apply the migrations": "fails in Explain the failure",
+    "migrations : Apply a migration without transaction": "as above",
+    "migrations : Note the failure": "as above",
+    "migrations : Read what stands in the database now": "the module of Compare the release with the history",
+    "migrations : Make a scratch database": "the session of Explain the failure, on a server that is reached by then",
+    "migrations : Compare the catalogs": "as above",
+    "migrations : Drop the scratch database": "as above",
+    "verification : Say which migrations the database holds": "the module of Compare the database",
+}
+HOLDS_A_SECRET = re.compile(
+    r"\b(postgresql|__backup)_connection\b|__backup_restic|restic_password|_passwords\b|no_log|tls_key"
+)
+CASES = [
+    # Without its variables in its name, which pytest puts into the environment.
+    pytest.param(task, *how, id=f"{task} {number}")
+    for task, hows in FAILURES.items()
+    for number, how in enumerate(hows, 1)
+]
 
 
-def seen_in_processes() -> set[str]:
+def seen_in_processes(mark: str = MARK) -> set[str]:
     """Return the command lines and environments of all processes in which a canary stands."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
             try:
                 content = (process / name).read_bytes()
+                if name == "environ":
+                    content = content.replace(IN_ENVIRONMENT.encode(), b"")
             except OSError:  # it ended, or belongs to somebody else
                 continue
-            if MARK in content:
-                found.add(f"{process.name}/{name}")
+            if mark.encode() in content:
+                found.add(f"{name} of {process.name}: {content[:200]!r}")
     return found
 
 
-@pytest.mark.control("S23")
-@pytest.mark.control("S24")
-@pytest.mark.parametrize("broken", [{}, {"database_role_settings": {"app": {"work_mem": "much"}}}], ids=["well", "ill"])
-def test_a_password_is_seen_nowhere(local: Local, database: str, tmp_path: Path, broken: dict[str, object]) -> None:
-    variables = tmp_path / "passwords.yml"  # as a vault gives them: on no command line
-    variables.write_text(
-        "database_passwords:\n"
-        + "".join(
-            f"  {purpose}: !unsafe '{secret.replace(chr(39), chr(39) * 2)}'\n" for purpose, secret in CANARIES.items()
-        )
-    )
-    # A log of statements is where a password in plain text would stay.
-    local.psql("ALTER SYSTEM SET log_statement = ddl", "postgres", role="postgres")
-    local.psql("SELECT pg_reload_conf()", "postgres", role="postgres")
-    running = local.start(
-        "deploy.yml", "-vvv", "--diff", "-e", f"@{variables}", database_name=database, migrations_target="001", **broken
-    )
-    seen: set[str] = set()
-    statements: set[str] = set()
-    try:
+def left_in_files(since: float, mark: str = MARK) -> set[str]:
+    """Return the files where programs leave things that were written since then and in which a canary stands.
+
+    Not looked at are the data of servers, and what stands for the vault in this test.
+    """
+    found = set()
+    for place in (Path(tempfile.gettempdir()), Path.home() / ".ansible"):
+        for folder, folders, names in os.walk(place):
+            folders[:] = [name for name in folders if name != "data" and not name.startswith(VAULT)]
+            for path in (Path(folder, name) for name in names):
+                with suppress(OSError):  # it went away, or belongs to somebody else
+                    if path.lstat().st_mtime >= since and path.is_file() and mark.encode() in path.read_bytes():
+                        found.add(str(path))
+    return found
+
+
+@dataclass
+class Watched:
+    """A server that logs every statement, a folder for backups and releases, and one for what the vault would hold."""
+
+    managed: Managed
+    folder: Path
+    vault: Path
+    superuser: psycopg.Connection[Any]
+
+    def play(self, playbook: str, **variables: Any) -> tuple[Result, set[str]]:
+        """Run a playbook that knows every secret; returns what was seen of them while it ran, and what is left."""
+        began, sizes = time.time(), self.log_sizes()
+        settings = self.managed.settings | SECRETS | {"backup_directory": str(self.folder / "backups")} | variables
+        given = self.vault / "vault.json"
+        given.write_text(json.dumps(settings).replace("{folder}", str(self.folder)))
+        running = self.managed.local.start(playbook, "-vvv", "--diff", "-e", f"@{given}")
+        seen = set()
         while running.process.poll() is None:
-            seen |= seen_in_processes()
-            statements.add(
-                local.psql("SELECT string_agg(query, ' ') FROM pg_stat_activity", "postgres", role="postgres")
-            )
+            seen |= seen_in_processes() | self.seen_in_sessions()
+            time.sleep(0.05)
         result = running.result()
-    finally:
-        local.psql("ALTER SYSTEM RESET log_statement", "postgres", role="postgres")
-        local.psql("SELECT pg_reload_conf()", "postgres", role="postgres")
-        local.deploy()
-    assert (result.status != 0) == bool(broken), result.output
-    assert "canary-of-" not in result.output
+        for name, text in (("output", result.output), ("log of the server", self.log(sizes))):
+            seen |= {f"{name}: {line[:300]}" for line in text.splitlines() if MARK in line or VERIFIER in line}
+        return result, seen | left_in_files(began)
+
+    def seen_in_sessions(self, mark: str = MARK) -> set[str]:
+        """Return the statements of sessions, as pg_stat_activity shows them, in which a canary stands."""
+        query = "SELECT query FROM pg_stat_activity WHERE query LIKE '%%' || %s || '%%'"
+        return {f"statement {text}" for (text,) in self.superuser.execute(query, [mark])}
+
+    def log_sizes(self) -> dict[Path, int]:
+        """Return the files of the server's log and their sizes in bytes."""
+        return {path: path.stat().st_size for path in (self.managed.local.server / "server/log").iterdir()}
+
+    def log(self, since: dict[Path, int]) -> str:
+        """Return what the log of the server holds since then."""
+        return "".join(path.read_bytes()[since.get(path, 0) :].decode(errors="replace") for path in self.log_sizes())
+
+
+def log_everything(local: Local, wanted: bool) -> None:
+    """Switch the log of all statements on or off."""
+    for setting in LOGGED:
+        act = f"SET {setting}" if wanted else f"RESET {setting.split()[0]}"
+        local.psql(f"ALTER SYSTEM {act}", "postgres", role="postgres")
+    local.psql("SELECT pg_reload_conf()", "postgres", role="postgres")
+
+
+def fill(folder: Path) -> None:
+    """Write the releases of which something fails."""
+    folder.chmod(0o755)
+    for name in ("bad", "promising"):
+        shutil.copytree(ROOT / "files", folder / name)
+    (folder / "bad/migrations/016_bad.sql").write_text(BAD_SQL.format("016_bad", "015", ""))
+    promises = folder / "promising/verify/001_initial_schema.yml"
+    promises.write_text(promises.read_text().replace("tables: [", "tables: [nothing, ", 1))
+    (folder / "alone/migrations").mkdir(parents=True)
+    (folder / "alone/migrations/001_bad.sql").write_text(BAD_SQL.format("001_bad", "none", "-- Transactional: no\n"))
+
+
+@pytest.fixture(scope="module")
+def watched(local: Local) -> Iterator[Watched]:
+    """A database that was deployed once, with what was seen meanwhile."""
+    folder, vault = (Path(tempfile.mkdtemp(prefix=prefix)) for prefix in ("physioflow-canary-", VAULT))
+    host, port, _, user, password = (local.server / "pgpass").read_text().strip().split(":", 4)
+    conninfo = f"host={host} port={port} user={user} dbname=postgres"
+    with (
+        undo.afterwards(shutil.rmtree, folder, True),
+        undo.afterwards(shutil.rmtree, vault, True),
+        login_role(local, "canary_managed", f"{MARK}login 'q\" {{{{ x }}}} %s đ") as managed,
+        psycopg.connect(conninfo, password=password, autocommit=True) as superuser,
+    ):
+        fill(folder)
+        log_everything(local, True)
+        # What its provider would have to allow; a superuser may, and tests/integration/test_managed.py is without.
+        quiet = "log_statement, log_min_duration_statement, log_min_duration_sample, log_min_error_statement"
+        managed.sql(f"GRANT SET ON PARAMETER {quiet} TO {LOGIN}")
+        yield Watched(managed, folder, vault, superuser)
+        managed.sql("DROP DATABASE IF EXISTS canary_alone WITH (FORCE)")
+        log_everything(local, False)
+
+
+@pytest.fixture(scope="module")
+def deployed(watched: Watched) -> tuple[Result, set[str]]:
+    """The first deploy, which sets the passwords, by a superuser; all others are by an administrator who is none."""
+    watched.managed.sql(f"ALTER ROLE {LOGIN} SUPERUSER")
+    done = watched.play("deploy.yml")
+    watched.managed.sql(
+        f"ALTER ROLE {LOGIN} NOSUPERUSER; GRANT {', '.join(ROLES.values())} TO {LOGIN} WITH ADMIN OPTION"
+    )
+    return done
+
+
+def test_a_secret_is_seen_nowhere_in_a_run_that_goes_well(watched: Watched, deployed: tuple[Result, set[str]]) -> None:
+    result, seen = deployed
+    assert result.status == 0, result.output
     assert not seen
-    assert not [text for text in statements if "canary-of-" in text]
-    kept = [path for path in (local.server / "server").rglob("*") if path.is_file() and "log" in path.name]
-    assert any(b"ALTER ROLE" in path.read_bytes() for path in kept), "the log is among the files that are looked at"
-    kept += [path for path in Path("/tmp").glob("ansible*/**/*") if path.is_file()]
-    assert not [str(path) for path in kept if MARK in path.read_bytes()]
+    assert "CREATE TABLE patients" in watched.log({}), "the log is the one that is looked at"
+
+
+@pytest.mark.parametrize(("task", "playbook", "variables"), CASES)
+def test_a_secret_is_seen_nowhere_when_a_task_fails(
+    watched: Watched, deployed: tuple[Result, set[str]], task: str, playbook: str, variables: dict[str, Any]
+) -> None:
+    assert deployed[0].status == 0
+    result, seen = watched.play(playbook, **variables)
+    assert result.status != 0
+    failed = re.findall(r"^TASK \[(.*)\] \*+$", result.output.partition("fatal:")[0], re.MULTILINE)[-1]
+    assert failed.startswith(task), result.output
+    assert not seen
+
+
+def test_the_watch_finds_what_is_to_be_found(watched: Watched) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", FOUND], stdin=subprocess.PIPE) as process:
+        until(lambda: seen_in_processes(FOUND), "the argument is seen")
+        process.communicate(b"\n")
+    began = time.time()
+    left = watched.folder / "left"
+    left.write_text(FOUND)
+    assert str(left) in left_in_files(began - 1, FOUND)
+    left.unlink()
+    sizes = watched.log_sizes()
+    with connect(watched.managed.local, OWNER) as session:
+        session.execute(f"SELECT '{FOUND}'".encode())
+        assert watched.seen_in_sessions(FOUND)
+    assert FOUND in watched.log(sizes)
+
+
+def tasks_of(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the tasks of the roles with their names as Ansible prints them."""
+    for path in sorted(folder.glob("*/tasks/*.yml")):
+        waiting = yaml.safe_load(path.read_text())
+        for task in waiting:  # grows while it is walked
+            waiting += [inner for part in ("block", "rescue", "always") for inner in task.pop(part, [])]
+            yield f"{path.parts[-3]} : {task.get('name')}", task
+
+
+def test_no_task_that_handles_a_secret_is_forgotten() -> None:
+    handling = {name for name, task in tasks_of(ROOT / "roles") if HOLDS_A_SECRET.search(yaml.safe_dump(task))}
+    handling -= {name for name in handling if name.endswith(": Tell the other roles how to get in")}  # cannot fail
+    assert {"database : Make roles, database, extensions and privileges"} < handling
+    assert handling - {*FAILURES, *ELSEWHERE} == set()
+    assert {*ELSEWHERE} - handling == set(), "an entry that nothing needs"

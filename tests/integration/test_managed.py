@@ -7,6 +7,7 @@ its superuser.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,17 @@ class Managed:
 
     local: Local
     database: str
+    password: str = PASSWORD
 
-    def play(self, *options: str, playbook: str = "deploy.yml", **variables: Any) -> Result:
-        """Deploy with the provider managed."""
-        port = int(self.local.psql("SHOW port", "postgres", role="postgres"))
-        settings = {
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The variables of the provider managed."""
+        return {
             "postgresql_provider": "managed",
             "postgresql_managed_host": "127.0.0.1",
-            "postgresql_managed_port": port,
+            "postgresql_managed_port": int(self.local.psql("SHOW port", "postgres", role="postgres")),
             "postgresql_managed_user": LOGIN,
-            "postgresql_managed_password": {"__ansible_unsafe": PASSWORD},
+            "postgresql_managed_password": {"__ansible_unsafe": self.password},
             "postgresql_managed_sslmode": "disable",
             "postgresql_managed_bin_dir": str(self.local.server / "bin"),
             "database_name": self.database,
@@ -48,7 +50,10 @@ class Managed:
             "database_passwords": PASSWORDS,
             "database_closed_databases": [],
         }
-        return self.local.play(playbook, *options, **(settings | variables))
+
+    def play(self, *options: str, playbook: str = "deploy.yml", **variables: Any) -> Result:
+        """Deploy with the provider managed."""
+        return self.local.play(playbook, *options, **(self.settings | variables))
 
     def sql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser of the server."""
@@ -58,8 +63,15 @@ class Managed:
 @pytest.fixture
 def managed(local: Local, database: str) -> Iterator[Managed]:
     """A login role with the rights of a managed server's administrator."""
-    server = Managed(local, database)
-    quoted = PASSWORD.replace("'", "''")
+    with login_role(local, database) as server:
+        yield server
+
+
+@contextmanager
+def login_role(local: Local, database: str, password: str = PASSWORD) -> Iterator[Managed]:
+    """Make the login role, and remove what it made in the end."""
+    server = Managed(local, database, password)
+    quoted = password.replace("'", "''")
     server.sql(f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{quoted}' {RIGHTS}")
     server.sql(f"GRANT pg_read_all_data TO {LOGIN} WITH ADMIN OPTION")
     server.sql(f"GRANT CONNECT ON DATABASE postgres TO {LOGIN}")  # closed to all others by the session's own deploy
@@ -88,6 +100,20 @@ def test_deploys_without_a_superuser_and_a_second_run_changes_nothing(managed: M
     owner = managed.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{managed.database}'")
     assert owner == ROLES["owner"]
     assert managed.play(playbook="playbooks/verify.yml").status == 0
+
+
+@pytest.mark.control("S14")
+def test_row_level_security_without_a_superuser(managed: Managed) -> None:
+    assert managed.play(migrations_target="001").status == 0
+    before = managed.local.catalogs(managed.database)
+    on: dict[str, Any] = {"migrations_target": "001", "database_row_level_security": True}
+    assert "has no BYPASSRLS: its dumps would fail" in " ".join(managed.play(**on).output.split())
+    managed.sql(f"ALTER ROLE {ROLES['backup']} BYPASSRLS")
+    assert managed.play(**on).changed == 1
+    assert managed.play(**on).changed == 0
+    assert f"GRANT SELECT ON TABLE public.clinics TO {ROLES['app']};" in managed.local.catalogs(managed.database)
+    assert managed.play(migrations_target="001").changed == 1
+    assert managed.local.catalogs(managed.database) == before
 
 
 def test_another_password_is_found_by_logging_in(managed: Managed) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -27,6 +26,7 @@ INSERT INTO invoices (clinic_id, patient_id, invoice_number) SELECT clinic_id, i
 INSERT INTO invoice_line_items (invoice_id, description, unit_price, total_price) SELECT id, 'x', 1, 1 FROM invoices;
 INSERT INTO pt_service_codes (clinic_id, code, service_name, service_name_vi, category, unit_price)
     VALUES ('{OTHER}', 'OWN', 'own', 'own', 'x', 1);
+REVOKE UPDATE ON organizations FROM {APP}; -- what a migration decided is not given back by switching off
 CREATE VIEW everybody AS SELECT * FROM patients;
 CREATE FUNCTION how_many() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
     RETURN (SELECT count(*) FROM patients);
@@ -45,19 +45,41 @@ SELECT count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity), count(*) 
 """
 
 
+# What would reach patients of another clinic past the policies, and the words that refuse it.
+ABOVE = {
+    "DELETE FROM clinics WHERE name = 'clinic'": "permission denied",
+    "DELETE FROM organizations": "permission denied",
+    "UPDATE clinics SET name = 'mine'": "permission denied",
+    "UPDATE organizations SET name = 'mine'": "permission denied",
+    "INSERT INTO clinics (organization_id, name) SELECT id, 'new' FROM organizations": "permission denied",
+    "INSERT INTO organizations (name) VALUES ('new')": "permission denied",
+    "TRUNCATE patients CASCADE": "permission denied",
+    "ALTER TABLE patients DISABLE ROW LEVEL SECURITY": "must be owner",
+    "SET row_security = off; SELECT count(*) FROM patients": "row-level security",
+    "SET row_security = off; COPY patients TO STDOUT": "row-level security",
+    "SET row_security = off; SELECT count(*) FROM outcome_measures_2026": "row-level security",
+}
+
+
 def deploy(clinic: Clinic, *options: str, **variables: Any) -> Any:
     return clinic.local.deploy(*options, database_name=clinic.name, **variables)
 
 
 @pytest.fixture
-def guarded(clinic: Clinic) -> Iterator[Clinic]:
-    """Two clinics under row level security."""
+def two(clinic: Clinic) -> Clinic:
+    """Two clinics, without row level security yet."""
     clinic.sql(ROWS, role=OWNER)
-    deploy(clinic, database_row_level_security=True)
-    yield clinic
+    return clinic
 
 
-def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:  # noqa: PLR0915 - one deploy
+@pytest.fixture
+def guarded(two: Clinic) -> Clinic:
+    """Two clinics under row level security."""
+    deploy(two, database_row_level_security=True)
+    return two
+
+
+def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:
     clinic, local = guarded, guarded.local
 
     with connect(local, APP, clinic.name) as app:
@@ -92,8 +114,6 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> N
         app.execute("SELECT set_config('app.clinic_id', 'no uuid', false)")
         with pytest.raises(psycopg.errors.InvalidTextRepresentation):
             app.execute(COUNTS.encode())
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            app.execute("SET row_security = off; SELECT count(*) FROM patients")
     with connect(local, READONLY, clinic.name) as reader:
         assert reader.execute(COUNTS.encode()).fetchone() == NONE
     with connect(local, OWNER, clinic.name) as owner:
@@ -106,7 +126,7 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> N
         "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind IN ('r', 'p') "
         "AND relnamespace = 'public'::regnamespace AND NOT (relrowsecurity AND relforcerowsecurity)"
     )
-    assert set(open_tables.split()) >= {"bhyt_validation_rules", "clinics", "organizations", "vietnamese_medical_terms"}
+    assert set(open_tables.split()) >= {"bhyt_validation_rules", "outcome_measures_library", "vietnamese_medical_terms"}
     named = "SELECT string_agg(DISTINCT relname, ' ') FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid "
     named += "WHERE relkind IN ('r', 'p') AND attname IN ('clinic_id', 'patient_id', 'invoice_id') AND attnum > 0"
     assert not set(clinic.sql(named).split()) & set(open_tables.split())
@@ -127,7 +147,7 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> N
     done = local.play("playbooks/restore.yml", restore_backup="latest", restore_database=restored, **folder)
     assert done.status == 0, done.output
     assert clinic.fingerprint(restored) == before == clinic.fingerprint()
-    assert clinic.sql(POLICIES, restored) == clinic.sql(POLICIES)
+    assert local.catalogs(restored) == local.catalogs(clinic.name), "policies, privileges and what was taken too"
     clinic.sql(f'DROP DATABASE "{restored}" WITH (FORCE)', "postgres")
 
 
@@ -146,3 +166,50 @@ def test_a_rollback_counts_all_rows_and_switching_off_leaves_nothing_behind(guar
     assert deploy(clinic).changed == 1
     assert clinic.sql(POLICIES) == "1|0", "only the table of the fixture that has its own"
     assert deploy(clinic).changed == 0
+
+
+def test_nothing_above_the_clinics_is_the_applications_and_off_gives_back_what_was_taken(two: Clinic) -> None:
+    clinic, local = two, two.local
+    before = local.catalogs(clinic.name)
+    assert "GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinics TO emr_app" in before
+    deploy(clinic, database_row_level_security=True)
+    with connect(local, APP, clinic.name) as app:
+        app.execute(f"SELECT set_config('app.clinic_id', '{OTHER}', false)".encode())
+        assert app.execute("SELECT count(*) FROM clinics").fetchone() == (2,), (
+            "the application finds the clinic by name"
+        )
+        for statement, words in ABOVE.items():
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match=words):
+                app.execute(statement.encode())
+            app.execute("RESET row_security")
+        with app.cursor().copy("COPY patients TO STDOUT") as copy:
+            assert len([*copy.rows()]) == 1
+        with app.cursor() as cursor, pytest.raises(psycopg.errors.FeatureNotSupported, match="row-level security"):
+            cursor.execute("COPY patients FROM STDIN")
+
+        # Somebody gives the privileges again: the policies hold, and the next deploy takes them once more.
+        clinic.sql(f"GRANT INSERT, UPDATE, DELETE ON clinics, organizations TO {APP}", role=OWNER)
+        assert app.execute("DELETE FROM organizations").rowcount == 0
+        assert app.execute("UPDATE clinics SET name = 'mine'").rowcount == 0
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+            app.execute("INSERT INTO organizations (name) VALUES ('new')")
+        clinic.sql(f"REVOKE UPDATE ON organizations FROM {APP}", role=OWNER)
+        clinic.sql(
+            "CREATE TABLE outcome_measures_2031 PARTITION OF outcome_measures "
+            "FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')",
+            role=OWNER,
+        )
+        assert deploy(clinic, database_row_level_security=True).changed == 1
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+            app.execute("DELETE FROM organizations")
+        for table in ("outcome_measures", "outcome_measures_2031"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+                app.execute(
+                    f"INSERT INTO {table} (patient_id, measure_type, measurement_date) "
+                    "SELECT gen_random_uuid(), 'VAS', '2031-02-02'".encode()
+                )
+    assert clinic.sql("SELECT count(*) FROM patients") == "1001"
+
+    clinic.sql("DROP TABLE outcome_measures_2031", role=OWNER)
+    assert deploy(clinic).changed == 1
+    assert local.catalogs(clinic.name) == before

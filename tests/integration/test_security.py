@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psycopg
 import pytest
+import yaml
 
-from tests.local import Local, until
+from tests.local import ROOT, Local, until
 
 OWNER, APP, READONLY, BACKUP = ROLES = ("emr", "emr_app", "emr_readonly", "emr_backup")
+EXCEPTIONS = ROOT / "docs/security_exceptions.yml"
 DENIED = "42501"  # insufficient_privilege
 MAY = ""
 
@@ -75,7 +79,7 @@ ATTEMPTS = [
     ("S9", "ALTER SYSTEM SET work_mem = '1MB'", DENIED, DENIED, DENIED, DENIED),
     ("S9", "SET session_replication_role = replica", DENIED, DENIED, DENIED, DENIED),
     ("S9", "SELECT pg_reload_conf()", DENIED, DENIED, DENIED, DENIED),
-    ("S9", "SELECT rolpassword FROM pg_authid", DENIED, DENIED, DENIED, MAY),  # pg_read_all_data: an exception
+    ("S9", "SELECT rolpassword FROM pg_authid", DENIED, DENIED, DENIED, MAY),  # the exception S8
     ("S9", "CREATE ROLE x", DENIED, DENIED, DENIED, DENIED),
     ("S9", "ALTER ROLE emr_app SUPERUSER", DENIED, DENIED, DENIED, DENIED),
     ("S9", "GRANT emr TO emr_app", DENIED, DENIED, DENIED, DENIED),
@@ -209,6 +213,17 @@ def test_the_catalogs_show_nothing_that_should_not_be(local: Local, query: str) 
     assert local.psql(query, role="postgres") == ""
 
 
+@pytest.mark.control("S8")
+def test_the_exception_of_the_verifiers_is_still_needed(local: Local) -> None:
+    assert any(entry["control"] == "S8" for entry in yaml.safe_load(EXCEPTIONS.read_text()))
+    query = "SELECT bool_and(rolpassword LIKE 'SCRAM-SHA-256$%') FROM pg_authid WHERE rolpassword IS NOT NULL"
+    assert local.psql(query, user=BACKUP) == "t"
+    revoked = (
+        f"BEGIN; REVOKE ALL ON pg_authid FROM {BACKUP}, pg_read_all_data; SET LOCAL ROLE {BACKUP}; {query}; ROLLBACK"
+    )
+    assert local.psql(revoked, role="postgres") == "t", "no privilege is above pg_read_all_data"
+
+
 @pytest.mark.control("S11")
 def test_what_the_owner_makes_later_is_as_open_as_the_rest_and_no_more(local: Local) -> None:
     local.psql(
@@ -233,28 +248,62 @@ def test_what_the_owner_makes_later_is_as_open_as_the_rest_and_no_more(local: Lo
 
 @pytest.mark.control("S12")
 @pytest.mark.parametrize(
-    ("setting", "act", "error"),
+    ("role", "setting", "act", "error"),
     [
-        ("statement_timeout", "SELECT pg_sleep(60)", psycopg.errors.QueryCanceled),
-        ("lock_timeout", "LOCK organizations", psycopg.errors.LockNotAvailable),
-        ("idle_in_transaction_session_timeout", "", psycopg.errors.IdleInTransactionSessionTimeout),
+        (APP, "statement_timeout", "SELECT pg_sleep(60)", psycopg.errors.QueryCanceled),  # 57014
+        (APP, "lock_timeout", "LOCK organizations", psycopg.errors.LockNotAvailable),  # 55P03
+        (OWNER, "lock_timeout", "LOCK organizations", psycopg.errors.LockNotAvailable),
+        (APP, "idle_in_transaction_session_timeout", "", psycopg.errors.IdleInTransactionSessionTimeout),  # 25P03
+        (OWNER, "idle_session_timeout", "", psycopg.errors.IdleSessionTimeout),  # 57P05
+        (READONLY, "idle_session_timeout", "", psycopg.errors.IdleSessionTimeout),
     ],
 )
-def test_what_takes_too_long_ends(local: Local, setting: str, act: str, error: type[psycopg.Error]) -> None:
-    with connect(local, APP) as session, connect(local, OWNER) as holder:
+def test_what_takes_too_long_ends(local: Local, role: str, setting: str, act: str, error: type[psycopg.Error]) -> None:
+    with connect(local, role) as session, connect(local, OWNER) as holder:
         assert session.execute(f"SHOW {setting}".encode()).fetchone() != ("0",)
-        session.execute(f"SET {setting} = '50ms'".encode())
         if "lock" in setting:
             holder.execute("BEGIN; LOCK organizations IN ACCESS EXCLUSIVE MODE")
-        session.execute("BEGIN")
-        with pytest.raises(psycopg.Error) as raised:
+        session.execute(f"SET {setting} = '50ms'".encode())
+        if setting != "idle_session_timeout":
+            session.execute("BEGIN")
+        with pytest.raises(error):
             if act:
                 session.execute(act.encode())
             else:
-                gone = f"SELECT FROM pg_stat_activity WHERE pid = {session.info.backend_pid}"
-                until(lambda: holder.execute(gone.encode()).fetchone() is None, "the server ends the session")
+                ended(session, holder)
                 session.execute("SELECT 1")
-        assert isinstance(raised.value, error)
+
+
+def ended(session: psycopg.Connection[tuple[object, ...]], other: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Wait until the server has ended a session."""
+    gone = f"SELECT FROM pg_stat_activity WHERE pid = {session.info.backend_pid}"
+    until(lambda: other.execute(gone.encode()).fetchone() is None, "the server ends the session")
+
+
+@pytest.mark.control("S12")
+def test_a_statement_of_the_owner_whose_client_is_gone_ends(local: Local) -> None:
+    with closing(connect(local, OWNER)) as session, connect(local, OWNER) as other:
+        assert session.execute("SHOW client_connection_check_interval").fetchone() == ("1s",)
+        session.pgconn.send_query(b"SELECT pg_sleep(3600)")
+        with socket.socket(fileno=os.dup(session.pgconn.socket)) as wire:
+            wire.shutdown(socket.SHUT_RDWR)  # no farewell, as of a client that was killed
+        ended(session, other)
+
+
+@pytest.mark.control("S13")
+def test_limits_beyond_the_server_are_refused_before_anything_changes(local: Local, database: str) -> None:
+    look = "SELECT string_agg(to_json(r)::text, '' ORDER BY rolname) FROM pg_roles AS r"
+    before = local.psql(look, role="postgres"), local.databases()
+    limits = {"owner": 10, "app": 77, "readonly": 5, "backup": 5}
+    result = local.play(database_name=database, database_connection_limits=limits, database_connection_limit=98)
+    assert result.status != 0
+    assert result.changed == 0
+    said = " ".join(result.output.split())
+    server = "the server has 97 for those who are no superusers (max_connections 100 less "
+    server += "superuser_reserved_connections 3 and reserved_connections 0)"
+    assert f"database_connection_limits add up to 97, and {server}. Lower them" in said
+    assert f"database_connection_limit is 98, and {server}. Lower it, or raise max_connections." in said
+    assert (local.psql(look, role="postgres"), local.databases()) == before
 
 
 @pytest.mark.control("S13")

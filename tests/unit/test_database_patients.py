@@ -6,7 +6,16 @@ from typing import Any
 
 from ansible.module_utils.database_patients import audit_statements, protection_statements, without_way
 
-NUMBERS = {"clinics": 1, "patients": 2, "notes": 3, "measures": 4, "measures_2026": 5, "templates": 6, "items": 7}
+NUMBERS = {
+    "clinics": 1,
+    "patients": 2,
+    "notes": 3,
+    "measures": 4,
+    "measures_2026": 5,
+    "templates": 6,
+    "items": 7,
+    "organizations": 8,
+}
 
 
 def table(name: str, *keys: tuple[str, str], empty: str = "", parent: str = "", **more: Any) -> dict[str, Any]:
@@ -20,6 +29,8 @@ def table(name: str, *keys: tuple[str, str], empty: str = "", parent: str = "", 
         "enabled": False,
         "forced": False,
         "audited": False,
+        "written": [],
+        "hangs_on": [],
         "columns": columns | {"id": {"type": "uuid", "filled": True}},
         "keys": [{"column": column, "table": NUMBERS[to], "target": "id"} for column, to in keys if to],
         "policies": {},
@@ -27,8 +38,9 @@ def table(name: str, *keys: tuple[str, str], empty: str = "", parent: str = "", 
 
 
 TABLES = [
-    table("clinics"),
-    table("patients", ("clinic_id", "clinics")),
+    table("organizations"),
+    table("clinics", hangs_on=[8], written=["UPDATE", "DELETE"]),
+    table("patients", ("clinic_id", "clinics"), hangs_on=[1]),
     table("notes", ("patient_id", "patients")),
     table("measures", ("patient_id", "")),
     table("measures_2026", ("patient_id", ""), parent="measures"),
@@ -42,8 +54,8 @@ def of(name: str, statements: list[str]) -> list[str]:
 
 
 def test_tables_are_found_by_column_by_key_by_name_and_by_partition() -> None:
-    assert without_way(TABLES) == ["public.clinics", "public.items"]
-    statements = protection_statements(TABLES, "emr", True)
+    assert without_way(TABLES) == ["public.organizations", "public.clinics", "public.items"]
+    statements = protection_statements(TABLES, "emr", "app", True)
     assert "clinic_id = (NULLIF(current_setting" in of("patients", statements)[0]
     for name in ("notes", "measures", "measures_2026"):
         assert f"FROM public.patients named WHERE (named.id = {name}.patient_id)" in of(name, statements)[0]
@@ -51,21 +63,38 @@ def test_tables_are_found_by_column_by_key_by_name_and_by_partition() -> None:
 
 
 def test_what_is_shared_is_read_by_all_and_written_by_none() -> None:
-    own, shared, *_ = of("templates", protection_statements(TABLES, "emr", True))
+    own, shared, *_ = of("templates", protection_statements(TABLES, "emr", "app", True))
     assert "FOR SELECT USING ((clinic_id IS NULL))" in shared
     assert "IS NULL" not in own
+
+
+def test_what_clinics_hang_on_is_only_read_and_what_was_taken_for_that_is_given_back() -> None:
+    taken = (
+        'COMMENT ON POLICY physioflow_shared ON "public"."clinics" IS \'Taken from the application: UPDATE, DELETE\''
+    )
+    on = protection_statements(TABLES, "emr", "app", True)
+    assert of("clinics", on)[-3:] == [
+        'REVOKE UPDATE, DELETE ON TABLE "public"."clinics" FROM "app"',
+        taken,
+        'ALTER TABLE "public"."clinics" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+    ]
+    assert "FOR SELECT USING (true)" in of("organizations", on)[0]
+    assert not of("items", on)
+    guarded = {"physioflow_shared": {"note": "Taken from the application: UPDATE, DELETE; DROP TABLE x"}}
+    off = protection_statements([table("clinics", policies=guarded)], "emr", "app", False)
+    assert off[0] == 'GRANT UPDATE ON TABLE "public"."clinics" TO "app"', "only words that are privileges"
 
 
 def test_off_takes_only_what_is_ours() -> None:
     ours: dict[str, Any] = {"physioflow_clinic": {}, "physioflow_owner": {}}
     guarded = table("patients", enabled=True, forced=True, policies=ours)
-    assert protection_statements([guarded], "emr", False)[-1].endswith(
+    assert protection_statements([guarded], "emr", "app", False)[-1].endswith(
         "NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY"
     )
     others = guarded | {"policies": ours | {"theirs": {}}}
-    assert "DISABLE" not in protection_statements([others], "emr", False)[-1]
+    assert "DISABLE" not in protection_statements([others], "emr", "app", False)[-1]
     alone = guarded | {"policies": {"theirs": {}}}
-    assert protection_statements([alone], "emr", False) == []
+    assert protection_statements([alone], "emr", "app", False) == []
 
 
 def test_reads_of_patients_are_audited_and_of_nothing_else() -> None:

@@ -6,24 +6,27 @@ import dataclasses
 from typing import Any
 
 import pytest
+import yaml
+from ansible.module_utils.database_problems import (
+    input_problems,
+    login_notes,
+    login_problems,
+    notes_of,
+    server_problems,
+)
 from ansible.module_utils.database_scram import is_scram_verifier_of, scram_verifier
 from ansible.module_utils.database_state import (
-    Login,
-    Wanted,
-    audit_is_on,
     cluster_statements,
     create_statement,
     extension_statements,
-    input_problems,
     inside_statements,
-    login_notes,
-    login_problems,
     new_database,
     new_inside,
-    notes_of,
     routine_statements,
-    server_problems,
 )
+from ansible.module_utils.database_wanted import Login, Wanted, audit_is_on
+
+from tests.local import ROOT
 
 WANTED = Wanted(
     name="physioflow",
@@ -392,8 +395,23 @@ def test_what_is_less_safe_than_it_could_be_is_named() -> None:
     assert notes_of(WANTED, cluster(), as_wanted(), Login()) == []
 
 
-def test_limits_that_add_up_to_more_than_the_server_has_are_refused() -> None:
-    slots = {"max_connections": 98, "superuser_reserved_connections": 5, "reserved_connections": 4}
+@pytest.mark.control("S13")
+def test_the_limits_leave_a_server_of_ours_what_it_keeps_for_its_administrators() -> None:
+    ours, server, base = (
+        yaml.safe_load((ROOT / "roles" / path).read_text())
+        for path in ("database/defaults/main.yml", "postgresql/defaults/main.yml", "postgresql/vars/main.yml")
+    )
+    kept = ("superuser_reserved_connections", "reserved_connections")
+    slots = {name: base["__postgresql_base_settings"][name] for name in kept}
+    slots["max_connections"] = server["postgresql_max_connections"]
+    limits = {name: ours[f"database_{name}"] for name in ("connection_limits", "connection_limit")}
+    assert server_problems(dataclasses.replace(WANTED, **limits), cluster(slots=slots), "postgres") == []
+
+
+@pytest.mark.control("S13")
+@pytest.mark.parametrize("free", [89, 90])
+def test_limits_that_add_up_to_what_the_server_has_are_refused(free: int) -> None:
+    slots = {"max_connections": free + 9, "superuser_reserved_connections": 5, "reserved_connections": 4}
     total, whole = server_problems(WANTED, cluster(slots=slots), "postgres")
-    assert "database_connection_limits add up to 90, and the server has 89" in total
+    assert f"database_connection_limits add up to 90, and the server has {free}" in total
     assert "database_connection_limit is 95" in whole

@@ -26,6 +26,10 @@ options:
     description: Owner of the tables; sees all rows when it logs in itself or somebody becomes it who may.
     type: str
     required: true
+  app:
+    description: Role of the application. Where row level security is on, it only reads what clinics hang on.
+    type: str
+    required: true
   backup:
     description: Role that dumps. It needs BYPASSRLS where row level security is on, or a dump would fail.
     type: str
@@ -60,6 +64,7 @@ EXAMPLES = r"""
     connection: "{{ postgresql_connection }}"
     name: physioflow
     owner: emr
+    app: emr_app
     backup: emr_backup
     row_level_security: true
     audit_role: emr_audit
@@ -88,7 +93,7 @@ from ansible.module_utils.database_patients import (
     without_way,
 )
 from ansible.module_utils.database_session import Session, refuse
-from ansible.module_utils.database_state import AUDIT, Statement, audit_is_on, quoted
+from ansible.module_utils.database_wanted import AUDIT, Statement, audit_is_on, quoted
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     ensure_required_libs,
     postgres_common_argument_spec,
@@ -108,6 +113,7 @@ def main() -> None:
             "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
             "name": name,
             "owner": name,
+            "app": name,
             "backup": name,
             "row_level_security": {"type": "bool", "default": False},
             "audit": {"type": "str", "choices": list(AUDIT), "default": "never"},
@@ -131,11 +137,11 @@ def main() -> None:
                 "database_row_level_security off."
             ],
         )
-    tables = json.loads(session.row(TABLES, owner=params["owner"], audit_role=params["audit_role"])["j"])
+    tables = json.loads(session.row(TABLES, **{key: params[key] for key in ("owner", "app", "audit_role")})["j"])
     found = session.row(AUDITED, name=params["audit_role"])
     audit = found["there"] and audit_is_on(params["audit"], found["preloaded"])
     statements = [
-        *map(Statement, protection_statements(tables, params["owner"], params["row_level_security"])),
+        *map(Statement, protection_statements(tables, params["owner"], params["app"], params["row_level_security"])),
         *map(Statement, audit_statements(tables, params["audit_role"], audit)),
     ]
     if not module.check_mode:

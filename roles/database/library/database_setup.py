@@ -150,29 +150,25 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.database_pooler import POOLED, is_pooled
+from ansible.module_utils.database_problems import (
+    input_problems,
+    login_notes,
+    login_problems,
+    notes_of,
+    server_problems,
+)
 from ansible.module_utils.database_queries import CLUSTER, CLUSTER_FOR_OTHERS, IDENTITY, INSIDE
 from ansible.module_utils.database_session import Session, refuse
 from ansible.module_utils.database_state import (
-    AUDIT,
-    PURPOSES,
-    SERVER_ROLES,
-    Login,
-    Statement,
-    Wanted,
-    audit_is_on,
     cluster_statements,
     create_statement,
     extension_statements,
-    input_problems,
     inside_statements,
-    login_notes,
-    login_problems,
     new_database,
     new_inside,
-    notes_of,
     routine_statements,
-    server_problems,
 )
+from ansible.module_utils.database_wanted import AUDIT, PURPOSES, SERVER_ROLES, Login, Statement, Wanted, audit_is_on
 from ansible_collections.community.postgresql.plugins.module_utils import postgres as driver
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     ensure_required_libs,

@@ -8,9 +8,11 @@ to a table that does. Policies are compared as PostgreSQL prints them, so that o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ansible.module_utils.database_wanted import quoted
 
 CLINIC = "clinic_id"
 # Columns without a foreign key that name a row of a table all the same, as those of a partitioned table may.
@@ -19,6 +21,8 @@ CLINIC_POLICY = "physioflow_clinic"
 SHARED_POLICY = "physioflow_shared"
 OWNER_POLICY = "physioflow_owner"
 POLICIES = (CLINIC_POLICY, SHARED_POLICY, OWNER_POLICY)
+WRITES = ("INSERT", "UPDATE", "DELETE")
+NOTE = "Taken from the application: "
 
 # Unset and empty name no clinic, and NULL is equal to none.
 SETTING = "(NULLIF(current_setting('app.clinic_id'::text, true), ''::text))::uuid"
@@ -31,6 +35,10 @@ SELECT coalesce(json_agg(json_build_object(
     'enabled', c.relrowsecurity, 'forced', c.relforcerowsecurity,
     'audited', EXISTS (SELECT FROM aclexplode(c.relacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
                        WHERE r.rolname = %(audit_role)s AND a.privilege_type = 'SELECT'),
+    'written', (SELECT coalesce(json_agg(DISTINCT a.privilege_type), '[]')
+                FROM aclexplode(c.relacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
+                WHERE r.rolname = %(app)s AND a.grantor = c.relowner
+                  AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE')),
     'columns', (SELECT json_object_agg(attname, json_build_object(
                     'type', atttypid::regtype::text, 'filled', attnotnull))
                 FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
@@ -40,9 +48,15 @@ SELECT coalesce(json_agg(json_build_object(
              JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
              JOIN pg_attribute AS t ON t.attrelid = k.confrelid AND t.attnum = k.confkey[1]
              WHERE k.conrelid = c.oid AND k.contype = 'f' AND cardinality(k.conkey) = 1),
+    -- Whose rows take rows of this table with them when they are deleted or get another key; and the clinic, always.
+    'hangs_on', (SELECT coalesce(json_agg(DISTINCT k.confrelid::bigint), '[]') FROM pg_constraint AS k
+                 WHERE k.conrelid = c.oid AND k.contype = 'f' AND (
+                     k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r') OR EXISTS (
+                         SELECT FROM pg_attribute
+                         WHERE attrelid = c.oid AND attnum = ANY (k.conkey) AND attname = 'clinic_id'))),
     'policies', (SELECT coalesce(json_object_agg(polname, json_build_object(
             'command', polcmd::text, 'permissive', polpermissive, 'using', pg_get_expr(polqual, polrelid),
-            'check', pg_get_expr(polwithcheck, polrelid),
+            'check', pg_get_expr(polwithcheck, polrelid), 'note', obj_description(pg_policy.oid, 'pg_policy'),
             'roles', (SELECT json_agg(CASE o WHEN 0 THEN '' ELSE pg_get_userbyid(o) END) FROM unnest(polroles) AS o)
         )), '{}') FROM pg_policy WHERE polrelid = c.oid)
 ) ORDER BY n.nspname, c.relname), '[]')::text AS j
@@ -67,19 +81,14 @@ class Rule:
     reads: bool = False
 
 
-def identifier(name: str) -> str:
-    """Return a name as a quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def place(table: Mapping[str, Any]) -> str:
     """Return schema and name of a table as an identifier."""
-    return f"{identifier(table['schema'])}.{identifier(table['name'])}"
+    return f"{quoted(table['schema'])}.{quoted(table['name'])}"
 
 
 def printed(name: str) -> str:
     """Return a name as PostgreSQL prints it. Ours need quotes only where they are no plain words."""
-    return name if name.isidentifier() and name == name.lower() and name.isascii() else identifier(name)
+    return name if name.isidentifier() and name == name.lower() and name.isascii() else quoted(name)
 
 
 def key_of(table: Mapping[str, Any]) -> str:
@@ -160,6 +169,23 @@ def without_way(tables: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key_of(table) for table in tables if table["oid"] not in found]
 
 
+def above(tables: Sequence[Mapping[str, Any]], found: Iterable[int]) -> set[int]:
+    """Return the oids of the tables that belong to no clinic and that rows of clinics hang on: clinics, organizations.
+
+    Foreign keys look past row level security: who deletes such a row deletes patients of every clinic below it.
+
+    Args:
+        tables: the result of TABLES.
+        found: the oids of the tables that belong to a clinic.
+    """
+    below = {*found}
+    while True:
+        step = {oid for table in tables if table["oid"] in below for oid in table["hangs_on"]} - below
+        if not step:
+            return below - {*found}
+        below |= step
+
+
 def rules_of(table: Mapping[str, Any], way: tuple[str, Mapping[str, Any] | None, str], owner: str) -> dict[str, Rule]:
     """Return the rules of a table by the names of their policies.
 
@@ -191,21 +217,29 @@ def owner_rule(owner: str) -> Rule:
     return Rule(member, owner)
 
 
-def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, wanted: bool) -> list[str]:
-    """Return what switches row level security on for every table of a clinic, or off again.
+def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, app: str, wanted: bool) -> list[str]:
+    """Return what switches row level security on for every table of a clinic and above it, or off again.
 
     Off leaves tables that have a policy of somebody else enabled.
 
     Args:
         tables: the result of TABLES.
         owner: the owner of the tables.
+        app: the role of the application.
         wanted: whether it is to be on.
     """
     found = ways(tables) if wanted else {}
+    read_by_all = above(tables, found)
     statements = []
     for table in tables:
-        rules = rules_of(table, found[table["oid"]], owner) if table["oid"] in found else {}
-        statements += policy_statements(table, rules)
+        if table["oid"] in found:
+            rules = rules_of(table, found[table["oid"]], owner)
+        elif table["oid"] in read_by_all:
+            rules = {SHARED_POLICY: Rule("true", reads=True), OWNER_POLICY: owner_rule(owner)}
+        else:
+            rules = {}
+        changes = policy_statements(table, rules)
+        statements += write_statements(table, app, table["oid"] in read_by_all, changes)
         ours = [name for name in table["policies"] if name in POLICIES]
         if rules:
             missing = [
@@ -219,6 +253,32 @@ def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, wante
             missing += ["DISABLE ROW LEVEL SECURITY"] * bool(ours and table["enabled"] and alone)
         if missing:
             statements.append(f"ALTER TABLE {place(table)} {', '.join(missing)}")
+    return statements
+
+
+def write_statements(table: Mapping[str, Any], app: str, closed: bool, changes: Sequence[str]) -> list[str]:
+    """Return `changes` with what takes the application's writes on a table, or gives those back that were taken.
+
+    The policies already let nobody but the owner write; without the privilege the application is told so (42501), where
+    it would change no row and be told nothing. The comment on the policy says what was taken, also in a restored copy.
+
+    Args:
+        table: an entry of TABLES.
+        app: the role of the application.
+        closed: whether the application may only read.
+        changes: what `policy_statements` returned.
+    """
+    note = table["policies"].get(SHARED_POLICY, {}).get("note") or ""
+    taken = [word for word in WRITES if word in note.partition(NOTE)[2].split(", ")]
+    if not closed:
+        return [f"GRANT {', '.join(taken)} ON TABLE {place(table)} TO {quoted(app)}"] * bool(taken) + [*changes]
+    has = [word for word in WRITES if word in table["written"]]
+    wanted = NOTE + ", ".join(word for word in WRITES if word in {*taken, *has})
+    statements = [*changes]
+    if has:
+        statements.append(f"REVOKE {', '.join(has)} ON TABLE {place(table)} FROM {quoted(app)}")
+    if wanted != NOTE and (wanted != note or any(f" POLICY {SHARED_POLICY} " in change for change in changes)):
+        statements.append(f"COMMENT ON POLICY {SHARED_POLICY} ON {place(table)} IS '{wanted}'")
     return statements
 
 
@@ -236,7 +296,7 @@ def policy_statements(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> li
             continue
         if has:
             statements.append(f"DROP POLICY {name} ON {place(table)}")
-        what = " FOR SELECT" * rule.reads + (f" TO {identifier(rule.role)}" if rule.role else "")
+        what = " FOR SELECT" * rule.reads + (f" TO {quoted(rule.role)}" if rule.role else "")
         check = "" if rule.reads else f" WITH CHECK ({rule.condition})"
         statements.append(f"CREATE POLICY {name} ON {place(table)}{what} USING ({rule.condition}){check}")
     return statements
@@ -258,6 +318,6 @@ def audit_statements(tables: Sequence[Mapping[str, Any]], role: str, wanted: boo
     found = patient_tables(tables) if wanted else set()
     grant = [place(table) for table in tables if table["oid"] in found and not table["audited"]]
     revoke = [place(table) for table in tables if table["oid"] not in found and table["audited"]]
-    return [f"GRANT SELECT ON TABLE {', '.join(grant)} TO {identifier(role)}"] * bool(grant) + [
-        f"REVOKE SELECT ON TABLE {', '.join(revoke)} FROM {identifier(role)}"  # noqa: S608 - quoted names
+    return [f"GRANT SELECT ON TABLE {', '.join(grant)} TO {quoted(role)}"] * bool(grant) + [
+        f"REVOKE SELECT ON TABLE {', '.join(revoke)} FROM {quoted(role)}"  # noqa: S608 - quoted names
     ] * bool(revoke)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.database_state import Statement
+from ansible.module_utils.database_wanted import Statement
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     connect_to_db,
     get_conn_params,
@@ -18,6 +18,17 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
 
 LOCK = 7_103_845_201  # any number; two deploys at once on one server wait for each other here
 LOCK_WAIT = "60s"
+
+# What would write down the text of a statement, and its value that does not: a verifier is no password, but whoever has
+# it can try passwords at leisure. pgaudit goes on noting that a role was changed; it leaves out what follows PASSWORD.
+# A managed server's administrator may not change all of them, and the rest stays as its provider has it.
+SILENCE = """
+SELECT set_config(name, CASE WHEN %(silent)s THEN silence ELSE reset_val END, true)
+FROM (VALUES ('log_statement', 'none'), ('log_min_duration_statement', '-1'), ('log_min_duration_sample', '-1'),
+             ('log_min_error_statement', 'panic'), ('pg_stat_statements.track_utility', 'off')
+) AS writer (name, silence) JOIN pg_settings USING (name)
+WHERE has_parameter_privilege(name, 'SET')
+"""
 
 
 class Session:
@@ -60,6 +71,15 @@ class Session:
         except Exception as error:  # psycopg's and psycopg2's errors share no other ancestor
             refuse(self.module, [f"Another deploy changes roles on this server since {LOCK_WAIT}: {words_of(error)}."])
 
+    def _execute(self, statement: Statement | str) -> None:
+        """Run one statement. One that holds a verifier, and so is in a transaction, leaves its text in no log."""
+        if not isinstance(statement, Statement) or not statement.shown:
+            self.cursor.execute(str(statement))
+            return
+        self.cursor.execute(SILENCE, {"silent": True})
+        self.cursor.execute(statement.sql)
+        self.cursor.execute(SILENCE, {"silent": False})
+
     def run(self, statements: list[Statement], before: list[Statement], transaction: bool = True) -> None:
         """Run statements, all or none of them; `before` are those that stand already."""
         if not statements:
@@ -67,7 +87,7 @@ class Session:
         texts = ["BEGIN", *statements, "COMMIT"] if transaction else statements
         for statement in texts:
             try:
-                self.cursor.execute(statement.sql if isinstance(statement, Statement) else statement)
+                self._execute(statement)
             except Exception as error:  # as in lock
                 with suppress(Exception):
                     self.cursor.execute("ROLLBACK")
