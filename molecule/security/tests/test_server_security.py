@@ -87,7 +87,7 @@ def test_the_certificate_lasts_and_its_key_is_the_servers_alone(host: Host, vers
 @pytest.mark.control("S13")
 def test_places_are_kept_for_the_administrator(psql: Ask) -> None:
     assert psql("SHOW superuser_reserved_connections") == "3"
-    assert psql("SHOW reserved_connections") == "3"
+    assert psql("SHOW reserved_connections") == "2"
 
 
 @pytest.mark.control("S17")

@@ -87,7 +87,7 @@ options:
     type: str
     default: ""
   key:
-    description: PEM of its key, where it is not the one that the host made.
+    description: PEM of its key, where the host did not make it.
     type: str
     default: ""
   ca:
@@ -188,9 +188,9 @@ def wanted_files(module: AnsibleModule, cluster: Cluster, megabytes: int) -> dic
         **params["settings"],
         "port": cluster.port,
         "listen_addresses": ", ".join(params["listen_addresses"]),
+        "ssl_cert_file": str(cluster.certificate),
+        "ssl_key_file": str(cluster.key),
     }
-    if cluster.certificate.exists() or params["certificate"]:
-        settings |= {"ssl": True, "ssl_cert_file": str(cluster.certificate), "ssl_key_file": str(cluster.key)}
     if params["audit"] != "off" and cluster.audit.exists():
         libraries = [word.strip() for word in str(settings.get("shared_preload_libraries", "")).split(",")]
         settings["shared_preload_libraries"] = ",".join(dict.fromkeys(["pgaudit", *filter(None, libraries)]))
