@@ -263,3 +263,22 @@ def test_a_ca_beside_the_inventory_is_no_inventory(production: Path) -> None:
     result = run("ansible", "database_servers", "-i", production, "-e", f"@{defaults}", *show)
     assert result.status == 0, result.output
     assert result.output.split()[-1] == str(folder)
+
+
+@pytest.mark.control("S5")
+def test_hosts_that_need_a_ca_at_once_get_one(production: Path) -> None:
+    hosts = {"database_servers": {"hosts": {f"db{number}.example.invalid": {} for number in range(5)}}}
+    (production / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    make = ("-m", "ansible.builtin.include_role", "-a", "name=postgresql tasks_from=authority")
+    result = run("ansible", "database_servers", "-i", production, "--forks", "5", *make)
+    assert result.status == 0, result.output
+    assert result.output.count("serial_number: ") == 1, result.output
+    folder = production / ".tls"
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())} == {
+        ".tls": oct(0o700),
+        "ca.crt": oct(0o644),
+        "ca.key": oct(0o600),
+    }
+    assert "PRIVATE" not in result.output
+    again = run("ansible", "database_servers", "-i", production, *make)
+    assert (again.status, again.output.count("CHANGED")) == (0, 0), again.output
