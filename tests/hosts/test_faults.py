@@ -280,6 +280,21 @@ def test_a_restart_happens_only_where_a_setting_needs_it(deployed: Host) -> None
     assert deployed.deploy().status == 0
 
 
+@pytest.mark.control("S21")
+def test_a_drop_in_of_the_service_that_a_run_left_without_a_restart_is_brought_into_effect(deployed: Host) -> None:
+    unit = f"/etc/systemd/system/{SERVICE}.service.d/physioflow.conf"
+    status = "cat /proc/$(head -1 /var/lib/postgresql/16/main/postmaster.pid)/status"
+    put = f"systemctl daemon-reload && systemctl restart {SERVICE}"
+    deployed.run(f"mv {unit} /root/drop-in && {put} && mv /root/drop-in {unit}")
+    assert "NoNewPrivs:\t0" in deployed.run(status)
+    checked = deployed.deploy("--check")
+    assert (checked.status, checked.changed) == (0, 1), checked.output
+    result = deployed.deploy()
+    assert (result.status, result.changed) == (0, 1), result.output
+    assert "NoNewPrivs:\t1" in deployed.run(status)
+    assert deployed.deploy().changed == 0
+
+
 def test_what_wins_over_our_settings_is_said(deployed: Host) -> None:
     deployed.sql("alter system set work_mem = '6MB'")
     result = deployed.deploy()

@@ -220,7 +220,7 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             "restore them on a new host."
         )
     if module.check_mode:
-        restart = ["restart"] if state["pending"] or cluster.unit in changed else []
+        restart = ["restart"] if state["pending"] or cluster.unit in changed or cluster.waits_for_restart else []
         return [f"write {path}" for path in changed] + closing(cluster) + restart
     former = {path: read(path) for path in changed}
     actions = []
@@ -234,7 +234,7 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             if problems := state["hba"] + state["ident"] + state["settings"]:
                 raise ServerError(f"PostgreSQL refuses the new files: {' '.join(problems)}")
             state = cluster.reload()
-        if state["pending"] or cluster.unit in changed:
+        if state["pending"] or cluster.unit in changed or cluster.waits_for_restart:
             restarting = True
             state = cluster.restart()
             actions.append("restart")

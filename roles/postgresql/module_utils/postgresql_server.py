@@ -97,6 +97,12 @@ class Cluster:
         port: int | None = running_port(self.data)
         return port
 
+    @property
+    def waits_for_restart(self) -> bool:
+        """Whether the running server was started without the drop-in of its service, as by a run that was cut off."""
+        pid = read(self.data / "postmaster.pid").partition("\n")[0]
+        return "NoNewPrivs:\t0" in read(f"/proc/{pid}/status")
+
     def state(self) -> dict[str, Any]:
         """Return what the running server says of itself."""
         psql = [str(self.bin / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-v", f"dropin={self.dropin}"]
