@@ -177,6 +177,7 @@ VARIABLES = {
     "version": ({"postgresql_version": "9.6"}, "9.6"),
     "repository": ({"postgresql_repository": "ppa"}, "ppa"),
     "hba without users": ({"postgresql_hba": [{"databases": ["x"], "address": "10.0.0.0/24"}]}, "users"),
+    "CA": ({"postgresql_tls_ca_directory": "tls"}, "postgresql_tls_ca_directory is tls; it has to begin with /."),
     "misspelt": (
         {"postgresql_verison": "16"},
         "postgresql_verison is known to no role. Did you mean postgresql_version?",
