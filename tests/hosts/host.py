@@ -92,7 +92,8 @@ class Host:
     def state(self) -> str:
         """Return what a refused deploy must leave: since when the server runs, its files, settings and rules."""
         return self.run(
-            "cat /etc/postgresql/16/main/conf.d/* /etc/postgresql/16/main/pg_*.conf | sha256sum;"
+            "cat /etc/postgresql/16/main/conf.d/* /etc/postgresql/16/main/pg_*.conf /etc/postgresql/16/main/*.crt"
+            " | sha256sum;"
             "systemctl show -p ActiveState -p MainPID postgresql@16-main; psql -h /var/run/postgresql -U postgres -XAtc"
             " 'select pg_postmaster_start_time(), (select count(*) from pg_hba_file_rules),"
             " (select md5(string_agg(name || setting, chr(10) order by name)) from pg_settings)'"

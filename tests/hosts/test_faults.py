@@ -6,6 +6,7 @@ whole file; a test leaves it as it found it.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import http.server
 import shutil
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 from docker import from_env
 
+from tests.certificates import certificate, new_key, pem
 from tests.hosts.engine import bridge_address
 from tests.hosts.host import Host, made, refused
 
@@ -68,12 +70,14 @@ def gpg_home() -> Iterator[Path]:
     shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.mark.control("S25")
 def test_another_key_installs_nothing(bare: Host, gpg_home: Path) -> None:
     gpg(gpg_home, "--quick-generate-key", "Somebody else", "ed25519", "sign", "never")
     result = bare.deploy(postgresql_repository_key=gpg(gpg_home, "--export"))
     refused(result, "it is not signed with the key that it has to be signed with", "Correct postgresql_repository_key")
 
 
+@pytest.mark.control("S25")
 def test_an_expired_key_installs_nothing(bare: Host, gpg_home: Path, tmp_path: Path) -> None:
     codename = bare.run(". /etc/os-release; echo $VERSION_CODENAME")
     place = tmp_path / "dists" / f"{codename}-pgdg"
@@ -168,6 +172,7 @@ def test_check_mode_passes_on_a_bare_host_and_touches_nothing(bare: Host) -> Non
     assert "15 pending" in result.output
     assert "+shared_buffers = '128MB'" in result.output
     assert bare.run(seen) == ""
+    assert not (bare.folder / ".tls").exists()
 
 
 def test_tmp_may_be_noexec(deployed: Host) -> None:
@@ -182,6 +187,38 @@ def test_a_second_run_changes_nothing_and_leaves_no_file(deployed: Host) -> None
     assert (checked.status, checked.changed) == (0, 0), checked.output
     assert deployed.state() == before
     assert deployed.run("find /tmp -name 'physioflow*'") == ""
+
+
+@pytest.mark.control("S5")
+def test_check_mode_says_that_a_certificate_is_needed_and_makes_none(deployed: Host) -> None:
+    before = deployed.state()
+    own = {path.name: path.read_bytes() for path in (deployed.folder / ".tls").iterdir()}
+    assert set(own) == {"ca.crt", "ca.key"}
+    result = deployed.deploy("--check", "--diff", postgresql_tls_names=["db1.example"])
+    assert (result.status, result.changed) == (0, 1), result.output
+    assert "A new server.crt, as the host has other names or addresses" in result.output
+    assert deployed.state() == before
+    assert {path.name: path.read_bytes() for path in (deployed.folder / ".tls").iterdir()} == own
+
+
+@pytest.mark.control("S5")
+def test_a_ca_that_clients_do_not_know_signs_nothing(deployed: Host, tmp_path: Path) -> None:
+    before = deployed.state()
+    foreign, keyless = tmp_path / "foreign", tmp_path / "keyless"
+    for folder in (foreign, keyless):
+        folder.mkdir()
+    key = new_key()
+    (foreign / "ca.key").write_text(pem(key))
+    (foreign / "ca.crt").write_text(certificate(key, key, [], datetime.datetime.now(datetime.UTC), 365))
+    result = deployed.deploy(postgresql_tls_ca_directory=str(foreign))
+    refused(result, f"The CA in {foreign} is not the one that the clients of this host know", "Nothing was signed")
+    assert result.changed == 0
+    shutil.copy(deployed.folder / ".tls/ca.crt", keyless)
+    assert deployed.deploy(postgresql_tls_ca_directory=str(keyless)).status == 0
+    result = deployed.deploy(postgresql_tls_ca_directory=str(keyless), postgresql_tls_names=["db1.example"])
+    refused(result, "The host needs a new certificate (the host has other names or addresses)", f"{keyless}/ca.key")
+    assert result.changed == 0
+    assert deployed.state() == before
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -210,7 +247,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize(
+    "case", [pytest.param(name, marks=pytest.mark.control("S28" if name == "old release" else "S29")) for name in BAD]
+)
 def test_a_bad_value_leaves_the_server_as_it_is(deployed: Host, case: str) -> None:
     variables, words = BAD[case]
     before = deployed.state()
@@ -220,6 +259,7 @@ def test_a_bad_value_leaves_the_server_as_it_is(deployed: Host, case: str) -> No
     assert deployed.state() == before
 
 
+@pytest.mark.control("S29")
 def test_settings_that_do_not_start_are_taken_back(deployed: Host) -> None:
     result = deployed.deploy(postgresql_settings={"superuser_reserved_connections": 100})
     refused(result, "does not start: ", "must be less than max_connections", "The former files are back")
@@ -238,6 +278,21 @@ def test_a_restart_happens_only_where_a_setting_needs_it(deployed: Host) -> None
     assert deployed.sql("select count(*) from pg_settings where pending_restart") == "0"
     assert deployed.sql("select pg_postmaster_start_time()") != started
     assert deployed.deploy().status == 0
+
+
+@pytest.mark.control("S21")
+def test_a_drop_in_of_the_service_that_a_run_left_without_a_restart_is_brought_into_effect(deployed: Host) -> None:
+    unit = f"/etc/systemd/system/{SERVICE}.service.d/physioflow.conf"
+    status = "cat /proc/$(head -1 /var/lib/postgresql/16/main/postmaster.pid)/status"
+    put = f"systemctl daemon-reload && systemctl restart {SERVICE}"
+    deployed.run(f"mv {unit} /root/drop-in && {put} && mv /root/drop-in {unit}")
+    assert "NoNewPrivs:\t0" in deployed.run(status)
+    checked = deployed.deploy("--check")
+    assert (checked.status, checked.changed) == (0, 1), checked.output
+    result = deployed.deploy()
+    assert (result.status, result.changed) == (0, 1), result.output
+    assert "NoNewPrivs:\t1" in deployed.run(status)
+    assert deployed.deploy().changed == 0
 
 
 def test_what_wins_over_our_settings_is_said(deployed: Host) -> None:

@@ -46,6 +46,7 @@ def restic(clinic: Clinic, *arguments: str, **options: Any) -> subprocess.Popen[
     )
 
 
+@pytest.mark.control("S27")
 def test_the_copy_is_made_encrypted_and_brings_a_lost_host_back(off_host: Clinic) -> None:
     rows = off_host.fingerprint()
     off_host.more |= {"compression": "none"}
@@ -69,6 +70,7 @@ def test_the_copy_is_made_encrypted_and_brings_a_lost_host_back(off_host: Clinic
     off_host.kept_in_order()
 
 
+@pytest.mark.control("S27")
 def test_no_plain_dump_stays_where_only_the_copy_is_wanted(off_host: Clinic) -> None:
     rows = off_host.fingerprint()
     off_host.more["restic"]["only"] = True
@@ -86,6 +88,7 @@ def test_no_plain_dump_stays_where_only_the_copy_is_wanted(off_host: Clinic) -> 
     off_host.kept_in_order()
 
 
+@pytest.mark.control("S27")
 @pytest.mark.fault(53)
 def test_a_wrong_password_and_what_was_missed_is_caught_up(off_host: Clinic) -> None:
     first = off_host.backup()

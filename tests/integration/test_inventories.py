@@ -5,6 +5,7 @@ No server is needed: the hosts do not exist, and are never asked for.
 
 from __future__ import annotations
 
+import datetime
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.certificates import certificate, new_key, pem
 from tests.local import BIN, ROOT, Result, environment
 
 ENVIRONMENTS = ("development", "staging", "production")
@@ -201,10 +203,7 @@ VARIABLES = {
     "version": ({"postgresql_version": "9.6"}, "9.6"),
     "repository": ({"postgresql_repository": "ppa"}, "ppa"),
     "hba without users": ({"postgresql_hba": [{"databases": ["x"], "address": "10.0.0.0/24"}]}, "users"),
-    "hba with trust": (
-        {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/24", "method": "trust"}]},
-        "trust",
-    ),
+    "CA": ({"postgresql_tls_ca_directory": "tls"}, "postgresql_tls_ca_directory is tls; it has to begin with /."),
     "misspelt": (
         {"postgresql_verison": "16"},
         "postgresql_verison is known to no role. Did you mean postgresql_version?",
@@ -217,3 +216,96 @@ def test_a_bad_variable_is_refused_before_the_host_is_asked_for(production: Path
     variables, words = VARIABLES[case]
     (production / "group_vars/database_servers/zz.yml").write_text(yaml.safe_dump(variables))
     refused(deploy(production), words)
+
+
+@pytest.mark.control("S1")
+@pytest.mark.control("S3")
+@pytest.mark.control("S4")
+@pytest.mark.control("S5")
+@pytest.mark.control("S7")
+def test_access_that_nobody_should_have_is_refused_all_of_it_at_once(production: Path) -> None:
+    ours = {"databases": ["physioflow"], "users": ["emr_app"], "address": "10.0.0.0/24"}
+    rules = [
+        ours | {"method": "trust"},
+        ours | {"type": "host"},
+        ours | {"address": "0.0.0.0/0"},
+        ours | {"users": ["postgres"]},
+        ours | {"databases": ["all"]},
+    ]
+    variables = {
+        "postgresql_hba": rules,
+        "postgresql_listen_addresses": ["*"],
+        "postgresql_settings": {"ssl": False, "password_encryption": "md5"},
+    }
+    (production / "group_vars/database_servers/zz.yml").write_text(yaml.safe_dump(variables))
+    result = deploy(production)
+    for words in (
+        "Rule 1 of postgresql_hba has the method trust, which proves nothing or tells the password.",
+        "Rule 2 of postgresql_hba is of type host. Use hostssl",
+        "Rule 3 of postgresql_hba lets in 0.0.0.0/0, which is wider than /8.",
+        "Rule 4 of postgresql_hba lets in postgres, the superuser. It comes in on the host alone",
+        "Rule 5 of postgresql_hba has all in databases. Name them one by one",
+        "postgresql_listen_addresses has '*', which is every network of the host",
+        "The server setting ssl = off is weaker than this role allows.",
+        "The server setting password_encryption = 'md5' is weaker than this role allows.",
+        "Nothing was changed. Correct the inventory and run the same command again.",
+    ):
+        refused(result, words)
+
+
+@pytest.mark.control("S5")
+def test_a_certificate_of_no_use_is_refused_and_its_key_not_shown(production: Path, tmp_path: Path) -> None:
+    ca, own, other = new_key(), new_key(), new_key()
+    begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    key_file = tmp_path / "server.key"
+    key_file.write_text(pem(other))
+    key_file.chmod(0o644)
+    variables = {
+        "postgresql_tls_certificate": certificate(own, ca, ["db9.example"], begin, 365),
+        "postgresql_tls_key_file": str(key_file),
+    }
+    (production / "group_vars/database_servers/zz.yml").write_text(yaml.safe_dump(variables))
+    result = deploy(production, options=("-vvv",))
+    for words in (
+        f"The key {key_file} can be read by others (0644). Run: chmod 0600 {key_file}.",
+        "postgresql_tls_key is not the key of postgresql_tls_certificate.",
+        "postgresql_tls_certificate expired on 2020-12-31. Ask its CA for a new one.",
+        "postgresql_tls_certificate is for DNS:db9.example, and the host is",
+    ):
+        refused(result, words)
+    assert "PRIVATE KEY" not in result.output
+    assert pem(other).splitlines()[1] not in result.output
+
+
+@pytest.mark.control("S5")
+def test_a_ca_beside_the_inventory_is_no_inventory(production: Path) -> None:
+    """Ansible reads every file of an inventory folder that it is not told to leave, and gives up on a certificate."""
+    folder = production / ".tls"
+    folder.mkdir()
+    key = new_key()
+    (folder / "ca.key").write_text(pem(key))
+    (folder / "ca.crt").write_text(certificate(key, key, [], datetime.datetime.now(datetime.UTC), 365))
+    defaults = ROOT / "roles/postgresql/defaults/main.yml"
+    show = ("-m", "ansible.builtin.debug", "-a", "msg={{ postgresql_tls_ca_directory }}")
+    result = run("ansible", "database_servers", "-i", production, "-e", f"@{defaults}", *show)
+    assert result.status == 0, result.output
+    assert result.output.split()[-1] == str(folder)
+
+
+@pytest.mark.control("S5")
+def test_hosts_that_need_a_ca_at_once_get_one(production: Path) -> None:
+    hosts: dict[str, None] = dict.fromkeys(f"db{number}.example.invalid" for number in range(5))
+    (production / "hosts.yml").write_text(yaml.safe_dump({"database_servers": {"hosts": hosts}}))
+    make = ("-m", "ansible.builtin.include_role", "-a", "name=postgresql tasks_from=authority")
+    result = run("ansible", "database_servers", "-i", production, "--forks", "5", *make)
+    assert result.status == 0, result.output
+    assert result.output.count("serial_number: ") == 1, result.output
+    folder = production / ".tls"
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())} == {
+        ".tls": oct(0o700),
+        "ca.crt": oct(0o644),
+        "ca.key": oct(0o600),
+    }
+    assert "PRIVATE" not in result.output
+    again = run("ansible", "database_servers", "-i", production, *make)
+    assert (again.status, again.output.count("CHANGED")) == (0, 0), again.output

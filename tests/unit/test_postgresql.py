@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
 import pytest
@@ -18,6 +20,8 @@ from ansible.module_utils.postgresql_files import (
 from ansible.module_utils.postgresql_look import listening, lock_pid, memory, os_release
 from ansible.module_utils.postgresql_server import plain_words
 from ansible.module_utils.postgresql_tuning import tuned_settings, usual_memory
+
+from tests.local import ROOT
 
 RULE: dict[str, Any] = {
     "type": "hostssl",
@@ -215,3 +219,13 @@ def test_a_failure_of_apt_is_explained(message: str, facts: dict[str, str], word
     assert words in said
     assert "Nothing was installed without a valid signature" in said
     assert said.endswith("Then run the same command again.")
+
+
+@pytest.mark.control("S25")
+def test_the_key_that_comes_with_the_role_is_that_of_pgdg() -> None:
+    armoured = (ROOT / "roles/postgresql/files/apt.postgresql.org.asc").read_text().split("\n\n", 1)[1]
+    packets = base64.b64decode("".join(armoured.split("\n=", 1)[0].split()))
+    # RFC 4880, 12.2: the SHA-1 of 0x99, two bytes of length and the first packet; an old header is exactly these three.
+    assert packets[0] == 0x99
+    first = packets[: 3 + int.from_bytes(packets[1:3])]
+    assert hashlib.sha1(first).hexdigest().upper() == "B97B0AFCAA1A47F044F244A07FCC7D46ACCC4CF8"

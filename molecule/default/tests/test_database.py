@@ -68,10 +68,17 @@ with psycopg.connect(host='127.0.0.1', dbname='physioflow', user=sys.argv[1], ss
     return run
 
 
-@pytest.mark.parametrize("role", ["emr", "emr_app", "emr_readonly", "emr_backup"])
+@pytest.mark.parametrize("role", ["emr", "emr_app", "emr_readonly"])
 def test_role_gets_in_with_its_password_and_tls_only(login: Callable[..., CommandResult], role: str) -> None:
     password = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "passwords" / role).read_text().strip()
     allowed = login(role, password)
     assert allowed.stdout.split()[:1] == [role], allowed.stderr
     assert "password authentication failed" in login(role, "wrong").stderr
     assert "no encryption" in login(role, password, "disable").stderr
+
+
+def test_the_role_that_dumps_comes_in_from_its_own_host_only(host: Host, login: Callable[..., CommandResult]) -> None:
+    assert "no pg_hba.conf entry" in login("emr_backup", "any").stderr
+    ask = "psql -h /var/run/postgresql -XAtq -d physioflow -c %s"
+    assert host.check_output(f"runuser -u emr_backup -- {ask}", "SELECT current_user") == "emr_backup"
+    assert host.run(f"runuser -u nobody -- {ask} -U emr_backup", "SELECT 1").rc != 0

@@ -52,7 +52,7 @@ def test_there_is_one_cluster_with_checksums_and_utf8(host: Host, psql: Callable
 
 
 @pytest.mark.parametrize(
-    ("path", "mode"), [(DATA, 0o700), (f"{CONFIGURATION}/pg_hba.conf", 0o640), (f"{CONFIGURATION}/conf.d", 0o755)]
+    ("path", "mode"), [(DATA, 0o700), (f"{CONFIGURATION}/pg_hba.conf", 0o640), (f"{CONFIGURATION}/conf.d", 0o750)]
 )
 def test_owner_and_mode(host: Host, path: str, mode: int) -> None:
     file = host.file(path)

@@ -13,6 +13,8 @@ description:
   - Writes one drop-in of settings, pg_hba.conf and pg_ident.conf of the cluster C(main), as one act. The server's own
     program and views check them. Where they refuse, or the server does not start with them, the former files are back.
   - Reloads; restarts, once, only where the server says that a setting waits for it.
+  - Closes the folders and files of the cluster to other users of the host, and keeps what the superuser types out of a
+    file; a history that is there is left, and warned of.
   - Refuses a cluster that was made with another encoding or locale or without data checksums. It never makes one anew.
 options:
   version:
@@ -87,7 +89,7 @@ options:
     type: str
     default: ""
   key:
-    description: PEM of its key, where it is not the one that the host made.
+    description: PEM of its key, where the host did not make it.
     type: str
     default: ""
   ca:
@@ -188,9 +190,9 @@ def wanted_files(module: AnsibleModule, cluster: Cluster, megabytes: int) -> dic
         **params["settings"],
         "port": cluster.port,
         "listen_addresses": ", ".join(params["listen_addresses"]),
+        "ssl_cert_file": str(cluster.certificate),
+        "ssl_key_file": str(cluster.key),
     }
-    if cluster.certificate.exists() or params["certificate"]:
-        settings |= {"ssl": True, "ssl_cert_file": str(cluster.certificate), "ssl_key_file": str(cluster.key)}
     if params["audit"] != "off" and cluster.audit.exists():
         libraries = [word.strip() for word in str(settings.get("shared_preload_libraries", "")).split(",")]
         settings["shared_preload_libraries"] = ",".join(dict.fromkeys(["pgaudit", *filter(None, libraries)]))
@@ -218,9 +220,8 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             "restore them on a new host."
         )
     if module.check_mode:
-        return [f"write {path}" for path in changed] + (
-            ["restart"] if state["pending"] or cluster.unit in changed else []
-        )
+        restart = ["restart"] if state["pending"] or cluster.unit in changed or cluster.waits_for_restart else []
+        return [f"write {path}" for path in changed] + closing(cluster) + restart
     former = {path: read(path) for path in changed}
     actions = []
     restarting = False
@@ -233,7 +234,7 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             if problems := state["hba"] + state["ident"] + state["settings"]:
                 raise ServerError(f"PostgreSQL refuses the new files: {' '.join(problems)}")
             state = cluster.reload()
-        if state["pending"] or cluster.unit in changed:
+        if state["pending"] or cluster.unit in changed or cluster.waits_for_restart:
             restarting = True
             state = cluster.restart()
             actions.append("restart")
@@ -248,6 +249,10 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
         raise ServerError(f"PostgreSQL finds errors in its files: {' '.join(problems)} Correct them on the host.")
     for place in state["overridden"]:
         module.warn(f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it.")
+    actions += closing(cluster)
+    cluster.close()
+    if cluster.history.is_file():
+        module.warn(f"{cluster.history} keeps what the superuser typed, patients' data too. Remove it and run again.")
     check_version(module, state)
     if module.params["audit"] == "auto" and not cluster.audit.exists():
         module.warn(
@@ -255,6 +260,12 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             'changes tables, not who writes rows. PGDG has the package; postgresql_audit: "off" ends this message.'
         )
     return actions
+
+
+def closing(cluster: Cluster) -> list[str]:
+    """Return what closing the cluster does."""
+    link = [] if os.path.lexists(cluster.history) else [f"link {cluster.history} to /dev/null"]
+    return [f"close {path} ({mode:04o})" for path, mode in cluster.open_paths().items()] + link
 
 
 def keep_foreign(module: AnsibleModule, cluster: Cluster, former: dict[Path, str]) -> None:
@@ -336,6 +347,8 @@ def main() -> None:
         for path in changed
         if path != cluster.key
     ]
+    if cluster.exists and (closed := closing(cluster)):
+        diff.append({"prepared": "".join(f"{line}\n" for line in closed)})
     result: dict[str, Any] = {"connection": {}, "bin_dir": str(cluster.bin)}
     try:
         if cluster.exists and cluster.dropin in changed:

@@ -62,13 +62,19 @@ EXAMPLES = r"""
   delegate_to: localhost
 """
 
-RETURN = r"""#"""
+RETURN = r"""
+alternative_names:
+  description: The names and addresses as community.crypto writes them, for instance DNS:db1.example.
+  type: list
+  elements: str
+  returned: success
+"""
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgresql_files import hba_problems, listen_problems, setting_problems
-from ansible.module_utils.postgresql_tls import own_problems, utc_now
+from ansible.module_utils.postgresql_tls import alternative_name, own_problems, utc_now
 
 OPEN = 0o077
 
@@ -113,7 +119,7 @@ def main() -> None:
         module.fail_json(
             msg="\n".join([*problems, "Nothing was changed. Correct the inventory and run the same command again."])
         )
-    module.exit_json(changed=False)
+    module.exit_json(changed=False, alternative_names=sorted({alternative_name(name) for name in params["names"]}))
 
 
 if __name__ == "__main__":

@@ -178,6 +178,8 @@ def unit_text() -> str:
     """Write the drop-in of the service, which is read over the package's own and stays when that is replaced.
 
     ProtectSystem is `full` and not `strict`: tablespaces and an archive may lie anywhere but in /usr, /boot and /etc.
+    Restart is `on-failure`: after a kill, ExecStop of the package's unit (pg_ctlcluster stop) finds no server and ends
+    with 2, and that exit code, not the signal, is what systemd goes by; `on-abnormal` would leave the server down.
     """
     return f"""{HEADER}.
 [Service]

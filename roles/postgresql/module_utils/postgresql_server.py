@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ SOCKETS = "/var/run/postgresql"
 FILE_MODE = 0o640
 KEY_MODE = 0o600
 UNIT_MODE = 0o644
+OTHERS = 0o007  # what a mode lets everybody do
 
 # All that decides what is to be done. pg_file_settings tells as errors, too, what only a restart brings into effect
 # (and, without a file, what a restart will take away): before the reload by the context, after it by pending_restart.
@@ -80,6 +82,8 @@ class Cluster:
         self.key = self.folder / "server.key"
         self.ca = self.folder / "ca.crt"
         self.unit = Path(f"/etc/systemd/system/{self.service}.service.d/physioflow.conf")
+        self.home = self.data.parents[1]  # of the user postgres
+        self.history = self.home / ".psql_history"
         self.audit = Path(f"/usr/lib/postgresql/{version}/lib/pgaudit.so")
 
     @property
@@ -92,6 +96,12 @@ class Cluster:
         """The port of the running server, None where none runs."""
         port: int | None = running_port(self.data)
         return port
+
+    @property
+    def waits_for_restart(self) -> bool:
+        """Whether the running server was started without the drop-in of its service, as by a run that was cut off."""
+        pid = read(self.data / "postmaster.pid").partition("\n")[0]
+        return "NoNewPrivs:\t0" in read(f"/proc/{pid}/status")
 
     def state(self) -> dict[str, Any]:
         """Return what the running server says of itself."""
@@ -145,6 +155,31 @@ class Cluster:
         for path, text in former.items():
             if not text:
                 path.unlink(missing_ok=True)
+
+    def open_paths(self) -> dict[Path, int]:
+        """Return what the packages leave open to every user of the host, with the mode that closes it.
+
+        Not the log folder, which systemd-tmpfiles opens again at each start of the host; and nothing in folders of mode
+        0700, as the server makes its data's.
+        """
+        found = {}
+        for top in (self.folder.parents[1], self.home):
+            for name, folders, files in os.walk(top):
+                if not Path(name).stat().st_mode & 0o077:
+                    folders.clear()
+                    continue
+                for path in (Path(name), *(Path(name, file) for file in files)):
+                    mode = path.lstat().st_mode
+                    if mode & OTHERS and not stat.S_ISLNK(mode):
+                        found[path] = stat.S_IMODE(mode) & ~OTHERS
+        return found
+
+    def close(self) -> None:
+        """Keep other users of the host out, and what the superuser types out of a file."""
+        for path, mode in self.open_paths().items():
+            path.chmod(mode)
+        if not os.path.lexists(self.history):
+            self.history.symlink_to("/dev/null")
 
     def reload(self) -> dict[str, Any]:
         """Let the server read its files again, and return its state after that."""

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Certificates of a server: made, signed, and looked at. Pure, apart from the random numbers of new keys."""
+"""Certificates of a server, looked at: why one is needed, and why one is refused. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ from typing import Any
 
 try:
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 except ImportError:  # a host before its packages are installed; nothing here is called there
     x509 = None  # type: ignore[assignment]
-
-CA_DAYS = 3650
-_EARLIER = datetime.timedelta(hours=1)  # for clients whose clock is behind
-_PEM = "-----BEGIN "
 
 
 def utc_now() -> datetime.datetime:
@@ -37,19 +32,6 @@ def ends(certificate: Any) -> datetime.datetime:
         return certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)  # type: ignore[no-any-return]  # noqa: UP017
 
 
-def new_key() -> str:
-    """Return a new private key (P-256, as every client can do) as PEM."""
-    return _key_text(ec.generate_private_key(ec.SECP256R1()))
-
-
-def _key_text(key: Any) -> str:
-    return str(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode()
-    )
-
-
 def _key(text: str) -> Any:
     return serialization.load_pem_private_key(text.encode(), None)
 
@@ -62,93 +44,31 @@ def _public(key: Any) -> bytes:
     return bytes(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 
 
-def _name(text: str) -> Any:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])  # RFC 5280: 64 characters at most
-
-
-def _alternative(name: str) -> Any:
+def alternative_name(name: str) -> str:
+    """Return a name or an address of a host as community.crypto writes a subject alternative name."""
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
+        return f"IP:{ipaddress.ip_address(name)}"
     except ValueError:
-        return x509.DNSName(name)
+        return f"DNS:{name.lower()}"
 
 
 def names_of(certificate: Any) -> set[str]:
-    """Return the names and addresses that a certificate (or request) is for."""
+    """Return the names and addresses that a certificate is for, as `alternative_name` writes them."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return set()
-    return {str(item.value).lower() for item in found if isinstance(item, (x509.DNSName, x509.IPAddress))}
-
-
-def new_request(key: str, names: Iterable[str]) -> str:
-    """Return a request for a certificate of a server, as PEM."""
-    wanted = sorted(set(names))
-    request = x509.CertificateSigningRequestBuilder().subject_name(_name(wanted[0]))
-    request = request.add_extension(x509.SubjectAlternativeName([_alternative(name) for name in wanted]), False)
-    return str(request.sign(_key(key), hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode())
-
-
-def new_authority(name: str, now: datetime.datetime) -> tuple[str, str]:
-    """Return certificate and key of a new private CA that can sign servers and nothing below it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    usage = dict.fromkeys(
-        (
-            "digital_signature",
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    until = now + datetime.timedelta(days=CA_DAYS)
-    builder = _signed_for(_name(name), _name(name), key.public_key(), key.public_key(), now=now, until=until)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-    builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), True)
-    certificate = builder.sign(key, hashes.SHA256())
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), _key_text(key)
-
-
-def _signed_for(subject: Any, issuer: Any, public: Any, signer: Any, *, now: datetime.datetime, until: Any) -> Any:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _EARLIER)
-        .not_valid_after(until)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), False)
-    )
-
-
-def sign(request: str, ca: str, ca_key: str, now: datetime.datetime, days: int) -> str:
-    """Return the certificate of a server for a request, never longer valid than its CA."""
-    asked = x509.load_pem_x509_csr(request.encode())
-    authority = _certificate(ca)
-    until = min(ends(authority), now + datetime.timedelta(days=days))
-    builder = _signed_for(
-        asked.subject, authority.subject, asked.public_key(), authority.public_key(), now=now, until=until
-    )
-    names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    builder = builder.add_extension(names, False)
-    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
-    return str(builder.sign(_key(ca_key), hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode())
+    return {alternative_name(str(item.value)) for item in found if isinstance(item, (x509.DNSName, x509.IPAddress))}
 
 
 def signed_by(certificate: str, ca: str) -> bool:
-    """Return whether a certificate is signed by the key of a CA of ours."""
+    """Return whether a certificate is signed by the key of a CA (P-256 where we made it)."""
     try:
         leaf = _certificate(certificate)
-        _certificate(ca).public_key().verify(
-            leaf.signature, leaf.tbs_certificate_bytes, ec.ECDSA(leaf.signature_hash_algorithm)
-        )
+        public = _certificate(ca).public_key()
+        used = leaf.signature_hash_algorithm
+        scheme = (padding.PKCS1v15(), used) if isinstance(public, rsa.RSAPublicKey) else (ec.ECDSA(used),)
+        public.verify(leaf.signature, leaf.tbs_certificate_bytes, *scheme)
     except Exception:
         return False
     return True
@@ -177,15 +97,58 @@ def renewal_reason(
     try:
         found = _certificate(certificate)
         same = matches(certificate, key)
-    except ValueError:
-        return "it cannot be read"
+    except (ValueError, TypeError):
+        return "it or its key cannot be read"
+    signed = signed_by(certificate, ca)
     reasons = {
         "it is not that of the key": not same,
-        "another CA signed it": not signed_by(certificate, ca),
-        "the host has other names or addresses": names_of(found) != {name.lower() for name in names},
-        f"it expires on {ends(found):%Y-%m-%d}": ends(found) < now + datetime.timedelta(days=days_before),
+        "another CA signed it": not signed,
+        "the host has other names or addresses": names_of(found) != {alternative_name(name) for name in names},
+        # A new one would not outlive its CA either.
+        f"it expires on {ends(found):%Y-%m-%d}": (
+            ends_within(certificate, now, days_before) and not (signed and ends(found) >= ends(_certificate(ca)))
+        ),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def ends_within(certificate: str, now: datetime.datetime, days: int) -> bool:
+    """Return whether a certificate ends within so many days; not where there is none that can be read."""
+    try:
+        return bool(ends(_certificate(certificate)) < now + datetime.timedelta(days=days))
+    except ValueError:
+        return False
+
+
+def _same_key(first: str, second: str) -> bool:
+    try:
+        return _public(_certificate(first).public_key()) == _public(_certificate(second).public_key())
+    except ValueError:
+        return False
+
+
+def ca_refusal(known: str, ca: str, reason: str, *, can_sign: bool, here: str, there: str) -> str:
+    """Return why nothing may be signed for a host; empty where it may.
+
+    Args:
+        known: PEM of the CA that the host, and so its clients, have been given; empty for none.
+        ca: PEM of the CA of the controller; empty for none.
+        reason: why a certificate is needed; empty where none is.
+        can_sign: whether the controller has the key of its CA.
+        here: the folder of the CA on the controller.
+        there: the folder of the certificate on the host.
+    """
+    if known and ca and not _same_key(known, ca):
+        problem = f"The CA in {here} is not the one that the clients of this host know, {there}/ca.crt."
+    elif reason and not can_sign and (known or ca):
+        problem = f"The host needs a new certificate ({reason}), and the key of its CA is not here: {here}/ca.key."
+    else:
+        return ""
+    return (
+        f"{problem} Nothing was signed: clients would refuse the server. Copy ca.crt and ca.key from the controller "
+        f"that made them to {here}. Where they are lost, or another CA is meant: rm {there}/ca.crt on the host, remove "
+        f"a ca.crt without its ca.key from {here}, run again, and give the new ca.crt to all clients."
+    )
 
 
 def own_problems(certificate: str, key: str, names: Iterable[str], now: datetime.datetime) -> list[str]:
@@ -217,9 +180,9 @@ def own_problems(certificate: str, key: str, names: Iterable[str], now: datetime
         )
     if ends(found) <= now:
         problems.append(f"postgresql_tls_certificate expired on {ends(found):%Y-%m-%d}. Ask its CA for a new one.")
-    wanted = {name.lower() for name in names}
+    wanted = {alternative_name(name) for name in names}
     has = names_of(found)
-    wild = {name.partition(".")[2] for name in has if name.startswith("*.")}
+    wild = {name.partition(".")[2] for name in has if name.startswith("DNS:*.")}
     if not wanted & has and not {name.partition(".")[2] for name in wanted} & wild:
         problems.append(
             f"postgresql_tls_certificate is for {', '.join(sorted(has)) or 'no name'}, and the host is "
