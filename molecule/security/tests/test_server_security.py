@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
@@ -15,7 +14,6 @@ Ask = Callable[[str], str]
 Login = Callable[..., CommandResult]
 NAME = "localhost"
 EXCEPTED = 'invalid input syntax for type uuid: "canary-excepted"'
-EXCEPTIONS = Path(__file__).resolve().parents[3] / "docs/security_exceptions.yml"
 
 
 @pytest.mark.control("S1")
@@ -269,21 +267,18 @@ def test_a_certificate_is_renewed_by_a_reload(host: Host) -> None:
     assert pid == host.file("/root/pid-before").content_string.strip()
 
 
-def test_every_exception_says_where_why_and_since_when() -> None:
-    entries = yaml.safe_load(EXCEPTIONS.read_text())
-    assert [entry["control"] for entry in entries] == ["S16", "S17", "S18"]
-    assert all(set(entry) == {"control", "where", "why", "since"} for entry in entries)
-
-
+@pytest.mark.excepted("S17")
 def test_the_exception_of_error_messages_is_still_needed(host: Host, version: str) -> None:
     host.run("runuser -u postgres -- psql -Xq -d physioflow -c %s", "SELECT 'canary-excepted'::uuid")
     assert EXCEPTED in host.file(f"/var/log/postgresql/postgresql-{version}-main.log").content_string
 
 
+@pytest.mark.excepted("S18")
 def test_the_exception_of_the_log_folder_is_still_needed(host: Host) -> None:
     assert host.file("/var/log/postgresql").mode & 0o077
 
 
+@pytest.mark.excepted("S16")
 def test_the_exception_of_the_audit_is_still_needed(host: Host, version: str) -> None:
     if version == "16":  # of the test's mirror
         assert host.run("apt-cache show postgresql-16-pgaudit").rc != 0
