@@ -309,3 +309,23 @@ def test_hosts_that_need_a_ca_at_once_get_one(production: Path) -> None:
     assert "PRIVATE" not in result.output
     again = run("ansible", "database_servers", "-i", production, *make)
     assert (again.status, again.output.count("CHANGED")) == (0, 0), again.output
+
+
+@pytest.mark.control("S5")
+def test_a_controller_without_the_ca_of_one_host_makes_none_for_another(production: Path, tmp_path: Path) -> None:
+    (production / "hosts.yml").write_text(
+        "database_servers: {hosts: {db1.invalid: {has_ca: true}, db2.invalid: {has_ca: false}}}"
+    )
+    looked = {"reason": "there is none", "elsewhere": "{{ has_ca }}"}
+    play = {
+        "hosts": "database_servers",
+        "gather_facts": False,
+        "tasks": [
+            {"ansible.builtin.set_fact": {"__postgresql_certificate": looked}},
+            {"ansible.builtin.include_role": {"name": "postgresql", "tasks_from": "certificate"}, "when": "not has_ca"},
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    result = run("ansible-playbook", "-i", production, tmp_path / "play.yml")
+    refused(result, "db2.invalid needs a certificate, and the CA that db1.invalid has been given is not here in")
+    assert not (production / ".tls").exists()

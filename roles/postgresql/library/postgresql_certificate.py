@@ -62,6 +62,10 @@ reason:
   description: Why a certificate is needed; empty where none is.
   type: str
   returned: success
+elsewhere:
+  description: Whether the host has been given a CA that this controller does not have.
+  type: bool
+  returned: success
 """
 
 from pathlib import Path
@@ -107,7 +111,8 @@ def main() -> None:
         )
     # Where it is needed, and nothing is done about it.
     preview = {"changed": bool(reason), "diff": {"prepared": f"A new server.crt, as {reason}\n" if reason else ""}}
-    module.exit_json(reason=reason, **(preview if module.check_mode else {"changed": False}))
+    elsewhere = bool(known) and not params["ca"]
+    module.exit_json(reason=reason, elsewhere=elsewhere, **(preview if module.check_mode else {"changed": False}))
 
 
 if __name__ == "__main__":
