@@ -50,6 +50,10 @@ migrate: $(RUN) ## Apply pending migrations to the local database and verify
 verify: $(RUN) ## Verify the local database against its release, with the whole table
 	@ansible-playbook playbooks/verify.yml $(ANSIBLE_FLAGS)
 
+.PHONY: seed
+seed: $(RUN) ## Put 200 invented patients into the local database
+	@ansible-playbook playbooks/seed.yml $(ANSIBLE_FLAGS)
+
 .PHONY: status
 status: $(RUN) ## What stands in the local database and what runs on it right now
 	@ansible-playbook playbooks/status.yml $(ANSIBLE_FLAGS)
