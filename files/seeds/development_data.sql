@@ -194,7 +194,7 @@ ANALYZE seed_visits;
 INSERT INTO appointments (id, clinic_id, patient_id, therapist_id, treatment_plan_id, appointment_date, start_time, end_time,
                           duration_minutes, appointment_type, status, room, cancellation_reason, created_by)
 SELECT pg_temp.seed_id('appointment', n), clinic_id, patient_id, therapist_id, plan_id, day, hour, hour + interval '45 minutes',
-       45, CASE k WHEN 0 THEN 'initial_evaluation' ELSE 'follow_up' END::appointment_type,
+       45, CASE WHEN k = 0 THEN 'initial_evaluation' ELSE 'follow_up' END::appointment_type,
        CASE WHEN k = 3 THEN CASE WHEN fate < 10 THEN 'confirmed' ELSE 'scheduled' END
             WHEN fate = 0 THEN 'cancelled' WHEN fate = 1 THEN 'no_show' ELSE 'completed' END::appointment_status,
        'Room ' || 1 + n % 6, CASE WHEN k < 3 AND fate = 0 THEN 'patient is ill' END,
@@ -259,7 +259,8 @@ INSERT INTO invoices (id, clinic_id, patient_id, treatment_session_id, invoice_n
                       bhyt_claim_status, created_by)
 SELECT id, clinic_id, patient_id, pg_temp.seed_id('session', n), 'INV' || lpad(n::text, 8, '0'), day, total, total, insured,
        total - insured,
-       CASE status WHEN 'pending' THEN total - insured WHEN 'partially_paid' THEN (total - insured) - trunc((total - insured) / 2)
+       CASE WHEN status = 'pending' THEN total - insured
+            WHEN status = 'partially_paid' THEN (total - insured) - trunc((total - insured) / 2)
            ELSE 0 END,
        status, CASE WHEN insured > 0 THEN 'BHYT' || lpad(n::text, 10, '0') END, CASE WHEN insured > 0 THEN 'approved' END,
        pg_temp.seed_id('user', clinic * 10 + 1)
@@ -281,7 +282,7 @@ FROM seed_invoices
 WHERE insured > 0
 UNION ALL
 SELECT pg_temp.seed_id('payment', n), id, clinic_id,
-       CASE status WHEN 'partially_paid' THEN trunc((total - insured) / 2) ELSE total - insured END,
+       CASE WHEN status = 'partially_paid' THEN trunc((total - insured) / 2) ELSE total - insured END,
        pg_temp.word('cash cash card bank_transfer momo zalopay vnpay', 'method', n), day + time '11:30',
        'TX' || n, 'R' || lpad(n::text, 8, '0'), pg_temp.seed_id('user', clinic * 10 + 1)
 FROM seed_invoices

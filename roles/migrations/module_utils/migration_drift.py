@@ -10,8 +10,8 @@ from typing import Any
 LONGEST = 100  # characters of a definition that is shown; of a longer one it is only said that it differs
 
 # Every object that a migration can make, as kind, name and definition. Privileges are the role database's business, and
-# so are its policies (physioflow_...) and what extensions bring. Partitions that the role partitions keeps ahead are meant
-# to be more every year.
+# so are its policies (physioflow_...) and what extensions bring. Partitions that the role partitions keeps ahead are
+# meant to be more every year.
 OBJECTS = """
 WITH space AS (
     SELECT oid, nspname FROM pg_namespace
