@@ -80,9 +80,10 @@ lint: $(DEV) ## Run every linter
 	@tests/lint
 
 .PHONY: bench
-bench: $(DEV) ## Measure the deploy against psql and dbmate, backups against the guide's commands
+bench: $(DEV) ## Measure the deploy against psql and dbmate, backups against the guide's commands, queries on much data
 	@$(VENV)/bin/python tests/bench/bench.py
 	@$(VENV)/bin/python tests/bench/backups.py
+	@$(VENV)/bin/python tests/bench/queries.py
 
 .PHONY: lock
 lock: $(DEV) ## Pin the Python requirements anew from pyproject.toml

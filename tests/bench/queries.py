@@ -4,7 +4,8 @@
 200,000 patients and about a million outcome measures by default (seed_scale 1000). Each query runs with the same values
 every time, on a warm cache, over one connection of the role of the application. What is shown: the median and the 95th
 percentile in milliseconds, how PostgreSQL comes to the rows, and how many times longer the median takes without the
-indexes of the migrations (keys stay; they are dropped in a transaction that is taken back).
+indexes of the migrations (keys stay; they are dropped in a transaction that is taken back). Nothing is asserted: a
+machine has its moods. That an index serves each query is a test, tests/integration/test_seeds.py.
 """
 
 from __future__ import annotations
@@ -194,8 +195,8 @@ def without_indexes(session: Session, query: Query, tables: set[str], values: li
         session.execute("ROLLBACK")
 
 
-def measure(session: Session, name: str, query: Query, big: set[str]) -> bool:
-    """Print the line of a query; say whether it is as fast as it should be, and reads no big table from end to end."""
+def measure(session: Session, name: str, query: Query, big: set[str]) -> None:
+    """Print the line of a query: ok where it is as fast as it should be, and reads no big table from end to end."""
     values = values_of(session, query)
     times(session, query, values)  # warm
     found = sorted(times(session, query, values))
@@ -209,11 +210,10 @@ def measure(session: Session, name: str, query: Query, big: set[str]) -> bool:
     print(f"{name:50} {median:8.2f} {p95:8.2f} {query.target:8.0f} {slow / median:9.1f}x  {verdict}")
     for way in sorted(set(ways.values())):
         print(f"{'':8}{way}")
-    return verdict == "ok"
 
 
-def bench(local: Local, scale: int) -> int:
-    """Deploy, seed, measure; return 1 where a query is too slow."""
+def bench(local: Local, scale: int) -> None:
+    """Deploy, seed, measure."""
     local.deploy()
     begin = time.monotonic()
     seeded = local.play("playbooks/seed.yml", seed_scale=scale)
@@ -228,11 +228,11 @@ def bench(local: Local, scale: int) -> int:
         ).fetchone()
         print(f"{counts}\n{'query':50} {'p50 ms':>8} {'p95 ms':>8} {'may ms':>8} {'no index':>10}")
         big = big_tables(session)
-        verdicts = [measure(session, name, query, big) for name, query in QUERIES.items()]
-        return 0 if all(verdicts) else 1
+        for name, query in QUERIES.items():
+            measure(session, name, query, big)
 
 
-def main() -> int:
+def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=int, default=1000, help="times 200 patients (%(default)s)")
@@ -241,10 +241,10 @@ def main() -> int:
     folder.chmod(0o755)
     local = Local(folder)
     try:
-        return bench(local, scale)
+        bench(local, scale)
     finally:
         local.remove()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
+from tests.bench.queries import QUERIES, plan_of, scans, values_of
 from tests.integration.test_inventories import inventory_of, refused, run
 from tests.local import ROOT, Local
 
@@ -148,3 +151,18 @@ def test_a_scale_that_is_none_is_refused(seeded: Local) -> None:
 def test_the_inventory_production_is_refused_before_its_host_is_asked_for(tmp_path: Path) -> None:
     result = run("ansible-playbook", "-i", inventory_of("production", tmp_path), "playbooks/seed.yml")
     refused(result, "db1.production.invalid is in the group production: invented patients do not belong there.")
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_an_index_serves_every_query_of_the_bench(seeded: Local, name: str) -> None:
+    """With few rows reading them all is cheaper; so PostgreSQL is asked for the way that it has beside that."""
+    query = QUERIES[name]
+    port = seeded.psql("SHOW port", "postgres", role="postgres")
+    place = f"host=127.0.0.1 port={port} dbname={DATABASE} user=emr_app"
+    with psycopg.connect(place, password=seeded.password("emr_app"), autocommit=True, row_factory=dict_row) as session:
+        session.execute("SET enable_seqscan = off")
+        value = values_of(session, query)[0]
+        assert session.execute(query.text.encode(), value).fetchall(), "it finds something"
+        ways = scans(plan_of(session, query, value))
+    assert ways
+    assert not {table for table, way in ways.items() if way == "Seq Scan"}
