@@ -44,8 +44,8 @@ class Query:
     target: float
 
 
-# Typed in the order of Vietnamese names: the family name, then the name that one is called by. Within a clinic all of its
-# patients are looked through, which takes as long for every name; idx_patients_name_trgm is for a search over all.
+# Typed in the order of Vietnamese names: the family name, then the name that one is called by. Within a clinic all of
+# its patients are looked through, which takes as long for every name; idx_patients_name_trgm is for a search over all.
 PATIENT = (
     "SELECT id, mrn, first_name_vi, last_name_vi, date_of_birth FROM patients WHERE clinic_id = %(clinic)s"
     " AND lower({family} || ' ' || {given}) LIKE lower(%(typed)s) ORDER BY last_name, first_name LIMIT 20"
