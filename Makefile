@@ -50,6 +50,10 @@ migrate: $(RUN) ## Apply pending migrations to the local database and verify
 verify: $(RUN) ## Verify the local database against its release, with the whole table
 	@ansible-playbook playbooks/verify.yml $(ANSIBLE_FLAGS)
 
+.PHONY: seed
+seed: $(RUN) ## Put 200 invented patients into the local database
+	@ansible-playbook playbooks/seed.yml $(ANSIBLE_FLAGS)
+
 .PHONY: status
 status: $(RUN) ## What stands in the local database and what runs on it right now
 	@ansible-playbook playbooks/status.yml $(ANSIBLE_FLAGS)
@@ -76,9 +80,10 @@ lint: $(DEV) ## Run every linter
 	@tests/lint
 
 .PHONY: bench
-bench: $(DEV) ## Measure the deploy against psql and dbmate, backups against the guide's commands
+bench: $(DEV) ## Measure the deploy against psql and dbmate, backups against the guide's commands, queries on much data
 	@$(VENV)/bin/python tests/bench/bench.py
 	@$(VENV)/bin/python tests/bench/backups.py
+	@$(VENV)/bin/python tests/bench/queries.py
 
 .PHONY: lock
 lock: $(DEV) ## Pin the Python requirements anew from pyproject.toml

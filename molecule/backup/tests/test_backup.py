@@ -212,3 +212,13 @@ def test_nothing_is_left_over(host: Host) -> None:
     assert host.check_output("find /tmp /var/tmp /run -name 'physioflow*'") == ""
     assert host.check_output(f"find {STORE} -name '*.partial' -o -name '.drill-*' -o -name '.fetched-*'") == ""
     assert host.check_output("pgrep -u emr_backup || true") == ""
+
+
+def test_the_host_keeps_the_partitions_ahead(host: Host, psql: Callable[[str], str]) -> None:
+    last = host.file("/root/last-year").content_string.strip()
+    assert re.fullmatch(r"outcome_measures_20\d\d", last)
+    assert psql(f"SELECT tableowner FROM pg_tables WHERE tablename = '{last}'") == "emr"
+    timer = host.service("physioflow-partitions.timer")
+    assert timer.is_enabled
+    assert timer.is_running
+    assert host.check_output("systemctl show -p Result --value physioflow-partitions.service") == "success"

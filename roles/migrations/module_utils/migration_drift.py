@@ -10,7 +10,8 @@ from typing import Any
 LONGEST = 100  # characters of a definition that is shown; of a longer one it is only said that it differs
 
 # Every object that a migration can make, as kind, name and definition. Privileges are the role database's business, and
-# so are its policies (physioflow_...) and what extensions bring.
+# so are its policies (physioflow_...) and what extensions bring. Partitions that the role partitions keeps ahead are
+# meant to be more every year.
 OBJECTS = """
 WITH space AS (
     SELECT oid, nspname FROM pg_namespace
@@ -19,6 +20,10 @@ WITH space AS (
 brought AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ),
+kept_ahead AS (
+    SELECT c.oid FROM pg_class AS c
+    WHERE c.relispartition AND obj_description(c.oid, 'pg_class') LIKE '%(kept ahead)'
+),
 relation AS (
     SELECT c.*, c.oid::regclass::text AS name, EXISTS (
         SELECT FROM pg_policy WHERE polrelid = c.oid AND polname LIKE 'physioflow\\_%'
@@ -26,6 +31,8 @@ relation AS (
     FROM pg_class AS c
     WHERE c.relnamespace IN (SELECT oid FROM space) AND c.relpersistence <> 't'
       AND NOT EXISTS (SELECT FROM brought AS b WHERE b.classid = 'pg_class'::regclass AND b.objid = c.oid)
+      AND c.oid NOT IN (SELECT oid FROM kept_ahead)
+      AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = c.oid AND indrelid IN (SELECT oid FROM kept_ahead))
 ),
 function AS (
     SELECT p.* FROM pg_proc AS p
