@@ -126,8 +126,8 @@ def test_a_row_of_the_reference_data_comes_back_and_an_edited_one_stays(seeded: 
 
 
 def test_a_database_that_is_marked_as_production_is_refused(seeded: Local, database: str) -> None:
-    seeded.deploy(database_name=database)
-    seeded.psql(f"ALTER DATABASE {database} SET physioflow.environment = 'production'", "postgres", role="postgres")
+    assert seeded.deploy(database_name=database, database_environment="production").changed
+    assert seeded.deploy(database_name=database, database_environment="production").changed == 0
     result = seeded.play("playbooks/seed.yml", database_name=database)
     refused(result, f"The database {database} is marked as production")
     by_hand = seeded.run_psql("-v", "ON_ERROR_STOP=0", "-f", str(FILE), database=database)

@@ -67,6 +67,10 @@ options:
     description: Most sessions in the database, whoever they are of.
     type: int
     required: true
+  environment:
+    description: What the database says of itself as C(physioflow.environment); empty to leave it. Takes a superuser.
+    type: str
+    default: ""
   locale:
     description: Locale of the database, for LC_COLLATE and LC_CTYPE.
     type: str
@@ -162,6 +166,7 @@ from ansible.module_utils.database_session import Session, refuse
 from ansible.module_utils.database_state import (
     cluster_statements,
     create_statement,
+    environment_statements,
     extension_statements,
     inside_statements,
     new_database,
@@ -240,6 +245,7 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
     inside = new_inside()
     if module.check_mode and create_statement(wanted) in done:
         done += extension_statements(wanted, inside) + inside_statements(wanted, database, inside)
+        done += environment_statements(wanted, database, login_role)
     else:
         inside = set_up_inside(module, wanted, database, login_role, done)
     for note in notes_of(wanted, cluster, inside, login_role):
@@ -268,6 +274,7 @@ def set_up_inside(
     # The owner may be new in check mode: then it owns nothing yet.
     inside["default_privileges"] = inside["default_privileges"] or new_inside()["default_privileges"]
     statements = inside_statements(wanted, database, inside) + routine_statements(wanted, inside, login_role)
+    statements += environment_statements(wanted, database, login_role)
     if not module.check_mode:
         inner.run(statements, done)
     done += statements
@@ -287,6 +294,7 @@ def main() -> None:
             "settings": {"type": "dict", "default": {}},
             "connection_limits": {"type": "dict", "required": True},
             "connection_limit": {"type": "int", "required": True},
+            "environment": {"type": "str", "default": ""},
             "locale": {"type": "str", "default": "C.UTF-8"},
             "extensions": {"type": "list", "elements": "str", "default": []},
             "allowed_extensions": {"type": "list", "elements": "str", "default": []},
@@ -307,6 +315,7 @@ def main() -> None:
         inside = new_inside()
         new = [*cluster_statements(wanted, nothing), create_statement(wanted), *extension_statements(wanted, inside)]
         new += inside_statements(wanted, new_database(wanted.roles["owner"]), inside)
+        new += environment_statements(wanted, new_database(wanted.roles["owner"]))
         finish(module, new, audit=audit_is_on(wanted.audit, ""), made=True, row_security=False)
     ensure_required_libs(module)
     set_up(module, wanted)

@@ -58,8 +58,10 @@ SELECT json_build_object(
     'databases', (SELECT json_object_agg(datname, json_build_object(
         'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding), 'locale', datcollate,
         'ctype', datctype, 'owned', pg_has_role(datdba, 'USAGE'), 'limit', datconnlimit,
+        'environment', (SELECT split_part(setting, '=', 2) FROM pg_db_role_setting AS s, unnest(setconfig) AS setting
+                        WHERE s.setdatabase = d.oid AND s.setrole = 0 AND setting LIKE 'physioflow.environment=%%'),
         'acl', {_ACL.format("datacl", "acldefault('d', datdba)")}))
-        FROM pg_database WHERE datname = ANY (%(databases)s))
+        FROM pg_database AS d WHERE datname = ANY (%(databases)s))
 )::text AS j
 """  # noqa: S608 - built from constants
 CLUSTER = _CLUSTER.replace("AUTHID", "pg_authid")

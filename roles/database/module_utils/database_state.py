@@ -148,6 +148,17 @@ def new_database(owner: str) -> dict[str, Any]:
     return {"acl": {owner: ["CREATE", "TEMPORARY", "CONNECT"], PUBLIC: ["TEMPORARY", "CONNECT"]}}
 
 
+def environment_statements(wanted: Wanted, database: Mapping[str, Any], login: Login = SUPERUSER) -> list[Statement]:
+    """Return what lets the database say which environment it belongs to.
+
+    A setting that no extension defines takes a superuser (or GRANT SET ON PARAMETER), also for the database's owner.
+    """
+    if not wanted.environment or not login.superuser or database.get("environment") == wanted.environment:
+        return []
+    setting = f'"physioflow.environment" = {literal(wanted.environment)}'
+    return [Statement(f"ALTER DATABASE {quoted(wanted.name)} SET {setting}")]
+
+
 def new_inside() -> dict[str, Any]:
     """Return what INSIDE returns in a database just made from template0."""
     return {

@@ -40,6 +40,7 @@ class Wanted:
     passwordless: list[str] = field(default_factory=list)
     connection_limit: int = -1
     allowed_extensions: list[str] = field(default_factory=list)
+    environment: str = ""
     audit: str = "never"
     audit_role: str = "emr_audit"
 
