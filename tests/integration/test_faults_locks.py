@@ -119,7 +119,7 @@ def test_a_run_that_waits_is_not_in_the_way_of_an_index_made_concurrently(case: 
         application.execute("INSERT INTO rooms VALUES (1, 'a')")  # the index waits for the end of this
         first = case.start()
         case.wait_until_at("002_names", "virtualxid")
-        status = case.local.play("playbooks/status.yml", database_name=case.database)
+        status = case.local.play("playbooks/status.yml", **case.variables)
         second = case.start()
         case.wait_until(POLLS, "the second run waits")
         application.commit()
