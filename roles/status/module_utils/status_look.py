@@ -41,10 +41,10 @@ def look_at_database(cursor: Any) -> Facts:
 
 def look_at_host(database: str, backup_directory: Path, bin_dir: Path, data_directory: str | None) -> Facts:
     """Return what the host says of backups, disks and the server's programs."""
-    folders = [backup_directory, *([Path(data_directory)] if data_directory else [])]
+    folders = [*([Path(data_directory)] if data_directory else []), backup_directory]
     return {
         "backups": look_at_backups(database, backup_directory, bin_dir),
-        "disks": [disk for folder in folders if (disk := _disk(folder))],
+        "disks": look_at_disks(folders),
         "built": _built(bin_dir / "postgres"),
     }
 
@@ -95,17 +95,23 @@ def _last(times: Iterable[str]) -> str | None:
     return max(times, default=None)
 
 
-def _disk(folder: Path) -> Facts | None:
-    """Return size and free space (bytes) of the file system that a folder is in; None where there is no such folder."""
-    try:
-        found = os.statvfs(folder)
-    except OSError:
-        return None
-    return {
-        "folder": str(folder),
-        "bytes": found.f_blocks * found.f_frsize,
-        "free": found.f_bavail * found.f_frsize,
-    }
+def look_at_disks(folders: Iterable[Path]) -> list[Facts]:
+    """Return size and free space (bytes) of each file system that folders are in, once; there may be no such folder."""
+    found: dict[int, Facts] = {}
+    for folder in folders:
+        try:
+            device, space = folder.stat().st_dev, os.statvfs(folder)
+        except OSError:
+            continue
+        found.setdefault(
+            device,
+            {
+                "folder": str(folder),
+                "bytes": space.f_blocks * space.f_frsize,
+                "free": space.f_bavail * space.f_frsize,
+            },
+        )
+    return list(found.values())
 
 
 def _built(program: Path) -> str | None:

@@ -104,7 +104,7 @@ SELECT json_agg(t ORDER BY bytes DESC, name) FROM (
 # Those that only make searches quicker: what keeps rows unique has its use also where nobody searches by it.
 _INDEXES = f"""
 SELECT json_agg(i ORDER BY bytes DESC, name) FROM (
-    SELECT {_NAME} AS name, sum(s.idx_scan) AS scans, bool_and(x.indisvalid) AS valid,
+    SELECT {_NAME} AS name, sum(s.idx_scan) AS scans,
            sum(own.relpages::bigint) * current_setting('block_size')::bigint AS bytes
     FROM pg_stat_user_indexes AS s
     JOIN pg_class AS own ON own.oid = s.indexrelid
@@ -120,6 +120,7 @@ _INVALID = f"""
 SELECT json_agg({_NAME} ORDER BY c.relname)
 FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE NOT x.indisvalid AND c.relkind = 'i' AND {_OURS}
+  AND x.indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index) -- that one will be valid
 """
 
 # Of tables that are partitioned by date, the days that each partition holds; the last one is not in it any more.

@@ -23,7 +23,8 @@ def screen(title: str, found: Sequence[Finding]) -> list[str]:
     """
     counts = [(sum(finding.level == level for finding in found), level) for level in (FAIL, WARN)]
     words = [f"{number} {MARKS[level]}" for number, level in counts if number]
-    return [f"{title}: {', '.join(words) or 'all is well'}", *(line for entry in found for line in _lines(entry))]
+    head = _wrapped(f"{title}: {', '.join(words) or 'all is well'}", "")
+    return [*head, *(line for entry in found for line in _lines(entry))]
 
 
 def _lines(finding: Finding) -> Iterator[str]:
@@ -36,7 +37,4 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def _wrapped(text: str, head: str) -> list[str]:
-    # Columns of a table keep their spaces.
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=head, subsequent_indent=INDENT, drop_whitespace=True, break_on_hyphens=False
-    )
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=INDENT, break_on_hyphens=False)
