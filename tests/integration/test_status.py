@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -242,8 +241,9 @@ def test_the_screen_the_end_and_the_json_of_the_playbook(deployed: Local, tmp_pa
     assert result.status != 0
     told = " ".join(result.output.split())
     assert f"{database} on local: drift, backup failed. Next: ansible-playbook playbooks/plan.yml" in told
-    shown = textwrap.dedent(re.search(r"msg: \|-\n(.*?^ +\}\n)", result.output, re.DOTALL | re.MULTILINE)[1])  # type: ignore[index]
-    data = json.loads(shown)
+    shown = re.search(r"^( +)\{\n.*?^\1\}$", result.output, re.DOTALL | re.MULTILINE)
+    assert shown
+    data = json.loads(shown[0])
     assert (data["host"], data["level"]) == ("local", "fail")
     assert any("by_hand" in line for line in data["facts"]["drift"])
     assert deployed.play("playbooks/status.yml", **failing, status_fail=False).status == 0
