@@ -18,6 +18,7 @@ import pytest
 import yaml
 from ansible.module_utils.status_findings import Finding, findings, read_limits
 from ansible.module_utils.status_look import look_at_backups, look_at_database, look_at_disks
+from ansible.module_utils.status_program import text_of
 from ansible.module_utils.status_screen import screen
 
 from tests.backups import CANARY, Clinic
@@ -209,6 +210,57 @@ def test_cache_disk_size_and_slots_are_figures_of_this_database(watch: Watch) ->
     assert "Disk" in watch.wrong(disk_warn_percent=0.0001)
     assert "Cache" not in watch.wrong()
     assert before["up"] > 0
+
+
+def metrics(watch: Watch, **settings: Any) -> tuple[dict[str, float], str]:
+    """Return what the timer of a host would write, and what it would say."""
+    clinic = watch.clinic
+    text, problem = text_of(
+        {
+            "database": clinic.name,
+            "backup_directory": str(clinic.folder),
+            "bin_dir": str(clinic.local.server / "bin"),
+            "connection": clinic.connection,
+            "limits": LIMITS,
+            "release": ["014", "015"],
+            **settings,
+        }
+    )
+    assert CANARY not in text
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {series: float(value) for series, _, value in lines}, problem
+
+
+def test_the_metrics_change_with_what_they_measure(watch: Watch) -> None:
+    clinic = watch.clinic
+    before, problem = metrics(watch)
+    assert (before["physioflow_up"], problem) == (1, "")
+    assert (before["physioflow_migrations_pending"], before["physioflow_backups"]) == (0, 0)
+    assert before["physioflow_backup_last_success_timestamp_seconds"] == 0
+    later, _ = metrics(watch, release=["015", "016", "017"])
+    assert later["physioflow_migrations_pending"] == 2
+
+    began = datetime.now().timestamp()
+    clinic.backup()
+    clinic.sql("ALTER TABLE outcome_measures DETACH PARTITION outcome_measures_2030")
+    with session(clinic, "SELECT 1"), session(clinic, "SELECT 1"):
+        after, _ = metrics(watch)
+    assert after["physioflow_backup_last_success_timestamp_seconds"] >= began - 1
+    assert after["physioflow_backup_size_bytes"] > 1000
+    assert after['physioflow_check{check="backup"}'] < before['physioflow_check{check="backup"}'] == 2
+    place = 'physioflow_connections{of="server",name=""}'
+    assert after[place] >= before[place] + 2
+    end = 'physioflow_partition_end_timestamp_seconds{table="outcome_measures"}'
+    assert before[end] - after[end] == 365 * 86400
+    assert after["physioflow_transaction_oldest_seconds"] >= 0
+
+
+def test_a_server_that_is_down_is_a_metric(watch: Watch) -> None:
+    found, problem = metrics(watch, connection=watch.clinic.connection | {"port": "1"})
+    assert found["physioflow_up"] == 0
+    assert "physioflow_backups" in found
+    assert "The server cannot be reached" in problem
+    assert watch.clinic.connection["password"] not in problem
 
 
 # The whole playbook
