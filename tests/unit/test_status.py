@@ -14,6 +14,7 @@ from ansible.module_utils.status_findings import (
     described,
     findings,
     read_limits,
+    verdict,
     worst,
 )
 from ansible.module_utils.status_screen import WIDTH, screen
@@ -190,6 +191,7 @@ def test_each_matter_is_judged_and_says_what_comes_next(
     assert words in entry.text
     assert entry.next
     assert worst(found) == level
+    assert verdict(found) == (f"{matter.lower()} failed. Next: {entry.next}" if level == "fail" else "")
     assert all(len(line) <= WIDTH for line in screen("x", found))
 
 

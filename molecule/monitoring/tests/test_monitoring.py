@@ -78,10 +78,15 @@ def test_whom_it_runs_as_and_what_that_may_do(host: Host) -> None:
     assert set(shown.splitlines()) == {"User=emr_backup", "ProtectSystem=strict", "NoNewPrivileges=yes"}
     settings = host.file("/etc/physioflow-status/settings.json")
     assert (settings.user, settings.group, settings.mode) == ("root", "emr_backup", 0o640)
-    members = "SELECT string_agg(roleid::regrole || ' ' || member::regrole, ', ' ORDER BY 1) FROM pg_auth_members "
-    assert host.check_output(PSQL, members + "WHERE member::regrole::text IN ('emr_backup', 'prometheus')") == (
-        "pg_monitor prometheus, pg_read_all_data emr_backup, pg_read_all_stats emr_backup"
+    members = (
+        "SELECT roleid::regrole || ' ' || member::regrole FROM pg_auth_members "
+        "WHERE member::regrole::text IN ('emr_backup', 'prometheus') ORDER BY roleid::regrole::text"
     )
+    assert host.check_output(PSQL, members).splitlines() == [
+        "pg_monitor prometheus",
+        "pg_read_all_data emr_backup",
+        "pg_read_all_stats emr_backup",
+    ]
     reads = "SELECT has_table_privilege('prometheus', oid, 'SELECT') FROM pg_class WHERE relname = 'patients'"
     assert host.check_output(PSQL, reads) == "f"
 

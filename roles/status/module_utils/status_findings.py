@@ -100,6 +100,13 @@ def worst(found: Sequence[Finding]) -> str:
     return max((finding.level for finding in found), key=LEVELS.index, default=OK)
 
 
+def verdict(found: Sequence[Finding]) -> str:
+    """Return one sentence about what has failed, and the first command that comes next; empty where nothing has."""
+    failed = [finding for finding in found if finding.level == FAIL]
+    matters = dict.fromkeys(finding.matter.lower() for finding in failed)
+    return f"{', '.join(matters)} failed. Next: {failed[0].next}" if failed else ""
+
+
 def described(found: Sequence[Finding]) -> list[dict[str, Any]]:
     """Return findings as data."""
     return [{key: value for key, value in asdict(finding).items() if key != "more"} for finding in found]
