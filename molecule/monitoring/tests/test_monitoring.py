@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -34,6 +37,20 @@ def wait(read: Callable[[], T], condition: Callable[[T], object]) -> T:
 def until(host: Host, condition: Callable[[dict[str, float]], bool]) -> dict[str, float]:
     """Wait for what the timer writes next."""
     return wait(lambda: figures(host), condition)
+
+
+def test_the_status_screen_sees_what_root_sees(host: Host) -> None:
+    seen = json.loads((Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "status.json").read_text())
+    name = host.check_output("hostname")
+    facts = seen["hosts"][name]["facts"]
+    assert (facts["history"]["applied"], facts["plan"], facts["backups"]["problem"]) == (
+        15,
+        {"pending": [], "problems": []},
+        "",
+    )
+    assert facts["built"][:4] == host.check_output("date -r /usr/lib/postgresql/16/bin/postgres +%Y")
+    assert [disk["folder"] for disk in facts["disks"]] == ["/var/lib/postgresql/16/main"]
+    assert {entry["matter"] for entry in seen["hosts"][name]["findings"]} >= {"Server", "Backup", "Partitions", "Locks"}
 
 
 @pytest.fixture
