@@ -33,9 +33,10 @@ def code_blocks(path: Path) -> list[str]:
 
 
 def statements() -> list[str]:
-    """Return the SQL that docs/by-hand.md shows."""
-    blocks = [statement for block in code_blocks(ROOT / "docs/by-hand.md") for statement in block.split(";\n")]
-    return [" ".join(statement.split()) for statement in blocks if statement.strip()]
+    """Return the SQL that docs/by-hand.md and docs/monitor.md show."""
+    blocks = [block for name in ("by-hand", "monitor") for block in code_blocks(ROOT / f"docs/{name}.md")]
+    joined = [" ".join(statement.split()) for block in blocks for statement in block.split(";\n")]
+    return [statement for statement in joined if statement.startswith(("SELECT ", "EXPLAIN "))]
 
 
 def test_make_psql_reads_standard_input_and_takes_flags(local: Local) -> None:
@@ -102,7 +103,7 @@ def test_the_docs_name_only_targets_and_playbooks_that_exist() -> None:
 
 
 def test_there_are_statements_in_the_docs() -> None:
-    assert len(statements()) == 6
+    assert len(statements()) == 9
 
 
 @pytest.mark.parametrize("statement", statements())

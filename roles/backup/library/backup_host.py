@@ -103,24 +103,17 @@ restic_missing:
 """
 
 import grp
-import json
 import os
-import pkgutil
 import pwd
-import re
 import shutil
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ansible.module_utils
-import ansible.module_utils.backup_acts  # with all that it imports: what the timers run
+import ansible.module_utils.backup_acts  # noqa: F401 - with all that it imports: what the timers run
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_program import File, Host, json_text, program_files
 
-UNITS = Path("/etc/systemd/system")
 COMMAND = "physioflow-backup"
-PACKAGE = Path("ansible/module_utils")
 MAY_BE_THERE = {"lost+found"}  # in a volume that was just made
 
 
@@ -132,104 +125,31 @@ class Account(NamedTuple):
     gid: int
 
 
-@dataclass(frozen=True)
-class File:
-    """A file of root that is to be there."""
-
-    path: Path
-    text: str
-    mode: int
-    group: int = 0
-    shown: bool = False  # in a diff
-
-    def differs(self) -> bool:
-        """Whether it is not as it is to be."""
-        try:
-            found = self.path.lstat()
-            return self.path.read_bytes() != self.text.encode() or (
-                found.st_mode & 0o7777,
-                found.st_uid,
-                found.st_gid,
-            ) != (self.mode, 0, self.group)
-        except FileNotFoundError:
-            return True
-
-    def write(self) -> None:
-        """Write it whole or not at all."""
-        descriptor, name = tempfile.mkstemp(prefix=".physioflow-", dir=self.path.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(self.text.encode())
-            os.fchown(descriptor, 0, self.group)
-            os.fchmod(descriptor, self.mode)
-            stream.flush()
-            os.fsync(descriptor)
-        Path(name).replace(self.path)
-
-
-def own_code() -> dict[str, str]:
-    """Return the role's Python by the names of its modules, as it came with this one."""
-    code = {}
-    for entry in pkgutil.iter_modules(ansible.module_utils.__path__):
-        if entry.name.startswith("backup_"):
-            spec = entry.module_finder.find_spec(f"ansible.module_utils.{entry.name}")  # type: ignore[call-arg]
-            code[entry.name] = str(spec.loader.get_source(spec.name))  # type: ignore[union-attr]
-    return code
-
-
 def wanted_files(params: dict[str, Any], group: int) -> list[File]:
     """Return the files that are to be there."""
-    program, configuration = Path(params["program"]), Path(params["configuration"])
-    settings = {**params["settings"], "restic": params["restic"]}
-    package = program / PACKAGE
-    return [
-        File(package.parent / "__init__.py", "", 0o644),
-        File(package / "__init__.py", "", 0o644),
-        *(File(package / f"{name}.py", text, 0o644) for name, text in own_code().items()),
-        File(program / COMMAND, _ended(params["command"]), 0o755),
+    settings = json_text({**params["settings"], "restic": params["restic"]})
+    files: list[File] = program_files(
+        Path(params["program"]),
+        command=COMMAND,
+        text=params["command"],
+        prefixes=("backup_",),
         # The restic password is in it: for the user who takes the backups, who must not change it.
-        File(configuration / "settings.json", _ended(json.dumps(settings, indent=1, sort_keys=True)), 0o640, group),
-        *(File(UNITS / name, _ended(text), 0o644, shown=True) for name, text in params["units"].items()),
-    ]
+        settings=File(Path(params["configuration"]) / "settings.json", settings, 0o640, group),
+        units=params["units"],
+    )
+    return files
 
 
-def _ended(text: str) -> str:
-    return f"{text.rstrip()}\n"
-
-
-class Host:
-    """The host while it is brought to what it is to be; check mode only tells."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        """See the class."""
-        self.module = module
-        self.params: dict[str, Any] = module.params
-        self.done: list[str] = []
-        self.diff: list[dict[str, str]] = []
-
-    def note(self, action: str) -> bool:
-        """Remember an action; tells whether it is to be done."""
-        self.done.append(action)
-        return not self.module.check_mode
-
-    def fail(self, why: str) -> None:
-        """End the run."""
-        self.module.fail_json(msg=f"{why} No timer was changed.", actions=self.done)
+class BackupHost(Host):  # type: ignore[misc] # mypy does not follow ansible.module_utils
+    """The host of backups."""
 
     def bring_about(self) -> None:
         """Do it all."""
         account = self.make_user()
         files = wanted_files(self.params, account.gid)
-        changed = [file for file in files if file.differs()]
-        units = [file for file in changed if file.path.parent == UNITS]
-        for file in units:
-            self.check_calendar(file.text)
+        self.check_calendars(files, "backup_timer, backup_drill_timer")
         self.make_folders(account)
-        self.remove_old_code(files)
-        for file in changed:
-            self.write(file)
-        if units and not self.module.check_mode:
-            self.systemctl("daemon-reload")
-        self.set_timers()
+        self.put(Path(self.params["program"]), files, self.params["timers"])
 
     def make_user(self) -> Account:
         """Make the user, who logs in nowhere, where it is missing."""
@@ -260,12 +180,6 @@ class Host:
             return ["--user-group"]
         return [f"--gid={name}"]
 
-    def check_calendar(self, text: str) -> None:
-        """Refuse a time that systemd does not understand."""
-        for value in re.findall(r"^OnCalendar=(.*)$", text, re.MULTILINE):
-            if self.module.run_command(["systemd-analyze", "calendar", value])[0]:
-                self.fail(f"{value!r} is no time that systemd understands: correct backup_timer, backup_drill_timer.")
-
     def make_folders(self, account: Account) -> None:
         """Make the folder of the backups, and of a repository on this host, private to the user."""
         repository = (self.params["restic"]["repository"] or "").removeprefix("local:")
@@ -286,53 +200,6 @@ class Host:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.chown(path, account.uid, account.gid)
                 path.chmod(0o700)
-
-    def remove_old_code(self, files: list[File]) -> None:
-        """Remove code that an earlier release of the role had."""
-        wanted = {file.path for file in files}
-        for path in sorted(Path(self.params["program"]).rglob("*.py")):
-            if path not in wanted and self.note(f"remove {path}"):
-                path.unlink()
-
-    def write(self, file: File) -> None:
-        """Write a file."""
-        if file.shown:
-            self.diff.append(
-                {
-                    "before_header": str(file.path),
-                    "after_header": str(file.path),
-                    "before": file.path.read_text(encoding="utf-8", errors="replace") if file.path.exists() else "",
-                    "after": file.text,
-                }
-            )
-        if self.note(f"write {file.path}"):
-            file.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            file.write()
-
-    def set_timers(self) -> None:
-        """Start or stop the timers, now and at the start of the host."""
-        for name, wanted in self.params["timers"].items():
-            state = {}
-            for verb in ("is-enabled", "is-active"):
-                state[verb] = self.module.run_command(["systemctl", verb, name])[1].strip()
-            if wanted and state != {"is-enabled": "enabled", "is-active": "active"} and self.note(f"start {name}"):
-                self.systemctl("enable", "--now", name)
-            if (
-                not wanted
-                and (state["is-enabled"] == "enabled" or state["is-active"] == "active")
-                and self.note(f"stop {name}")
-            ):
-                self.systemctl("disable", "--now", name)
-
-    def systemctl(self, *arguments: str) -> None:
-        """Run systemctl."""
-        self.run("systemctl", *arguments)
-
-    def run(self, *command: str) -> None:
-        """Run a program that has to end well."""
-        status, out, err = self.module.run_command(list(command))
-        if status:
-            self.module.fail_json(msg=f"{' '.join(command)} failed: {(err or out).strip()}", actions=self.done)
 
 
 def main() -> None:
@@ -361,7 +228,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     os.umask(0o022)
-    host = Host(module)
+    host = BackupHost(module)
     try:
         host.bring_about()
     except OSError as error:

@@ -1,17 +1,18 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: say what stands in a database and what runs on it."""
+"""Ansible module: look at a database and judge what is seen."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: database_status
-short_description: Say what stands in a database and what runs on it
+short_description: Look at a database, its backups and its host, and judge what is seen
 description:
-  - Shows the newest migration, and of each run that is at work the file, the elapsed time, its progress and whom it
-    waits for. Only reads; shows no text of a query.
+  - Reads the figures of a database with two statements, the manifests of its backups, and how full the disks are, and
+    says what is well, what to look at, what has failed, and the next command.
+  - Only reads, waits for no lock of a table, and shows no text of a query.
 options:
   connection:
     description: How to reach the server, with the options of C(community.postgresql.all). Left out where there is none.
@@ -20,6 +21,33 @@ options:
     description: Name of the database.
     type: str
     required: true
+  host:
+    description: How the host is called on the screen.
+    type: str
+    required: true
+  bin_dir:
+    description: Folder of PostgreSQL's programs.
+    type: path
+    default: /usr/bin
+  backup_directory:
+    description: Folder of the backups.
+    type: path
+    required: true
+  plan:
+    description: What M(migration_plan) found. Left out, migrations that are pending are not known.
+    type: dict
+  drift:
+    description: Differences between the schema and what its migrations made. Left out where nobody compared them.
+    type: list
+    elements: str
+  limits:
+    description: From where on something is to be looked at, or has failed.
+    type: dict
+    required: true
+  tables:
+    description: How many tables are shown.
+    type: int
+    default: 10
 attributes:
   check_mode:
     support: full
@@ -32,6 +60,9 @@ EXAMPLES = r"""
   database_status:
     connection: "{{ postgresql_connection }}"
     database: physioflow
+    host: "{{ inventory_hostname }}"
+    backup_directory: /var/backups/physioflow
+    limits: "{{ __status_limits }}"
 """
 
 RETURN = r"""
@@ -40,31 +71,54 @@ lines:
   returned: success
   type: list
   elements: str
-history:
-  description: How many migrations stand, the newest of them, and the files in doubt; null where there is no history.
+level:
+  description: The worst level, C(ok), C(warn) or C(fail).
   returned: success
-  type: dict
-runs:
-  description: The sessions of runs that are at work.
+  type: str
+verdict:
+  description: A sentence about what has failed, with the next command; empty where nothing has.
+  returned: success
+  type: str
+findings:
+  description: Matter, level, text and next command of each finding.
   returned: success
   type: list
   elements: dict
+facts:
+  description: The figures that they were made of.
+  returned: success
+  type: dict
 """
 
-import json
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.status_report import HAS_HISTORY, HISTORY, RUNS, report
+from ansible.module_utils.status_findings import described, findings, read_limits, verdict, worst
+from ansible.module_utils.status_look import look_at_database, look_at_host
+from ansible.module_utils.status_screen import screen
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     connect_to_db,
     ensure_required_libs,
     get_conn_params,
-    pg_cursor_args,
     postgres_common_argument_spec,
 )
 
 CONNECT = {"connect_timeout": 10, "application_name": "physioflow-status"}
+REPEATABLE = "R"
+
+
+def plan_of(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what the screen needs of a plan; a database without history has tables that nobody explains."""
+    foreign = given.get("foreign_tables") or 0
+    strange = [f"{foreign} tables and no history: the migrations were not made by a deploy"] if foreign else []
+    return {
+        "pending": [
+            entry["name"] if entry["version"] == REPEATABLE else f"{entry['version']} {entry['name']}"
+            for entry in given["pending"]
+        ],
+        "problems": [*strange, *given["problems"]],
+    }
 
 
 def main() -> None:
@@ -73,28 +127,57 @@ def main() -> None:
         argument_spec={
             "connection": {"type": "dict", "options": postgres_common_argument_spec()},
             "database": {"type": "str", "required": True},
+            "host": {"type": "str", "required": True},
+            "bin_dir": {"type": "path", "default": "/usr/bin"},
+            "backup_directory": {"type": "path", "required": True},
+            "plan": {"type": "dict"},
+            "drift": {"type": "list", "elements": "str"},
+            "limits": {"type": "dict", "required": True},
+            "tables": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
     )
-    name = module.params["database"]
-    if not module.params["connection"]:
+    params = module.params
+    name = params["database"]
+    try:
+        limits = read_limits(params["limits"])
+    except ValueError as error:
+        module.fail_json(msg=f"{error}. Nothing was looked at. Correct it in the inventory's group_vars.")
+    if not params["connection"]:
         module.fail_json(msg=f"No server runs that could have the database {name}. Next: ansible-playbook deploy.yml")
     ensure_required_libs(module)
-    parameters = CONNECT | get_conn_params(module, module.params["connection"] | {"login_db": name})
-    connection, error = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
+    parameters = CONNECT | get_conn_params(module, params["connection"] | {"login_db": name})
+    connection, refusal = connect_to_db(module, parameters, autocommit=True, fail_on_conn=False)
     if connection is None:
-        words = " ".join(str(error).split())
+        words = " ".join(str(refusal).split())
         module.fail_json(msg=f"The database {name} cannot be reached: {words} Next: ansible-playbook deploy.yml")
-    cursor = connection.cursor(**pg_cursor_args)
-
-    def ask(query: str) -> Any:
-        cursor.execute(query)
-        return json.loads(dict(cursor.fetchone())["j"] or "[]")
-
-    history = ask(HISTORY) if ask(HAS_HISTORY) else None
-    runs = ask(RUNS)
-    connection.close()
-    module.exit_json(changed=False, lines=report(name, history, runs), history=history, runs=runs)
+    try:
+        seen = look_at_database(connection.cursor())
+    except Exception as error:  # of whichever driver the host has
+        words = " ".join(str(error).split())
+        module.fail_json(msg=f"The database {name} cannot be looked at: {words} Next: the same command again.")
+    finally:
+        connection.close()
+    facts = {
+        "database": name,
+        **seen,
+        **look_at_host(
+            name, Path(params["backup_directory"]), Path(params["bin_dir"]), seen["figures"]["data_directory"]
+        ),
+        "plan": plan_of(params["plan"]) if params["plan"] else None,
+        "drift": params["drift"],
+        "shown_tables": params["tables"],
+    }
+    found = findings(facts, limits)
+    title = f"Database {name} on {params['host']}, {facts['figures']['now'][:16].replace('T', ' ')} UTC"
+    module.exit_json(
+        changed=False,
+        lines=screen(title, found),
+        level=worst(found),
+        verdict=verdict(found),
+        findings=described(found),
+        facts=facts,
+    )
 
 
 if __name__ == "__main__":
