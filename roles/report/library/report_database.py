@@ -53,6 +53,14 @@ years:
   returned: success
   type: list
   elements: dict
+waiting:
+  description: How many sessions wait for a lock.
+  returned: success
+  type: int
+open:
+  description: How many transactions are open.
+  returned: success
+  type: int
 backups:
   description: The backups on the host, the oldest first.
   returned: success

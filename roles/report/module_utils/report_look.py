@@ -16,8 +16,6 @@ from ansible.module_utils.backup_errors import os_words
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Backup, Store
 
-HAS_HISTORY = "SELECT to_json(to_regclass('migrations.history') IS NOT NULL)::text AS j"
-
 HISTORY = """
 SELECT coalesce(json_agg(json_build_object(
     'act', act, 'version', version, 'name', name, 'release', release, 'run', run_id, 'backup', backup_id,
@@ -27,8 +25,8 @@ FROM migrations.history
 """
 
 # Partitions of the tables that are partitioned by date, with their indexes and TOAST; the last day is not in it.
-YEARS = r"""
-SELECT coalesce(json_agg(y ORDER BY y.table, y.first), '[]')::text AS j FROM (
+_YEARS = r"""
+SELECT json_agg(y ORDER BY y.table, y.first) FROM (
     SELECT root.relname AS table, days[1] AS first, days[2] AS after, s.n_live_tup AS rows, (
                SELECT sum(p.relpages::bigint) FROM pg_class AS p
                WHERE p.oid IN (part.oid, part.reltoastrelid)
@@ -45,9 +43,23 @@ SELECT coalesce(json_agg(y ORDER BY y.table, y.first), '[]')::text AS j FROM (
 ) AS y
 """
 
+# The status screen lists the oldest of them; these are all of the application's.
+FIGURES = f"""
+WITH sessions AS (
+    SELECT * FROM pg_stat_activity
+    WHERE datname = current_database() AND usesysid IS NOT NULL AND application_name NOT LIKE 'physioflow%'
+)
+SELECT json_build_object(
+    'has_history', to_regclass('migrations.history') IS NOT NULL,
+    'years', coalesce(({_YEARS}), '[]'),
+    'waiting', (SELECT count(*) FROM sessions WHERE pid IN (SELECT pid FROM pg_locks WHERE NOT granted)),
+    'open', (SELECT count(*) FROM sessions WHERE xact_start IS NOT NULL)
+        + (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()))::text AS j
+"""
+
 
 def look_at_database(cursor: Any) -> dict[str, Any]:
-    """Return {acts, years}, in the order of the history and of the partitions' days.
+    """Return {acts, years, waiting, open}: history, partitions by day, sessions that wait, open transactions.
 
     Args:
         cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
@@ -61,7 +73,8 @@ def look_at_database(cursor: Any) -> dict[str, Any]:
     # Nobody waits for a page that waits itself.
     cursor.execute("SET lock_timeout = '5s'")
     cursor.execute("SET statement_timeout = '60s'")
-    return {"acts": ask(HISTORY) if ask(HAS_HISTORY) else [], "years": ask(YEARS)}
+    figures = ask(FIGURES)
+    return {"acts": ask(HISTORY) if figures.pop("has_history") else [], **figures}
 
 
 def look_at_backups(database: str, directory: Path, bin_dir: Path) -> dict[str, Any]:

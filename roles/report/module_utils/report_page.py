@@ -23,7 +23,6 @@ from ansible.module_utils.report_view import (
 )
 from ansible.module_utils.report_words import MATTERS, WORDS
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 LARGEST = 10  # tables in the chart
 NEWEST = 12  # backups in the chart
@@ -98,6 +97,11 @@ def _view(
         "now": figures["now"],
         "level": wrong[0]["level"] if wrong else "ok",
         "levels": of_matter,
+        # Nothing is there, and nobody asked for it.
+        "unasked": {
+            "Backup": not whole and of_matter["Backup"] == "ok",
+            "Drill": not good and of_matter["Drill"] == "ok",
+        },
         "counts": {level: sum(finding["level"] == level for finding in wrong) for level in LEVELS},
         "wrong": wrong,
         "history": facts["history"] or {"applied": 0, "newest": None},
@@ -108,6 +112,8 @@ def _view(
         "figures": figures,
         "tables": figures["tables"] or [],
         "server": next(place for place in figures["connections"] if place["of"] == "server"),
+        "waiting": found["waiting"],
+        "open": found["open"],
         "locks": figures["locks"] or [],
         "transactions": figures["transactions"] or [],
         "indexes": figures["indexes"] or [],
@@ -123,7 +129,7 @@ def _view(
 
 
 def _verified(result: Mapping[str, Any]) -> dict[str, Any]:
-    files = result.get("files") or []
+    files = [{**entry, "file": Path(entry["file"]).stem} for entry in result.get("files") or []]
     return {
         "ok": bool(result.get("ok")),
         "files": files,
@@ -170,35 +176,27 @@ def _charts(view: Mapping[str, Any], write: Format) -> dict[str, Any]:
         (words["drills"], [Dot(stamp(drill["at"]), "" if drill["ok"] else "var(--fail)") for drill in view["drills"]]),
     ]
     return {
-        "timeline": Markup(timeline(words["timeline_chart"], lanes, stamp(view["now"]), write.tick)),
-        "durations": Markup(
-            bars(
-                words["durations"],
-                [Bar(f"{act['version']} {act['name']}", act["ms"]) for act in view["durations"]],
-                write.ms_text,
-            )
+        "timeline": timeline(words["timeline_chart"], lanes, stamp(view["now"]), write.tick),
+        "durations": bars(
+            words["durations"],
+            [Bar(f"{act['version']} {act['name']}", act["ms"]) for act in view["durations"]],
+            write.ms_text,
         ),
-        "tables": Markup(
-            bars(
-                words["tables_chart"],
-                [Bar(table["name"], table["bytes"]) for table in view["tables"][:LARGEST]],
-                write.size_text,
-            )
+        "tables": bars(
+            words["tables_chart"],
+            [Bar(table["name"], table["bytes"]) for table in view["tables"][:LARGEST]],
+            write.size_text,
         ),
         "years": {
-            name: Markup(
-                columns(
-                    f"{words['years']}: {name}", [Bar(part["label"], part["rows"]) for part in parts], write.plain
-                )
+            name: columns(
+                f"{words['years']}: {name}", [Bar(part["label"], part["rows"]) for part in parts], write.plain
             )
             for name, parts in view["years"]
         },
-        "backups": Markup(
-            bars(
-                words["backups_chart"],
-                [Bar(_when(backup, write), backup["bytes"]) for backup in whole[: -NEWEST - 1 : -1]],
-                write.size_text,
-            )
+        "backups": bars(
+            words["backups_chart"],
+            [Bar(_when(backup, write), backup["bytes"]) for backup in whole[: -NEWEST - 1 : -1]],
+            write.size_text,
         ),
     }
 

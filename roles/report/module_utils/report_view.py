@@ -158,6 +158,11 @@ class Format:
         pattern = self.words["time_pattern"]
         return Markup('<time datetime="{}">{}</time>').format(moment, here.strftime(pattern))
 
+    @staticmethod
+    def name(text: str) -> Markup:
+        """Write a name for the page; a line may end after each of its words."""
+        return Markup("_<wbr>").join(text.split("_"))
+
     def day(self, value: date) -> str:
         """Write a day."""
         return value.strftime(self.words["day_pattern"])
