@@ -151,7 +151,7 @@ def _served(files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
+        def do_GET(self) -> None:
             requests.append(self.path)
             content = files.get(self.path)
             self.send_response(200 if content else 404)

@@ -96,7 +96,7 @@ def write(module: AnsibleModule, path: Path, page: str) -> None:
     module.add_cleanup_file(name)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(page)
-    module.atomic_move(name, str(path))
+    Path(name).replace(path)  # keeps its mode 0600, which atomic_move would widen
 
 
 def main() -> None:
