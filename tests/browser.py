@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,3 +173,14 @@ def _served(files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def main() -> None:
+    """Take a picture of a page for the docs."""
+    page, picture = (Path(name).absolute() for name in sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as folder:
+        browser(Path(folder)).picture(page, picture, width=1180, height=1300)
+
+
+if __name__ == "__main__":
+    main()
