@@ -5,10 +5,11 @@ Most tests read and render as the two modules of the role do, without the ten se
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from ansible.module_utils.status_findings import described, findings, read_limit
 from tests.backups import CANARY, Clinic
 from tests.browser import DARK, DESK, LIGHT, PHONE, Browser, browser
 from tests.integration.test_status import LIMITS, Watch, session
-from tests.local import ROOT, Local, until
+from tests.local import BIN, ROOT, Local, environment, until
 
-TEMPLATES = ROOT / "roles/report/templates"
+ROLE = ROOT / "roles/report"
+TEMPLATES = ROLE / "templates"
 DATABASE = "reported"
 FIGURE = re.compile(r'<data data-figure="([^"]+)" value="([^"]+)">')
 VERIFIED = {"ok": True, "files": [{"file": "files/verify/001_a.yml", "expected": 7, "found": 7}], "failures": []}
@@ -305,33 +307,40 @@ def test_check_mode_writes_nothing_and_english_comes_first_where_asked(reported:
     assert 'id="language-en" checked' in written
 
 
-@contextmanager
-def without_pygal(tmp_path: Path) -> Iterator[None]:
-    """Let Python find a pygal that cannot be imported."""
-    (tmp_path / "pygal.py").write_text("raise ImportError\n")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(tmp_path)
-    try:
-        yield
-    finally:
-        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+def test_a_folder_that_cannot_be_is_refused(reported: Local) -> None:
+    result = reported.play("playbooks/report.yml", report_directory="/dev/null/x")
+    assert result.status != 0
+    told = " ".join(result.output.split())
+    assert "local.html cannot be written: Not a directory. Give another folder: -e report_directory=FOLDER" in told
 
 
 REFUSED = {
-    "a time zone that is none": ({"report_timezone": "Asia/Nowhere"}, "report_timezone is Asia/Nowhere, which"),
-    "a folder that is a file": ({"report_directory": "/dev/null/x"}, "cannot be written: Not a directory"),
-    "a controller without pygal": ({}, "-m pip install --require-hashes -r requirements.txt"),
+    "a time zone that is none": ("Asia/Nowhere", "", "report_timezone is Asia/Nowhere, which this controller does not"),
+    "a controller without pygal": ("UTC", "raise ImportError", "-m pip install --require-hashes -r requirements.txt"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_is_refused_with_the_next_step(reported: Local, tmp_path: Path, what: str) -> None:
-    options, words = REFUSED[what]
-    with without_pygal(tmp_path) if "pygal" in what else nullcontext():
-        result = reported.play("playbooks/report.yml", **options)
-    assert result.status != 0
-    assert words in " ".join(result.output.split())
-    assert "Traceback" not in result.output
+def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, what: str) -> None:
+    zone, pygal, words = REFUSED[what]
+    if pygal:
+        (tmp_path / "pygal.py").write_text(pygal)
+    page = tmp_path / "page.html"
+    given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": zone}
+    given |= {"status": {}, "found": {}, "verification": {}}
+    command = [BIN / "ansible", "localhost", "--module-name=report_page", f"--module-path={ROLE / 'library'}"]
+    done = subprocess.run(
+        [*command, f"--args={json.dumps(given)}"],
+        cwd=ROOT,
+        env=environment() | {"ANSIBLE_MODULE_UTILS": str(ROLE / "module_utils"), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert "No page was written" in done.stdout
+    assert not page.exists()
 
 
 def test_a_broken_promise_is_on_the_page_and_does_not_stop_it(reported: Local, tmp_path: Path) -> None:
