@@ -328,7 +328,7 @@ def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, wh
     page = tmp_path / "page.html"
     given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": zone}
     given |= {"status": {}, "found": {}, "verification": {}}
-    command = [BIN / "ansible", "localhost", "--module-name=report_page", f"--module-path={ROLE / 'library'}"]
+    command = [str(BIN / "ansible"), "localhost", "--module-name=report_page", f"--module-path={ROLE / 'library'}"]
     done = subprocess.run(
         [*command, f"--args={json.dumps(given)}"],
         cwd=ROOT,

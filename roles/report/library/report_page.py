@@ -113,6 +113,7 @@ def main() -> None:
             "verification": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
+        no_log=True,  # what it is given is no secret, but too long for the controller's system log
     )
     params = module.params
     if MISSING:
