@@ -14,6 +14,7 @@ from ansible.module_utils.status_findings import (
     described,
     findings,
     read_limits,
+    verdict,
     worst,
 )
 from ansible.module_utils.status_screen import WIDTH, screen
@@ -145,8 +146,18 @@ WAITER = {"pid": 8, "user": "emr_app", "application": "", "relation": "visits", 
             "warn",
             "the partition of 2027 is missing",
         ),
-        (figures(now="2027-12-01T00:00:00+00:00"), "Partitions", "fail", "until 2027-12-31, 30 days from now"),
-        (figures(now="2028-01-01T00:00:00+00:00"), "Partitions", "fail", "rows of today are refused"),
+        (
+            figures(partitions={"outcome_measures": [["2026-01-01", "2026-12-22"]]}),
+            "Partitions",
+            "fail",
+            "until 2026-12-21, 25 days from now",
+        ),
+        (
+            figures(partitions={"outcome_measures": [["2027-01-01", "2028-01-01"]]}),
+            "Partitions",
+            "fail",
+            "rows of today are refused",
+        ),
         ({"disks": [{"folder": "/data", "bytes": 100e9, "free": 19e9}]}, "Disk", "warn", "/data: 81 % full, 19.0 GB"),
         ({"disks": [{"folder": "/data", "bytes": 100e9, "free": 4e9}]}, "Disk", "fail", "96 % full"),
         (
@@ -190,6 +201,7 @@ def test_each_matter_is_judged_and_says_what_comes_next(
     assert words in entry.text
     assert entry.next
     assert worst(found) == level
+    assert verdict(found) == (f"{matter.lower()} failed. Next: {entry.next}" if level == "fail" else "")
     assert all(len(line) <= WIDTH for line in screen("x", found))
 
 

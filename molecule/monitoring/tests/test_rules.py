@@ -77,8 +77,9 @@ def case(figures: dict[str, str], alerts: list[str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def promtool(host: Host) -> str:
-    """Prometheus itself is not installed, only its tool is taken out of Debian's package."""
-    host.check_output("mkdir -p /root/rules && cd /root/rules && apt-get -qq download prometheus && dpkg -x *.deb .")
+    """Prometheus itself is not installed, only its tool is taken out of Debian's package, which is another since 13."""
+    get = "apt-get -qq download promtool 2>/dev/null || apt-get -qq download prometheus"
+    host.check_output(f"mkdir -p /root/rules && cd /root/rules && {{ {get}; }} && dpkg -x *.deb .")
     return "/root/rules/usr/bin/promtool"
 
 

@@ -75,6 +75,10 @@ level:
   description: The worst level, C(ok), C(warn) or C(fail).
   returned: success
   type: str
+verdict:
+  description: A sentence about what has failed, with the next command; empty where nothing has.
+  returned: success
+  type: str
 findings:
   description: Matter, level, text and next command of each finding.
   returned: success
@@ -90,7 +94,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.status_findings import described, findings, read_limits, worst
+from ansible.module_utils.status_findings import described, findings, read_limits, verdict, worst
 from ansible.module_utils.status_look import look_at_database, look_at_host
 from ansible.module_utils.status_screen import screen
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
@@ -167,7 +171,12 @@ def main() -> None:
     found = findings(facts, limits)
     title = f"Database {name} on {params['host']}, {facts['figures']['now'][:16].replace('T', ' ')} UTC"
     module.exit_json(
-        changed=False, lines=screen(title, found), level=worst(found), findings=described(found), facts=facts
+        changed=False,
+        lines=screen(title, found),
+        level=worst(found),
+        verdict=verdict(found),
+        findings=described(found),
+        facts=facts,
     )
 
 

@@ -100,6 +100,13 @@ def worst(found: Sequence[Finding]) -> str:
     return max((finding.level for finding in found), key=LEVELS.index, default=OK)
 
 
+def verdict(found: Sequence[Finding]) -> str:
+    """Return one sentence about what has failed, and the first command that comes next; empty where nothing has."""
+    failed = [finding for finding in found if finding.level == FAIL]
+    matters = dict.fromkeys(finding.matter.lower() for finding in failed)
+    return f"{', '.join(matters)} failed. Next: {failed[0].next}" if failed else ""
+
+
 def described(found: Sequence[Finding]) -> list[dict[str, Any]]:
     """Return findings as data."""
     return [{key: value for key, value in asdict(finding).items() if key != "more"} for finding in found]
@@ -159,7 +166,8 @@ def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
     days = since(facts, built) / DAY if built else 0
     if built:
         text += f", built {built[:10]}"
-    update = "update the packages: apt-get update && apt-get install --only-upgrade postgresql-16"
+    package = f"postgresql-{seen['version'].partition('.')[0]}"
+    update = f"update the packages: apt-get update && apt-get install --only-upgrade {package}"
     if limits.minimum_version and _version(seen["version"]) < _version(limits.minimum_version):
         yield Finding("Server", WARN, f"{text}: below {limits.minimum_version}, so with known faults", update)
     elif _level(days, limits.build_warn_days) != OK:
@@ -179,7 +187,7 @@ def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
             WARN,
             f"autovacuum does not keep up: {seen['database']['transaction_ids'] / 1e6:.0f} million transaction ids in "
             "use, and at 2000 million the server stops writing",
-            "end the oldest transactions and prepared ones, then: vacuumdb --freeze physioflow",
+            "end the oldest transactions and prepared ones, then: vacuumdb --freeze on this database",
         )
 
 
