@@ -58,6 +58,14 @@ seed: $(RUN) ## Put 200 invented patients into the local database
 status: $(RUN) ## What stands in the local database and what runs on it right now
 	@ansible-playbook playbooks/status.yml $(ANSIBLE_FLAGS)
 
+.PHONY: report
+report: $(RUN) ## Write the report of the local database: a page for the browser
+	@ansible-playbook playbooks/report.yml $(ANSIBLE_FLAGS)
+
+.PHONY: demo
+demo: $(RUN) ## Show all of it with invented patients: deploy, seed, backup, drill, status, report
+	@ansible-playbook deploy.yml playbooks/{seed,backup,drill,status,report}.yml $(ANSIBLE_FLAGS)
+
 .PHONY: backup
 backup: $(RUN) ## Take a verified backup of the local database
 	@ansible-playbook playbooks/backup.yml $(ANSIBLE_FLAGS)

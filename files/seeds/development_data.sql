@@ -343,4 +343,9 @@ WHERE id = pg_temp.seed_id('organization', 1)
 
 DROP FUNCTION pg_temp.word, pg_temp.pick, pg_temp.seed_id;
 
+-- What follows plans with these rows, and shows their sizes, without waiting for autovacuum.
+ANALYZE organizations, clinics, users, patients, insurance_info, treatment_plans, appointments, treatment_sessions,
+        outcome_measures, patient_protocols, invoices, invoice_line_items, payments, checklist_templates,
+        visit_checklists, visit_checklist_responses, discharge_plans, discharge_summaries;
+
 COMMIT;

@@ -17,6 +17,7 @@ from ansible.module_utils.verification_check import (
     check_plan,
     check_query,
     check_seeds,
+    counted,
     failure_message,
     missing_in,
     render_table,
@@ -426,6 +427,14 @@ def test_the_table_is_aligned_and_spells_out_what_is_wrong() -> None:
         "  tables   1         0                     WRONG",
         "    t      present   nothing of that name  WRONG",
         "  columns  2         0                     WRONG",
+    ]
+
+
+def test_each_file_is_counted_in_the_order_of_the_table() -> None:
+    assert [(entry["file"], entry["expected"], entry["found"]) for entry in counted(CHECKS)] == [
+        ("migrations.applied", 1, 1),
+        ("f/001_a.yml", 1, 1),
+        ("f/002_b.yml", 3, 0),
     ]
 
 

@@ -96,6 +96,11 @@ table:
   returned: success, or O(show_table)
   type: list
   elements: str
+files:
+  description: For each file how many things were C(expected), and how many of them C(found).
+  returned: always
+  type: list
+  elements: dict
 failures:
   description: A sentence for each broken promise.
   returned: always
@@ -118,6 +123,7 @@ from ansible.module_utils.verification_check import (
     check_plan,
     check_query,
     check_seeds,
+    counted,
     example_rows,
     expression_of,
     failure_message,
@@ -354,7 +360,9 @@ def main() -> None:
     documents = [json.loads(promise["text"]) for promise in module.params["promises"]]
     nothing = not documents and not module.params["history"]
     if module.check_mode and (module.params["connection"] is None or nothing):
-        module.exit_json(changed=False, ok=True, checks=0, summary=NOTHING_YET, table=[NOTHING_YET], failures=[])
+        module.exit_json(
+            changed=False, ok=True, checks=0, summary=NOTHING_YET, table=[NOTHING_YET], files=[], failures=[]
+        )
     if module.params["connection"] is None:
         module.fail_json(msg="postgresql_connection is empty: the provider did not say where the server is.")
     promises, _ = merge_promises(documents)
@@ -371,6 +379,7 @@ def main() -> None:
         module.exit_json(changed=False, ok=True, checks=len(checks), summary="", table=[], failures=[])
     failures = failure_sentences(checks)
     result: dict[str, Any] = {"changed": False, "ok": not failures, "checks": len(checks), "failures": failures}
+    result["files"] = counted(checks)
     if module.params["show_table"] or not failures:
         result["table"] = render_table(checks)
     if failures:

@@ -308,20 +308,33 @@ def without_other_texts(value: Any, known: set[str]) -> Any:
     return OTHER_TEXT if isinstance(value, str) and value not in known else value
 
 
+def _by_file(checks: Sequence[Check]) -> dict[str, dict[str, list[Check]]]:
+    """Return checks by file and kind, in the order of the table."""
+    order = {kind: place for place, kind in enumerate(("history", *KINDS))}
+    found: dict[str, dict[str, list[Check]]] = {}
+    for check in sorted(checks, key=lambda check: (check.file != HISTORY, check.file, order[check.kind])):
+        found.setdefault(check.file, {}).setdefault(check.kind, []).append(check)
+    return found
+
+
+def counted(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    """Return for each file how many things were expected and how many of them found, in the order of the table."""
+    return [
+        {
+            "file": file,
+            "expected": sum(len(group) for group in kinds.values()),
+            "found": sum(check.ok for group in kinds.values() for check in group),
+        }
+        for file, kinds in _by_file(checks).items()
+    ]
+
+
 def render_table(checks: Sequence[Check]) -> list[str]:
     """Return the lines of a table: one for each file and kind, and one for each broken promise below it."""
-    groups: dict[tuple[str, str], list[Check]] = defaultdict(list)
-    for check in checks:
-        groups[check.file, check.kind].append(check)
-    files = [HISTORY, *sorted({check.file for check in checks if check.file != HISTORY})]
     rows: list[tuple[str, ...]] = [("what", "expected", "found", "result")]
-    for file in files:
-        kinds = [kind for kind in ("history", *KINDS) if (file, kind) in groups]
-        if not kinds:
-            continue
+    for file, kinds in _by_file(checks).items():
         rows.append((file,))
-        for kind in kinds:
-            group = groups[file, kind]
+        for kind, group in kinds.items():
             broken = [check for check in group if not check.ok]
             expected, found = str(len(group)), str(len(group) - len(broken))
             rows.append((f"  {kind.replace('_', ' ')}", expected, found, "WRONG" if broken else "ok"))

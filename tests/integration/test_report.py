@@ -1,0 +1,356 @@
+"""The report: what it shows is what the database says, in a real browser too, and each figure changes with it.
+
+Most tests read and render as the two modules of the role do, without the ten seconds of a playbook.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.report_look import look_at_backups, look_at_database
+from ansible.module_utils.report_page import render
+from ansible.module_utils.report_words import WORDS
+from ansible.module_utils.status_findings import described, findings, read_limits
+
+from tests.backups import CANARY, Clinic
+from tests.browser import DARK, DESK, LIGHT, PHONE, Browser, browser
+from tests.integration.test_status import LIMITS, Watch, session
+from tests.local import BIN, ROOT, Local, environment, until
+
+ROLE = ROOT / "roles/report"
+TEMPLATES = ROLE / "templates"
+DATABASE = "reported"
+FIGURE = re.compile(r'<data data-figure="([^"]+)" value="([^"]+)">')
+VERIFIED = {"ok": True, "files": [{"file": "files/verify/001_a.yml", "expected": 7, "found": 7}], "failures": []}
+
+ACT = (
+    "INSERT INTO migrations.history (act, version, name, sha256, sha256_raw, release, run_id, operator, controller,"
+    " started_at, duration_ms) VALUES ('{act}', '{version}', 'by_test', repeat('0', 64), repeat('0', 64), 'r',"
+    " '{run}', 'me', 'here', now(), {ms})"
+)
+RUN = "00000000-0000-0000-0000-000000000001"
+GROW = (
+    "CREATE TABLE heaps (id int CONSTRAINT heaps_pkey PRIMARY KEY, word text); CREATE INDEX idx_heaps ON heaps (word);"
+    " INSERT INTO heaps SELECT n, 'w' || n FROM generate_series(1, 5000) AS n; ANALYZE heaps"
+)
+YEAR = "outcome_measures.2025-01-01"
+
+
+def figures(page: str) -> dict[str, float]:
+    """Return the figures of a page by name; each stands in both languages, and is the same in them."""
+    found: dict[str, list[str]] = {}
+    for name, value in FIGURE.findall(page):
+        found.setdefault(name, []).append(value)
+    assert all(len(values) == len(WORDS) and len(set(values)) == 1 for values in found.values()), found
+    return {name: float(values[0]) for name, values in found.items()}
+
+
+def page_of(clinic: Clinic, plan: dict[str, Any] | None = None, verification: dict[str, Any] | None = None) -> str:
+    """Return the page of a database."""
+    facts = Watch(clinic).facts() | {"plan": plan}
+    with clinic.connect(autocommit=True, application_name="physioflow-report") as connection:
+        found = look_at_database(connection.cursor())
+    page = render(
+        TEMPLATES,
+        host="h<&>",
+        language="vi",
+        timezone=UTC,
+        status={"facts": facts, "findings": described(findings(facts, read_limits(LIMITS)))},
+        found=found | look_at_backups(clinic.name, clinic.folder, clinic.local.server / "bin"),
+        verification=verification or VERIFIED,
+    )
+    assert CANARY not in page
+    assert "h&lt;&amp;&gt;" in page
+    assert "h<&>" not in page
+    return str(page)
+
+
+def sql(*statements: str) -> Callable[[Clinic], None]:
+    def change(clinic: Clinic) -> None:
+        for statement in statements:
+            clinic.sql(statement)
+
+    return change
+
+
+def drilled(clinic: Clinic) -> None:
+    clinic.backup()
+    clinic.act("drill", server="live")
+
+
+# Figures that a change adds, or changes to a value, from whatever they were; None: only to another one.
+CHANGES: dict[str, tuple[Callable[[Clinic], Any], dict[str, float | None]]] = {
+    "a migration": (
+        sql(ACT.format(act="apply", version="016", run=RUN, ms="4321.5")),
+        {"migrations": 16, "duration.016": 4321.5, "run.1.apply": 1},
+    ),
+    "a migration taken back": (
+        sql(ACT.format(act="rollback", version="015", run=RUN, ms="1")),
+        {"migrations": 14, "run.1.rollback": 1},
+    ),
+    "a table with rows and an index": (
+        sql(GROW),
+        {"rows.heaps": 5000, "bytes.heaps": None, "database": None, "rows": None, "tables": None},
+    ),
+    "an index that is used": (
+        sql(GROW, "SET enable_seqscan = off; SELECT word FROM heaps WHERE word = 'w7'"),
+        {"scans.idx_heaps": 1},
+    ),
+    "a table that is read in full": (sql(GROW, "SELECT count(word) FROM heaps"), {"seq_scan.heaps": None}),
+    "rows of a year": (
+        sql(
+            "INSERT INTO outcome_measures (patient_id, measure_type, measurement_date, baseline_score, current_score,"
+            " mcid_threshold) SELECT id, 'NDI', '2025-02-03', 8, 3, 2 FROM patients; ANALYZE outcome_measures"
+        ),
+        {f"year.{YEAR}": None, f"year_bytes.{YEAR}": None},
+    ),
+    "a backup": (lambda clinic: clinic.backup(), {"backups": 1, "newest_backup": None}),
+    "a drill": (drilled, {"backups": 1, "drills": 1}),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_figure_changes_with_what_it_is_of(clinic: Clinic, what: str) -> None:
+    change, expected = CHANGES[what]
+    before = figures(page_of(clinic))
+    change(clinic)
+
+    def seen() -> bool:
+        after = figures(page_of(clinic))
+        return all(
+            name in after and after[name] != before.get(name) and value in (None, after[name])
+            for name, value in expected.items()
+        )
+
+    until(seen, f"{expected} of {before} are seen")  # PostgreSQL counts rows and scans a moment later
+
+
+def test_sessions_that_wait_and_transactions_are_counted(clinic: Clinic) -> None:
+    def counted() -> tuple[float, ...]:
+        found = figures(page_of(clinic))
+        return tuple(found[name] for name in ("waiting", "open"))
+
+    assert counted() == (0, 0)
+    with session(clinic, "LOCK TABLE patients") as holder, session(clinic, "SELECT 1") as waiter:
+        before = figures(page_of(clinic))["connections"]
+        waiter.pgconn.send_query(f"SELECT count(*) FROM patients WHERE last_name_vi = '{CANARY}'".encode())
+        clinic.waiters()
+        assert counted() == (1, 2)
+        page = page_of(clinic)
+        assert f"{WORDS['vi']['waits_for']} {holder.info.backend_pid}" in page
+        with session(clinic, "SELECT 1"):
+            assert figures(page_of(clinic))["connections"] > before
+        holder.rollback()
+        while waiter.pgconn.get_result():  # until it has nothing more to say
+            pass
+    until(lambda: counted() == (0, 0), "both have ended")
+
+
+def test_what_is_wrong_is_said_with_the_next_command(clinic: Clinic) -> None:
+    broken = VERIFIED | {"ok": False, "failures": ["one is <missing>", "two"]}
+    broken |= {"files": [{"file": "files/verify/001_a.yml", "expected": 7, "found": 5}]}
+    page = page_of(clinic, {"pending": ["016 more"], "problems": []}, broken)
+    found = figures(page)
+    assert (found["promised"], found["verified"], found["found.001_a"], found["pending"]) == (7, 5, 5, 1)
+    assert (found["fail"], found["warn"]) == (2, 1)  # no backup, broken promises; a pending migration
+    for text in (
+        "one is &lt;missing&gt; And 1 more.",
+        "<code>ansible-playbook playbooks/verify.yml</code>",
+        "<code>ansible-playbook playbooks/backup.yml</code>",
+        "<code>ansible-playbook deploy.yml</code>",
+        WORDS["vi"]["some_wrong"],
+    ):
+        assert text in page
+    clinic.backup()
+    assert "fail" not in figures(page_of(clinic))
+    (clinic.folder / f"{clinic.name}_backup_20991231_235959").mkdir()
+    assert WORDS["vi"]["damaged"] in page_of(clinic)
+
+
+def test_a_page_is_made_while_a_migration_holds_a_table(clinic: Clinic) -> None:
+    with clinic.held("patients"):
+        assert "rows.patients" in figures(page_of(clinic))
+
+
+def test_a_database_without_history_or_tables_has_a_page(clinic: Clinic) -> None:
+    clinic.sql("DROP SCHEMA migrations CASCADE; DROP SCHEMA public CASCADE; DROP TABLE IF EXISTS odd.t CASCADE")
+    clinic.sql(
+        "DO $$ DECLARE s text; BEGIN FOR s IN SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_'"
+        " AND nspname <> 'information_schema' LOOP EXECUTE 'DROP SCHEMA ' || s || ' CASCADE'; END LOOP; END $$"
+    )
+    page = page_of(clinic, verification={"ok": True, "files": [], "failures": []})
+    assert figures(page)["migrations"] == 0
+    for words in ("no_history", "no_tables", "no_years", "nothing_promised", "no_backup_long", "no_drill_long"):
+        assert WORDS["vi"][words] in page
+
+
+# The playbook, and its page in a browser
+
+QUERIES = {
+    "migrations": "SELECT count(*) FROM migrations.applied",
+    "duration.008": "SELECT duration_ms FROM migrations.applied WHERE version = '008'",
+    "rows.patients": "SELECT count(*) FROM patients",
+    "rows.outcome_measures": "SELECT count(*) FROM outcome_measures",
+    f"year.{YEAR}": "SELECT count(*) FROM outcome_measures WHERE extract(year FROM measurement_date) = 2025",
+    "bytes.patients": "SELECT sum(pg_relation_size(oid)) FROM pg_class AS c, (SELECT reltoastrelid FROM pg_class"
+    " WHERE oid = 'patients'::regclass) AS p WHERE oid IN ('patients'::regclass, p.reltoastrelid) OR oid IN"
+    " (SELECT indexrelid FROM pg_index WHERE indrelid IN ('patients'::regclass, p.reltoastrelid))",
+    "tables": "SELECT count(DISTINCT coalesce(pg_partition_root(c.oid), c.oid)) FROM pg_class AS c"
+    " JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relkind = 'r' AND nspname = 'public'",
+}
+
+
+@pytest.fixture(scope="module")
+def reported(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    """A server with a database that holds invented patients, a backup and a drill."""
+    place = Local(local.folder, {"database_name": DATABASE, "report_directory": str(tmp_path_factory.mktemp("report"))})
+    place.deploy()
+    for playbook in ("seed", "backup", "drill"):
+        result = place.play(f"playbooks/{playbook}.yml")
+        assert result.status == 0, result.output
+    place.psql("VACUUM ANALYZE", DATABASE, role="postgres")
+    yield place
+    local.psql(f"DROP DATABASE {DATABASE} WITH (FORCE)", "postgres", role="postgres")
+
+
+@pytest.fixture(scope="module")
+def page(reported: Local) -> Path:
+    """The page that the playbook writes."""
+    result = reported.play("playbooks/report.yml")
+    assert (result.status, result.changed) == (0, 1), result.output  # the page
+    file = Path(reported.variables["report_directory"]) / "local.html"
+    assert file.as_uri() in result.output
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o077) == (0o600, 0)
+    return file
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """The browser."""
+    return browser(tmp_path_factory.mktemp("chromium"))
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_the_page_says_what_psql_says(reported: Local, page: Path, name: str) -> None:
+    assert figures(page.read_text())[name] == float(reported.psql(QUERIES[name], DATABASE, role="postgres"))
+
+
+def test_the_whole_page_is_of_this_database(reported: Local, page: Path) -> None:
+    found = figures(page.read_text())
+    assert (found["backups"], found["drills"], found["pending"]) == (1, 1, 0)
+    assert found["verified"] == found["promised"] > 1000
+    names = reported.psql("SELECT last_name_vi || ' ' || first_name_vi FROM patients", DATABASE).splitlines()
+    assert len(names) == 200
+    assert not [name for name in names if name in page.read_text()]
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("scheme", [LIGHT, DARK])
+def test_a_browser_shows_it(chromium: Browser, page: Path, width: int, scheme: str) -> None:
+    seen = chromium.look(page, width, scheme)
+    assert (seen.complaints, seen.requests) == ([], ["/frame", "/page"])
+    for language, shown in seen.languages.items():
+        other = next(name for name in WORDS if name != language)
+        assert WORDS[language]["timeline"] in shown["text"]
+        assert WORDS[other]["timeline"] not in shown["text"]
+        assert "200" in shown["text"]
+        assert (shown["too_wide"], shown["cut"], shown["pale"]) == (0, [], [])
+        assert (sum(map(int, re.findall(r"\d+", shown["ground"])[:3])) < 3 * 128) == (scheme == DARK)
+
+
+def test_its_pictures_are_kept(chromium: Browser, page: Path, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path)).absolute()
+    taken = {
+        chromium.picture(page, folder / f"report-{width}-{scheme}.png", width, height, scheme)
+        for width, height in ((PHONE, 5000), (DESK, 2400))
+        for scheme in (LIGHT, DARK)
+    }
+    assert len(taken) == 4
+    assert min(map(len, taken)) > 50_000  # an empty page has less
+
+
+SPOILT = {
+    "a script": ("</main>", "<script>document.title = 'x'</script></main>", "complaints"),
+    "an image from elsewhere": ("</main>", '<img alt="" src="/elsewhere.png"></main>', "complaints"),
+    "what is too wide": ("</main>", '<p style="width: 600px">wide</p></main>', "too_wide"),
+    "what is too pale": ("</main>", '<p style="color: #ccc">pale</p></main>', "pale"),
+    "a chart that is cut off": ('text-anchor="middle" x="', 'text-anchor="middle" x="3', "cut"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_the_browser_would_see(chromium: Browser, page: Path, tmp_path: Path, what: str) -> None:
+    old, new, where = SPOILT[what]
+    spoilt = tmp_path / "spoilt.html"
+    spoilt.write_text(page.read_text().replace(old, new))
+    seen = chromium.look(spoilt, PHONE)
+    assert seen.complaints if where == "complaints" else seen.languages["vi"][where]
+
+
+def test_check_mode_writes_nothing_and_english_comes_first_where_asked(reported: Local, tmp_path: Path) -> None:
+    options = {"report_directory": str(tmp_path / "new"), "report_language": "en"}
+    result = reported.play("playbooks/report.yml", "--check", **options)
+    assert result.status == 0, result.output
+    assert "would be written" in result.output
+    assert not (tmp_path / "new").exists()
+    assert reported.play("playbooks/report.yml", **options).status == 0
+    written = (tmp_path / "new/local.html").read_text()
+    assert '<html lang="en">' in written
+    assert 'id="language-en" checked' in written
+
+
+def test_a_folder_that_cannot_be_is_refused(reported: Local) -> None:
+    result = reported.play("playbooks/report.yml", report_directory="/dev/null/x")
+    assert result.status != 0
+    told = " ".join(result.output.split())
+    assert "local.html cannot be written: Not a directory. Give another folder: -e report_directory=FOLDER" in told
+
+
+REFUSED = {
+    "a time zone that is none": ("Asia/Nowhere", "", "report_timezone is Asia/Nowhere, which this controller does not"),
+    "a controller without pygal": ("UTC", "raise ImportError", "-m pip install --require-hashes -r requirements.txt"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, what: str) -> None:
+    zone, pygal, words = REFUSED[what]
+    if pygal:
+        (tmp_path / "pygal.py").write_text(pygal)
+    page = tmp_path / "page.html"
+    given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": zone}
+    given |= {"status": {}, "found": {}, "verification": {}}
+    command = [str(BIN / "ansible"), "localhost", "--module-name=report_page", f"--module-path={ROLE / 'library'}"]
+    done = subprocess.run(
+        [*command, f"--args={json.dumps(given)}"],
+        cwd=ROOT,
+        env=environment() | {"ANSIBLE_MODULE_UTILS": str(ROLE / "module_utils"), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert "No page was written" in done.stdout
+    assert not page.exists()
+
+
+def test_a_broken_promise_is_on_the_page_and_does_not_stop_it(reported: Local, tmp_path: Path) -> None:
+    reported.psql("ALTER INDEX idx_patients_mrn RENAME TO idx_gone", DATABASE)
+    try:
+        result = reported.play("playbooks/report.yml", report_directory=str(tmp_path))
+    finally:
+        reported.psql("ALTER INDEX idx_gone RENAME TO idx_patients_mrn", DATABASE)
+    assert result.status == 0, result.output
+    page = (tmp_path / "local.html").read_text()
+    found = figures(page)
+    assert found["promised"] - found["verified"] == 1
+    assert "idx_patients_mrn on patients: expected valid, found " in page
