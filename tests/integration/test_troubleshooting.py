@@ -18,6 +18,7 @@ from tests.local import ROOT, Local
 PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 ENTRIES = re.findall(r"^### `(.*)`$", PAGE, re.MULTILINE)
 DATABASE = "troubled"
+ROWS = re.findall(r"^\| `(.*?)` \|", PAGE, re.MULTILINE)
 Maker = Callable[[Local, Path], str]
 
 
@@ -122,3 +123,15 @@ def test_each_entry_of_the_page_is_made_here() -> None:
 def test_the_words_of_an_entry_are_those_that_one_sees(troubled: Local, tmp_path: Path, entry: str) -> None:
     printed = " ".join(MAKERS[entry](troubled, tmp_path).split())
     assert re.search(".+".join(map(re.escape, entry.split("..."))).removeprefix(".+"), printed), printed
+
+
+@pytest.mark.parametrize("words", ROWS)
+def test_the_words_of_a_row_are_those_that_a_test_waits_for(words: str) -> None:
+    """Made on hosts and in the tests of the backups, where they take what this file does not have."""
+    files = [*(ROOT / "tests/hosts").glob("test_*.py"), *(ROOT / "tests/integration").glob("test_*.py")]
+    texts = [file.read_text(encoding="utf-8").replace("\\", "") for file in files if file != Path(__file__)]
+    assert any(words.strip() in text for text in texts)
+
+
+def test_there_are_rows() -> None:
+    assert len(ROWS) > 20
