@@ -67,7 +67,6 @@ FAILURES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "verification : Compare the database with what the release promises": [
         ("playbooks/verify.yml", {"release_directory": "{folder}/promising"})
     ],
-    "status : Look at the database": [("playbooks/status.yml", NOWHERE)],
     "backup : Validating arguments": [("playbooks/backup.yml", {"backup_restic_environment": f"{MARK}text"})],
     "backup : Refuse a value that cannot be right": [("playbooks/backup.yml", {"backup_restic_only": True})],
     "backup : Take a verified backup": [
@@ -99,6 +98,13 @@ ELSEWHERE = {
     "migrations : Compare the catalogs": "as above",
     "migrations : Drop the scratch database": "as above",
     "verification : Say which migrations the database holds": "the module of Compare the database",
+    "status : Look at the database": "a server out of reach fails in Compare the release with the history before",
+    "report : Read what was done to the database": "as above",
+    "monitoring : Write metrics into a file for node-exporter": "molecule/monitoring: only the provider system has it",
+    "monitoring : Run the exporter of PostgreSQL's own views": "as above",
+    "partitions : Refuse a server that does not run": "says no value, only that there is no connection",
+    "seeds : Refuse a server that does not run": "as above",
+    "seeds : Run files/seeds/development_data.sql": "fails in Explain a failure, with PostgreSQL's words alone",
 }
 HOLDS_A_SECRET = re.compile(
     r"\b(postgresql|__backup)_connection\b|__backup_restic|restic_password|_passwords\b|no_log|tls_key"

@@ -211,7 +211,13 @@ QUERIES = {
 @pytest.fixture(scope="module")
 def reported(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     """A server with a database that holds invented patients, a backup and a drill."""
-    place = Local(local.folder, {"database_name": DATABASE, "report_directory": str(tmp_path_factory.mktemp("report"))})
+    report = tmp_path_factory.mktemp("report")
+    # Backups of its own: with several workers this may be made more than once on one server.
+    backups = local.folder / f"backups-of-{report.name}"
+    place = Local(
+        local.folder,
+        {"database_name": DATABASE, "report_directory": str(report), "backup_directory": str(backups)},
+    )
     place.deploy()
     for playbook in ("seed", "backup", "drill"):
         result = place.play(f"playbooks/{playbook}.yml")
