@@ -30,7 +30,7 @@ from tests.local import ROOT, Local, Result, until
 
 pytestmark = [pytest.mark.control("S23"), pytest.mark.control("S24")]
 
-MARK = "canary-of-"
+MARK = f"canary-of-{os.getpid()}-"  # the fixtures of another worker put theirs on command lines
 FOUND = "found-canary-"  # of the test of the watch itself; other workers look for MARK meanwhile
 VAULT = "physioflow-canary-vault-"
 IN_ENVIRONMENT = f"{MARK}environment"  # restic takes it by no other way; only its own user and root can see that
@@ -51,7 +51,10 @@ FAILURES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "Stop where a password is missing": [("deploy.yml", {"database_passwords": PASSWORDS | {"app": ""}})],
     "database : Validating arguments": [("deploy.yml", {"database_passwords": f"{MARK}text"})],
     "database : Refuse passwords that somebody could guess": [
-        ("deploy.yml", {"database_strict_passwords": True, "database_passwords": PASSWORDS | {"app": MARK}}),
+        (
+            "deploy.yml",
+            {"database_strict_passwords": True, "database_passwords": PASSWORDS | {"app": PASSWORDS["owner"]}},
+        ),
     ],
     "database : Make roles, database, extensions and privileges": [
         ("deploy.yml", {"database_passwords": CHANGED, "database_role_settings": {"app": {"work_mem": "much"}}}),
