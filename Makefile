@@ -10,9 +10,18 @@ LOCAL ?= .local/postgresql
 # Ansible and Molecule look for their helpers on PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# Ansible refuses to start where characters are not UTF-8 (LC_ALL=C) or where the machine lacks a locale that is named.
+ifneq (UTF-8,$(shell locale charmap 2>&1))
+export LC_ALL := $(if $(filter Darwin,$(shell uname)),en_US.UTF-8,C.UTF-8)
+endif
+
 ANSIBLE_FLAGS ?=
 PSQL_FLAGS ?=
 PYTEST_FLAGS ?=
+# What `make fuzz` tries.
+RELEASES ?= 2000
+BACKUPS ?= 500
+SEED ?= 1
 # How many tests run at the same time.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 2 ? cores : 2)))
 
@@ -20,18 +29,21 @@ WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 2 ? cor
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Nothing is compiled beforehand: of the many thousand files of the package ansible a run imports some hundred.
+PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+
 # A stamp carries the requirements' checksum in its name, so that a changed file is installed again.
 $(VENV)/.run-%: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This project needs Python 3.11 or newer; name one with make PYTHON=...")'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned Python packages into $(VENV)/ (once) ..."
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(PIP_INSTALL) -r requirements.txt
 	@rm -f $(VENV)/.run-*; touch $@
 
 $(VENV)/.dev-%: requirements-dev.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned tools for tests and lint into $(VENV)/ (once) ..."
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(PIP_INSTALL) -r requirements-dev.txt
 	@rm -f $(VENV)/.dev-*; touch $@
 
 checksum = $(firstword $(shell cksum < $(1) | tr -d ' '))
@@ -71,27 +83,41 @@ backup: $(RUN) ## Take a verified backup of the local database
 	@ansible-playbook playbooks/backup.yml $(ANSIBLE_FLAGS)
 
 .PHONY: psql
+psql: export LOCAL := $(LOCAL)
 psql: ## Open psql on the local database; reads standard input when that is no terminal
-	@test -e $(LOCAL)/pg_service.conf || { echo "There is no local database yet. Next: make deploy" >&2; exit 1; }
-	@PGSERVICEFILE=$(LOCAL)/pg_service.conf $(LOCAL)/bin/psql $(PSQL_FLAGS) service=physioflow
+	@test -e "$$LOCAL/pg_service.conf" || { echo "There is no local database yet. Next: make deploy" >&2; exit 1; }
+	@PGSERVICEFILE="$$LOCAL/pg_service.conf" "$$LOCAL/bin/psql" $(PSQL_FLAGS) service=physioflow
 
 .PHONY: destroy
 destroy: $(RUN) ## Remove the local server and its data, after asking (FORCE=1: without)
 	@ansible-playbook playbooks/destroy.yml $(if $(FORCE),-e destroy_confirmed=true) $(ANSIBLE_FLAGS)
 
 .PHONY: test
-test: $(DEV) lint ## Set up and run every test
-	@pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
+test: $(DEV) lint ## Set up; run the linters, the unit and integration tests and the Molecule scenario default
+	@pytest -m "not hosts" --numprocesses $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
+
+.PHONY: test-hosts
+test-hosts: $(DEV) ## Run the other Molecule scenarios, and the faults and reboots of hosts
+	@pytest -m hosts --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_FLAGS)
 
 .PHONY: lint
 lint: $(DEV) ## Run every linter
 	@tests/lint
+
+.PHONY: promises
+promises: $(DEV) ## Write the definitions that each migration promises into files/verify, for a review
+	@test -e $(LOCAL)/pg_service.conf || { echo "There is no local server yet. Next: make deploy" >&2; exit 1; }
+	@$(VENV)/bin/python -m tests.promises
 
 .PHONY: bench
 bench: $(DEV) ## Measure the deploy against psql and dbmate, backups against the guide's commands, queries on much data
 	@$(VENV)/bin/python tests/bench/bench.py
 	@$(VENV)/bin/python tests/bench/backups.py
 	@$(VENV)/bin/python tests/bench/queries.py
+
+.PHONY: fuzz
+fuzz: $(DEV) ## Deploy generated releases by us and by psql, restore generated databases, compare (RELEASES, BACKUPS, SEED)
+	@$(VENV)/bin/python -m tests.fuzz --releases $(RELEASES) --backups $(BACKUPS) --seed $(SEED)
 
 .PHONY: lock
 lock: $(DEV) ## Pin the Python requirements anew from pyproject.toml

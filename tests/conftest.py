@@ -5,22 +5,15 @@ At its end it says how many faults were survived, and how many controls of the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
-
 import pytest
 
 from tests import rows, undo
 
-T = TypeVar("T")
+LONG = ["test_molecule.py", "test_reboot.py"]
 
 
 def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
-
-
-def _workers(config: pytest.Config) -> int:
-    return int(config.workerinput["workercount"]) if _is_worker(config) else 1  # type: ignore[attr-defined]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,26 +28,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         undo.end()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have every worker begin with what takes longest, and let each report say which rows its test is about."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, and let each report say which rows its test is about."""
     # Begun last, it would keep one worker busy while the others are done.
-    items[:] = spread(items, lambda item: item.path.name == "test_molecule.py", _workers(config))
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     for item in items:
         rows.note(item)
-
-
-def spread(items: Sequence[T], is_long: Callable[[T], bool], workers: int) -> list[T]:
-    """Put the long ones at the beginning of each worker's share: xdist cuts the list into as many of about one size."""
-    long = [item for item in items if is_long(item)]
-    short = [item for item in items if not is_long(item)]
-    found: list[T] = []
-    for worker in range(workers):
-        first = long[worker::workers]
-        size = (len(items) - len(found)) // (workers - worker)
-        rest = max(size - len(first), 0)
-        found += [*first, *short[:rest]]
-        del short[:rest]
-    return found + short
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

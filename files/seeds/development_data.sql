@@ -94,6 +94,29 @@ SELECT * FROM (VALUES
     (6, 'S83.5', 'Sprain of the cruciate ligament', 'Bong gân dây chằng chéo', 'PSFS', 'knee_left')
 ) AS problem (n, icd10, name_en, name_vi, measure, region);
 
+-- What such a patient goes on with at home.
+CREATE TEMPORARY TABLE seed_exercises ON COMMIT DROP AS
+SELECT icd10, jsonb_agg(jsonb_build_object(
+           'name', name, 'name_vi', name_vi, 'sets', sets, 'reps', reps,
+           'frequency', daily || 'x daily', 'frequency_vi', daily || ' lần mỗi ngày') ORDER BY n) AS program
+FROM (VALUES
+    (1, 'M54.5', 'Pelvic Tilts', 'Nghiêng xương chậu', 3, 10, 2),
+    (2, 'M54.5', 'Bird-Dog', 'Chó-chim', 3, 8, 1),
+    (3, 'M75.1', 'Pendulum Exercise', 'Bài tập con lắc', 1, 20, 3),
+    (4, 'M75.1', 'Wall Push-Up Plus', 'Chống đẩy tường Plus', 3, 12, 1),
+    (5, 'M17.1', 'Quad Sets', 'Co cơ tứ đầu đẳng trường', 3, 10, 3),
+    (6, 'M17.1', 'Mini Squats', 'Squat nhỏ', 3, 10, 1),
+    (7, 'I63.9', 'Sit-to-Stand Transfer', 'Tập đứng dậy từ ngồi', 3, 5, 2),
+    (8, 'I63.9', 'Standing Balance', 'Tập thăng bằng đứng', 3, 10, 2),
+    (9, 'M54.2', 'Chin Tucks', 'Gập cằm', 3, 10, 2),
+    (10, 'M54.2', 'Scapular Retraction', 'Rút xương bả vai', 3, 15, 2),
+    (11, 'M77.1', 'Wrist Extensor Stretch', 'Giãn cơ duỗi cổ tay', 3, 5, 2),
+    (12, 'M77.1', 'Eccentric Wrist Extension', 'Duỗi cổ tay ly tâm', 3, 15, 1),
+    (13, 'S83.5', 'Straight Leg Raise', 'Nâng chân thẳng', 3, 10, 2),
+    (14, 'S83.5', 'Step-Ups', 'Bước lên bậc', 3, 10, 1)
+) AS exercise (n, icd10, name, name_vi, sets, reps, daily)
+GROUP BY icd10;
+
 -- BHYT cards of every prefix, each with an age that it is given at.
 CREATE TEMPORARY TABLE seed_prefixes ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY prefix) - 1 AS n, prefix, coverage_percent, copay_rate,
@@ -131,6 +154,7 @@ SELECT p.id, p.clinic_id, 'MRN' || lpad(n::text, 7, '0'),
        '0199' || lpad(n::text, 7, '0'), CASE WHEN n % 3 = 0 THEN 'patient' || n || '@example.com' END,
        street || ' Invented Street', street || ' đường Tưởng Tượng',
        jsonb_build_object('name', pg_temp.word('Nguyễn Trần Lê Phạm', 'contact', n) || ' ' || family,
+                          'relation', pg_temp.word('parent spouse child sibling', 'relation', n),
                           'phone', '0199' || lpad((n + 1)::text, 7, '0')),
        CASE WHEN n % 17 = 0 THEN ARRAY['pacemaker'] WHEN n % 13 = 0 THEN ARRAY['osteoporosis'] END,
        pg_temp.seed_id('user', p.clinic * 10 + 1)
@@ -174,7 +198,8 @@ SELECT plan_id, p.id, therapist_id, clinic_id, name_en || ', ' || to_char(start,
        CASE WHEN today - start > 84 THEN CASE WHEN n % 12 = 0 THEN 'discontinued' ELSE 'completed' END
             WHEN n % 15 = 0 THEN 'on_hold' ELSE 'active' END::treatment_plan_status,
        start, CASE WHEN today - start > 84 THEN start + 84 END, name_en || ' (' || icd10 || ')', name_vi,
-       '[{"goal": "Pain below 3 of 10", "goal_vi": "Đau dưới 3 trên 10", "weeks": 4}]'::jsonb, 2, 12,
+       '[{"type": "short_term", "description": "Pain below 3 of 10", "description_vi": "Đau dưới 3 trên 10",
+          "measurable_criteria": "VAS below 3", "target_timeframe_weeks": 4}]'::jsonb, 2, 12,
        least(3, (today - start) / 7), start + time '09:00', therapist_id
 FROM seed_patients AS p;
 
@@ -309,23 +334,75 @@ FROM seed_visits AS v
 CROSS JOIN generate_series(1, 3) AS item
 WHERE v.k = 0 AND v.fate > 1 AND v.patient_n % 4 = 0;
 
--- Whose treatment is over has been discharged, with the comparison that the guide describes.
+-- Whose treatment is over has been discharged, with the comparison and the home exercises that the guide describes: of each
+-- measure the last score before the discharge beside the baseline. Improvement is a share of the baseline, and positive
+-- when the patient is better, whichever way the scale runs.
 INSERT INTO discharge_plans (id, patient_id, treatment_plan_id, therapist_id, clinic_id, planned_discharge_date,
                              actual_discharge_date, status, discharge_reason, baseline_comparison, outcome_trending,
                              hep_exercises, created_by)
 SELECT pg_temp.seed_id('discharge', n), p.id, plan_id, therapist_id, clinic_id, start + 84, start + 84, 'completed',
        CASE WHEN n % 12 = 0 THEN 'patient_request' WHEN n % 3 = 0 THEN 'goals_partially_met' ELSE 'goals_met' END,
-       scores.comparison, scores.trend, '[{"exercise": "Bridge", "exercise_vi": "Bắc cầu", "sets": 3, "reps": 10}]'::jsonb,
-       therapist_id
+       jsonb_build_object('measures', scores.measures),
+       jsonb_build_object('measures', scores.series, 'pain_levels', scores.series -> 'VAS'), exercises.program, therapist_id
 FROM seed_patients AS p
+JOIN seed_exercises AS exercises USING (icd10)
 CROSS JOIN LATERAL (
-    SELECT jsonb_object_agg(measure_type, jsonb_build_object('baseline', baseline_score, 'current', current_score,
-                            'mcid_met', mcid_met) ORDER BY measurement_date) AS comparison,
-           jsonb_object_agg(measure_type || ' ' || measurement_date, current_score) AS trend
-    FROM outcome_measures AS m
-    WHERE m.patient_id = p.id
+    SELECT jsonb_agg(jsonb_build_object(
+               'name', measure_type, 'name_vi', measure_type_vi, 'baseline_score', baseline_score,
+               'discharge_score', discharge_score, 'target_score', target_score,
+               'improvement_percent', round(
+                   CASE WHEN higher_is_better THEN discharge_score - baseline_score ELSE baseline_score - discharge_score END
+                   * 100 / nullif(baseline_score, 0), 1),
+               'mcid_met', mcid_met) ORDER BY measure_type) AS measures,
+           jsonb_object_agg(measure_type, series) AS series
+    FROM (
+        SELECT m.measure_type, m.measure_type_vi, lib.higher_is_better,
+               (array_agg(m.baseline_score ORDER BY measurement_date DESC))[1] AS baseline_score,
+               (array_agg(m.current_score ORDER BY measurement_date DESC))[1] AS discharge_score,
+               (array_agg(m.target_score ORDER BY measurement_date DESC))[1] AS target_score,
+               (array_agg(m.mcid_met ORDER BY measurement_date DESC))[1] AS mcid_met,
+               jsonb_agg(jsonb_build_object('date', measurement_date, 'score', m.current_score) ORDER BY measurement_date)
+                   AS series
+        FROM outcome_measures AS m
+        JOIN outcome_measures_library AS lib ON lib.id = m.library_id
+        WHERE m.patient_id = p.id AND m.measurement_date <= p.start + 84
+        GROUP BY m.measure_type, m.measure_type_vi, lib.higher_is_better
+    ) AS measure
 ) AS scores
 WHERE today - start > 84;
+
+-- Read back by the names of the guide: every measure with a score of that patient behind it, better as its scale runs.
+DO $check$
+DECLARE
+    wrong bigint;
+BEGIN
+    SELECT count(*) INTO wrong
+    FROM seed_patients AS p
+    LEFT JOIN discharge_plans AS d ON d.id = pg_temp.seed_id('discharge', p.n)
+    WHERE p.today - p.start > 84 AND (
+        (coalesce(jsonb_array_length(d.baseline_comparison -> 'measures'), 0) = 0
+         OR coalesce(jsonb_array_length(d.hep_exercises), 0) = 0)
+        OR EXISTS (
+            SELECT FROM jsonb_to_recordset(d.baseline_comparison -> 'measures') AS measure (
+                name text, baseline_score numeric, discharge_score numeric, improvement_percent numeric, mcid_met boolean)
+            LEFT JOIN outcome_measures_library AS lib ON lib.measure_type = measure.name
+            WHERE (sign(improvement_percent) = sign(discharge_score - baseline_score)
+                                               * CASE WHEN lib.higher_is_better THEN 1 ELSE -1 END) IS NOT TRUE
+               OR (mcid_met = (abs(discharge_score - baseline_score) >= lib.mcid_threshold)) IS NOT TRUE
+               OR NOT EXISTS (SELECT FROM outcome_measures AS m
+                              WHERE m.patient_id = p.id AND m.measure_type = measure.name
+                                AND m.baseline_score = measure.baseline_score AND m.current_score = measure.discharge_score
+                                AND m.measurement_date <= d.actual_discharge_date))
+        OR EXISTS (
+            SELECT FROM jsonb_to_recordset(d.hep_exercises) AS exercise (
+                name text, name_vi text, sets int, reps int, frequency text)
+            WHERE name IS NULL OR name_vi IS NULL OR frequency IS NULL OR (sets > 0 AND reps > 0) IS NOT TRUE));
+    IF wrong > 0 THEN
+        RAISE EXCEPTION '% discharge plans lack what the guide names in baseline_comparison or hep_exercises, or contradict '
+                        'the scores', wrong;
+    END IF;
+END
+$check$;
 
 INSERT INTO discharge_summaries (id, discharge_plan_id, patient_id, therapist_id, summary_text, summary_text_vi,
                                  diagnosis_at_discharge, diagnosis_at_discharge_vi, recommendations, recommendations_vi,

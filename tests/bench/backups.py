@@ -192,6 +192,30 @@ def compare(title: str, ways: dict[str, Callable[[], Cost]], rounds: int) -> Non
         )
 
 
+def measure(local: Local, scratch: Path, rounds: int, megabytes: int) -> None:
+    """Fill a database on a server, and measure all ways."""
+    backups = Backups(local, scratch, megabytes)
+    compare(
+        f"Backup of {backups.size}",
+        {
+            "the guide: pg_dump -F c": backups.guide_dump,
+            "ours: dump, hash, read back": backups.ours_dump,
+            "  of which dumping": backups.ours_pg_dump,
+            "  of which reading back": backups.ours_read_back,
+        },
+        rounds,
+    )
+    compare(
+        f"Restore of {backups.size}",
+        {
+            "the guide: pg_restore": backups.guide_restore,
+            "ours: verify, restore, compare, analyze": backups.ours_restore,
+            "  of which loading": backups.ours_load,
+        },
+        rounds,
+    )
+
+
 def main() -> None:
     """Make a server, fill it, measure, remove it."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -205,26 +229,7 @@ def main() -> None:
         local.deploy()
         scratch = folder / "scratch"
         scratch.mkdir()
-        backups = Backups(local, scratch, given.megabytes)
-        compare(
-            f"Backup of {backups.size}",
-            {
-                "the guide: pg_dump -F c": backups.guide_dump,
-                "ours: dump, hash, read back": backups.ours_dump,
-                "  of which dumping": backups.ours_pg_dump,
-                "  of which reading back": backups.ours_read_back,
-            },
-            given.rounds,
-        )
-        compare(
-            f"Restore of {backups.size}",
-            {
-                "the guide: pg_restore": backups.guide_restore,
-                "ours: verify, restore, compare, analyze": backups.ours_restore,
-                "  of which loading": backups.ours_load,
-            },
-            given.rounds,
-        )
+        measure(local, scratch, given.rounds, given.megabytes)
     finally:
         local.play("playbooks/destroy.yml", destroy_confirmed=True)
         shutil.rmtree(folder)

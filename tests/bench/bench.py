@@ -24,33 +24,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests import role_python  # noqa: F401 - makes the next imports possible
 from tests.local import BIN, ROOT, Local, environment
-
-# isort: split
-from ansible.module_utils.migration_catalog import own_statements, read_catalog
-from ansible.module_utils.migration_script import Limits, Run, write_script
 
 DBMATE = "dbmate@2.36.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physioflow-database" / "bench"
-MANY = 1000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 EMPTY_PLAY = """
 - hosts: database_servers
   gather_facts: false
-"""
-APPLY_PLAY = """
-- hosts: database_servers
-  gather_facts: false
-  tasks:
-    - community.postgresql.postgresql_script:
-        path: "{{ script }}"
-        login_db: "{{ bench_db }}"
-        login_host: 127.0.0.1
-        login_port: "{{ bench_port }}"
-        connect_params: {passfile: "{{ bench_passfile }}"}
-      no_log: true
 """
 ROLE_PLAY = """
 - hosts: database_servers
@@ -65,6 +47,7 @@ ROLE_PLAY = """
   module_defaults:
     group/community.postgresql.all: "{{ postgresql_connection }}"
   tasks:
+    - import_role: {name: database, tasks_from: names} # whose Python the role migrations has a part of
     - import_role: {name: migrations, tasks_from: release}
     - import_role: {name: migrations, tasks_from: plan}
     - import_role: {name: migrations, tasks_from: apply}
@@ -88,12 +71,12 @@ class Bench:
         self.scratch = scratch
         self.port = local.psql("SHOW port", "postgres", role="postgres")
         self.env = environment() | {"PGSERVICEFILE": str(local.server / "pg_service.conf")}
-        for name, text in (("empty", EMPTY_PLAY), ("apply", APPLY_PLAY), ("role", ROLE_PLAY)):
+        for name, text in (("empty", EMPTY_PLAY), ("role", ROLE_PLAY)):
             (scratch / f"{name}.yml").write_text(text)
 
     def server_cpu(self) -> float:
         """Return the CPU seconds that the server's processes used so far, ended ones included."""
-        postmaster = int((self.local.server / "server/data/postmaster.pid").read_text().split()[0])
+        postmaster = self.local.postmaster
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         ticks = 0
         for pid in [str(postmaster), *children]:
@@ -171,40 +154,19 @@ class Bench:
             program = CACHE / "node_modules/.bin/dbmate"
             return self.run([program, "-d", folder, "--no-dump-schema", "migrate"], DATABASE_URL=url)
 
-    def ours_apply(self, release: Path) -> Cost:
-        """Send the script of a run by postgresql_script: the apply step alone."""
-        with self.database() as name:
-            script = self.scratch / f"{release.name}.sql"
-            if not script.exists():
-                write_run(release, script)
-            play = self.scratch / "apply.yml"
-            return self.run(self.playbook(play, script=str(script), **self.connection(name)))
-
     def ours_role(self, release: Path) -> Cost:
         """Check the release, plan, apply, read the history again: the whole role migrations."""
         with self.database() as name:
             play = self.scratch / "role.yml"
             return self.run(self.playbook(play, release_directory=str(release), **self.connection(name)))
 
-    def ours_nothing(self, release: Path) -> Cost:
-        """Run the whole main job where nothing is to do (release of the project only)."""
-        return self.run(
-            self.playbook("deploy.yml", release_directory=str(release), local_directory=str(self.local.folder))
-        )
+    def ours_nothing(self, _release: Path) -> Cost:
+        """Run the whole main job where nothing is to do: always with the release of the project."""
+        return self.run(self.playbook("deploy.yml", local_directory=str(self.local.folder)))
 
     def connection(self, database: str) -> dict[str, str]:
         """Return the variables of the plays above."""
         return {"bench_db": database, "bench_port": self.port, "bench_passfile": str(self.local.server / "pgpass")}
-
-
-def write_run(release: Path, path: Path) -> None:
-    """Write what the module migration_script would send."""
-    role = ROOT / "roles/migrations/files"
-    migrations = read_catalog(release).migrations
-    files = [(m, own_statements((release.parent / m.file).read_text(encoding="utf-8"))) for m in migrations]
-    run = Run("bench", "00000000-0000-4000-8000-000000000000", "bench", "bench")
-    functions, history = ((role / name).read_text(encoding="utf-8") for name in ("session.sql", "history.sql"))
-    path.write_text(write_script(files, run, Limits(), owner="emr", functions=functions, history=history))
 
 
 def generate(folder: Path, number: int) -> Path:
@@ -236,13 +198,42 @@ def compare(title: str, ways: dict[str, Callable[[Path], Cost]], release: Path, 
         print(f"  {name:44} {cost.wall:7.2f} {cost.cpu:7.2f} {to_psql:12.1f} {to_empty:18.1f}")
 
 
+def measure(local: Local, scratch: Path, rounds: int, many: int, small: bool = False) -> None:
+    """Measure all ways on a server that the project is deployed to.
+
+    Args:
+        local: the server.
+        scratch: a folder.
+        rounds: how often.
+        many: files of the generated release.
+        small: leave out what has to be downloaded, and the files of the project.
+    """
+    bench = Bench(local, scratch)
+    ways: dict[str, Callable[[Path], Cost]] = {
+        "empty play": bench.empty,
+        "one psql session": bench.psql_session,
+        "psql a file (the guide's loop)": bench.psql_loop,
+        "dbmate": bench.dbmate,
+        "ours, role migrations from check to history": bench.ours_role,
+    }
+    of_project = ways | {"ours, deploy.yml with nothing to do": bench.ours_nothing}
+    generated = generate(scratch / "many", many)
+    if small:
+        del of_project["dbmate"]
+        compare(f"{many} generated files", of_project, generated, rounds)
+        return
+    CACHE.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["npm", "install", "--silent", "--prefix", CACHE, DBMATE], check=True)
+    compare("The 15 files of the project", of_project, ROOT / "files", rounds)
+    compare(f"{many} generated files", ways, generated, max(1, rounds // 2))
+
+
 def main() -> None:
     """Make a server, measure, remove the server."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
-    rounds = arguments.parse_args().rounds
-    CACHE.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["npm", "install", "--silent", "--prefix", CACHE, DBMATE], check=True)
+    arguments.add_argument("--many", type=int, default=1000, help="files of the generated release (%(default)s)")
+    given = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="physioflow-bench-"))
     folder.chmod(0o755)
     local = Local(folder / "local")
@@ -252,18 +243,7 @@ def main() -> None:
         print(f"make deploy from nothing, downloads at hand: {time.perf_counter() - began:.1f} s")
         scratch = folder / "scratch"
         scratch.mkdir()
-        bench = Bench(local, scratch)
-        ways: dict[str, Callable[[Path], Cost]] = {
-            "empty play": bench.empty,
-            "one psql session": bench.psql_session,
-            "psql a file (the guide's loop)": bench.psql_loop,
-            "dbmate": bench.dbmate,
-            "ours, apply step alone": bench.ours_apply,
-            "ours, role migrations from check to history": bench.ours_role,
-        }
-        of_project = ways | {"ours, deploy.yml with nothing to do": bench.ours_nothing}
-        compare("The 15 files of the project", of_project, ROOT / "files", rounds)
-        compare(f"{MANY} generated files", ways, generate(scratch / "many", MANY), max(1, rounds // 2))
+        measure(local, scratch, given.rounds, given.many)
     finally:
         local.play("playbooks/destroy.yml", destroy_confirmed=True)
         shutil.rmtree(folder)

@@ -191,7 +191,8 @@ def without_indexes(session: Session, query: Query, tables: set[str], values: li
     session.execute("BEGIN")
     try:
         session.execute("SET LOCAL statement_timeout = 0")
-        session.execute(f"DROP INDEX {', '.join(row['name'] for row in rows)}".encode())
+        if rows:
+            session.execute(f"DROP INDEX {', '.join(row['name'] for row in rows)}".encode())
         return statistics.median(times(session, query, values[:SLOW_VALUES]))
     finally:
         session.execute("ROLLBACK")
@@ -214,16 +215,11 @@ def measure(session: Session, name: str, query: Query, big: set[str]) -> None:
         print(f"{'':8}{way}")
 
 
-def bench(local: Local, scale: int) -> None:
-    """Deploy, seed, measure."""
-    local.deploy()
-    begin = time.monotonic()
-    seeded = local.play("playbooks/seed.yml", seed_scale=scale)
-    assert seeded.status == 0, seeded.output
-    print(f"seeded in {time.monotonic() - begin:.0f} s")
-    local.psql("VACUUM ANALYZE", role="postgres")
+def measure_all(local: Local, database: str) -> None:
+    """Measure on a database that is deployed and seeded."""
+    local.psql("VACUUM ANALYZE", database, role="postgres")
     port = local.psql("SHOW port", "postgres", role="postgres")
-    place = f"host=127.0.0.1 port={port} dbname=physioflow user=emr"
+    place = f"host=127.0.0.1 port={port} dbname={database} user=emr"
     with psycopg.connect(place, password=local.password("emr"), autocommit=True, row_factory=dict_row) as session:
         counts = session.execute(
             "SELECT (SELECT count(*) FROM patients) AS patients, (SELECT count(*) FROM outcome_measures) AS scores"
@@ -232,6 +228,16 @@ def bench(local: Local, scale: int) -> None:
         big = big_tables(session)
         for name, query in QUERIES.items():
             measure(session, name, query, big)
+
+
+def bench(local: Local, scale: int) -> None:
+    """Deploy, seed, measure."""
+    local.deploy()
+    begin = time.monotonic()
+    seeded = local.play("playbooks/seed.yml", seed_scale=scale)
+    assert seeded.status == 0, seeded.output
+    print(f"seeded in {time.monotonic() - begin:.0f} s")
+    measure_all(local, "physioflow")
 
 
 def main() -> None:

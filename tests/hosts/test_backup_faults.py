@@ -14,6 +14,8 @@ import pytest
 
 from tests.hosts.host import Host, made, refused
 
+pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("backup_faults")]
+
 STORE = "/var/backups/physioflow"
 PROGRAM = "/usr/local/lib/physioflow-backup"
 SERVICE = "physioflow-backup.service"

@@ -16,6 +16,8 @@ import pytest
 from tests.hosts.host import Host, made, refused
 from tests.local import ROOT
 
+pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("disk_faults")]
+
 SERVICE = "postgresql@16-main"
 CLUSTER = "/var/lib/postgresql/16/main"
 WAL = "/wal"

@@ -1,7 +1,10 @@
 """What must hold after every fault, whatever it was: the universal oracle.
 
 A case is a database with canary rows in it and a small release of its own. `survives` looks, after the fault, at data,
-history, catalogs, locks and words; then it runs the same command again, without any manual step, and once more.
+history, catalogs, locks and words; then it applies the same release again, without any manual step, and once more.
+
+The fault is one of a playbook. What comes before it and after it is applied by the modules of the role in this process
+(tests/fuzz/driver.py), without the seconds of a playbook; `converges_after` takes a playbook's run for the one after.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from typing import Any
 
 import psycopg
 
+from tests import apart
+from tests.fuzz.driver import Driver, Outcome
 from tests.local import SECONDS, Local, Result, Running, until
 
 HEADER = "-- Migration: {name}\n-- Description: test\n-- Depends on: {depends}\n{more}\n{body}\n"
@@ -37,6 +42,22 @@ MIDDLE = f"SELECT pg_advisory_lock_shared({HOOK}), pg_advisory_unlock_shared({HO
 HISTORY = "SELECT coalesce(string_agg(act || ' ' || version, ', ' ORDER BY id), '') FROM migrations.history"
 
 
+def inventory_of(hosts: dict[str, dict[str, Any]], folder: Path) -> tuple[str, str]:
+    """Write an inventory like `local` with hosts of these variables, and return the options that name it.
+
+    Each has a folder for its backups beside it: one run at a time works on one.
+    """
+    listed = {host: {"backup_directory": str(folder.parent / f"backups-{host}")} | own for host, own in hosts.items()}
+    return ("-i", str(apart.inventory(folder, listed)))
+
+
+def said_of(result: Result, host: str) -> str:
+    """Return all that a play said of one host, on its lines."""
+    found = [text for _, text in apart.answers_of(result, host)]
+    assert found, f"nothing is said of {host}\n{result.output}"
+    return "\n".join(found)
+
+
 @dataclass
 class Case:
     """A database and a release for one fault."""
@@ -50,7 +71,7 @@ class Case:
     def make(cls, local: Local, database: str, folder: Path) -> Case:
         """Make the database, and a release of one migration."""
         local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
-        (folder / "migrations").mkdir(parents=True)
+        (folder / "migrations").mkdir(parents=True, exist_ok=True)
         case = cls(local, database, folder)
         case.write("001_rooms", "CREATE TABLE rooms (id int CONSTRAINT rooms_pkey PRIMARY KEY, name text);")
         return case
@@ -63,10 +84,17 @@ class Case:
 
     def begin(self) -> None:
         """Apply what the release holds so far, and fill the canary table."""
-        result = self.run()
-        assert result.status == 0, result.output
+        outcome = self.apply()
+        assert outcome.ok, outcome
+        assert outcome.sent, outcome
         self.psql(CANARY)
         self.rows = self.psql(CANARY_HASH)
+
+    def apply(self, **variables: Any) -> Outcome:
+        """Run the migrations without a playbook."""
+        host, port, _, user, password = (self.local.server / "pgpass").read_text().strip().split(":", 4)
+        connection = {"login_host": host, "login_port": int(port), "login_user": user, "login_password": password}
+        return Driver(self.release, self.database, connection, self.release.parent).deploy(**variables)
 
     def run(self, *options: str, **variables: Any) -> Result:
         """Run the migrations."""
@@ -175,30 +203,36 @@ class Case:
         left = self.psql(LEFT_BEHIND.format(ours=set(ours) or "{}"), role="postgres")
         assert left == (f"invalid index {invalid}" if invalid else "")
 
-    def survives(self, result: Result, *words: str, invalid: str = "", **variables: Any) -> None:
+    def survives(self, result: Result, *words: str, invalid: str = "") -> None:
         """The oracle after a fault.
 
         Args:
             result: what the run with the fault printed.
             words: patterns that its failure must say.
             invalid: the index that the fault left invalid.
-            variables: extra variables of the further runs.
         """
         assert result.status != 0, result.output
         for pattern in (*words, r"Next: "):
             assert re.search(pattern, result.output), f"{pattern}\n{result.output}"
         assert SECRET not in result.output
         self.stands(invalid=invalid)
-        self.converges(**variables)
+        self.converges()
 
-    def converges(self, **variables: Any) -> None:
-        """Run again without any manual step: it comes to its end; the next one has nothing to do."""
-        self.converges_after(self.run(**variables), **variables)
+    def converges(self) -> None:
+        """Apply again without any manual step: it comes to its end; the next time there is nothing to do."""
+        outcome = self.apply()
+        assert outcome.ok, outcome
+        self.is_at_its_end()
 
-    def converges_after(self, again: Result, **variables: Any) -> None:
+    def converges_after(self, again: Result) -> None:
         """Check the run after the fault, and that the next one has nothing to do."""
         assert again.status == 0, again.output
         assert SECRET not in again.output
+        self.is_at_its_end()
+
+    def is_at_its_end(self) -> None:
+        """Check that all of the release stands, and that another run has nothing to do."""
         self.stands()
-        third = self.run(**variables)
-        assert (third.status, third.changed) == (0, 0), third.output
+        outcome = self.apply()
+        assert outcome.ok, outcome
+        assert outcome.sent == 0, outcome

@@ -23,7 +23,8 @@ import psycopg
 import pytest
 import yaml
 
-from tests import undo
+from tests import apart, undo
+from tests.apart import failed_in
 from tests.integration.test_managed import LOGIN, ROLES, Managed, login_role
 from tests.integration.test_security import OWNER, connect
 from tests.local import ROOT, Local, Result, until
@@ -44,52 +45,94 @@ SECRETS: dict[str, Any] = {
 LOGGED = ("log_statement = 'all'", "log_min_duration_statement = 0", "log_min_error_statement = error")
 NOWHERE = {"postgresql_managed_port": 1}
 BAD_SQL = "-- Migration: {}\n-- Description: bad\n-- Depends on: {}\n{}SELECT 1 / 0;\n"
+LOOK = "database : Look at roles, database, extensions and privileges"
 CHANGED = {purpose: f"{secret} anew" for purpose, secret in PASSWORDS.items()}
 
-# The task that fails: how. {folder} is one that is removed again; beside a release, `bad`, there is none in it.
-FAILURES: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    "Stop where a password is missing": [("deploy.yml", {"database_passwords": PASSWORDS | {"app": ""}})],
-    "database : Validating arguments": [("deploy.yml", {"database_passwords": f"{MARK}text"})],
-    "database : Refuse passwords that somebody could guess": [
-        (
-            "deploy.yml",
-            {"database_strict_passwords": True, "database_passwords": PASSWORDS | {"app": PASSWORDS["owner"]}},
-        ),
-    ],
-    "database : Make roles, database, extensions and privileges": [
-        ("deploy.yml", {"database_passwords": CHANGED, "database_role_settings": {"app": {"work_mem": "much"}}}),
-        ("deploy.yml", {"postgresql_managed_password": f"{MARK}wrong"}),
-    ],
-    "database : Protect the tables of the clinics": [("deploy.yml", {"database_row_level_security": True})],
-    "postgresql_managed : Validating arguments": [("deploy.yml", {"postgresql_managed_sslmode": "maybe"})],
-    "migrations : Compare the release with the history": [("playbooks/migrate.yml", NOWHERE)],
-    "migrations : Explain the failure": [
-        ("playbooks/migrate.yml", {"release_directory": "{folder}/bad", "backup_before_migration": False}),
-        ("deploy.yml", {"release_directory": "{folder}/alone", "database_name": "canary_alone"}),
-    ],
-    "verification : Compare the database with what the release promises": [
-        ("playbooks/verify.yml", {"release_directory": "{folder}/promising"})
-    ],
-    "backup : Validating arguments": [("playbooks/backup.yml", {"backup_restic_environment": f"{MARK}text"})],
-    "backup : Refuse a value that cannot be right": [("playbooks/backup.yml", {"backup_restic_only": True})],
-    "backup : Take a verified backup": [
-        ("playbooks/backup.yml", {"backup_restic_repository": "/proc/none"}),
-        ("playbooks/migrate.yml", {"release_directory": "{folder}/bad", "backup_directory": "/proc/none"}),
-    ],
-    "backup : Restore": [
-        (
-            "playbooks/restore.yml",
-            {"restore_backup": "latest", "restore_from": "off_host", "backup_restic_repository": "/proc/none"},
-        ),
-    ],
-    "backup : Drop what restores in place have kept": [("playbooks/restore.yml", {"restore_drop_old": True} | NOWHERE)],
-    "backup : Restore a backup where it hurts nobody, and compare": [("playbooks/drill.yml", NOWHERE)],
+# Each play: the playbook, what all of its hosts have alike, and for each host the task that fails and what is its own.
+# {folder} is one that is removed again; beside a release, `bad`, there is none in it.
+PLAYS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, dict[str, Any]]]]] = {
+    "before a host": (
+        "deploy.yml",
+        {},
+        {"missing": ("Stop where a password is missing", {"database_passwords": PASSWORDS | {"app": ""}})},
+    ),
+    "deploy": (
+        "deploy.yml",
+        {},
+        {
+            "text": ("database : Validating arguments", {"database_passwords": f"{MARK}text"}),
+            "twice": (
+                "database : Refuse passwords that somebody could guess",
+                {"database_strict_passwords": True, "database_passwords": PASSWORDS | {"app": PASSWORDS["owner"]}},
+            ),
+            "wrong": (LOOK, {"postgresql_managed_password": f"{MARK}wrong"}),
+            "secluded": (LOOK, {"database_row_level_security": True}),
+            "much": (
+                "database : Make roles, database, extensions and privileges",
+                {"database_passwords": CHANGED, "database_role_settings": {"app": {"work_mem": "much"}}},
+            ),
+            "sslmode": ("postgresql_managed : Validating arguments", {"postgresql_managed_sslmode": "maybe"}),
+            "nothing": ("backup : Refuse a value that cannot be right", {"backup_restic_only": True}),
+        },
+    ),
+    "migrate": (
+        "playbooks/migrate.yml",
+        {"release_directory": "{folder}/bad"},
+        {
+            "nowhere": ("migrations : Compare the release with the history", NOWHERE),
+            "bad": ("migrations : Explain the failure", {"backup_before_migration": False}),
+            "gate": ("backup : Take a verified backup", {"backup_directory": "/proc/none"}),
+        },
+    ),
+    "without transaction": (
+        "deploy.yml",
+        {"release_directory": "{folder}/alone"},
+        {"alone": ("migrations : Explain the failure", {"database_name": "canary_alone"})},
+    ),
+    "verify": (
+        "playbooks/verify.yml",
+        {"release_directory": "{folder}/promising"},
+        {"promising": ("verification : Compare the database with what the release promises", {})},
+    ),
+    "backup": (
+        "playbooks/backup.yml",
+        {},
+        {
+            "text": ("backup : Validating arguments", {"backup_restic_environment": f"{MARK}text"}),
+            "repository": ("backup : Take a verified backup", {"backup_restic_repository": "/proc/none"}),
+        },
+    ),
+    "restore": (
+        "playbooks/restore.yml",
+        {},
+        {
+            "repository": (
+                "backup : Restore",
+                {
+                    "restore_backup": "latest",
+                    "restore_from": "off_host",
+                    "backup_restic_repository": "/proc/none",
+                },
+            ),
+            "nowhere": ("backup : Drop what restores in place have kept", {"restore_drop_old": True} | NOWHERE),
+        },
+    ),
+    "drill": (
+        "playbooks/drill.yml",
+        {},
+        {"nowhere": ("backup : Restore a backup where it hurts nobody, and compare", NOWHERE)},
+    ),
 }
 # What fails there is not made to fail here.
 ELSEWHERE = {
     "backup : Put user, program, settings and timers in place": "molecule/security: only the provider system has it",
     "postgresql : Bring settings and access rules into effect": "molecule/security, as above",
     "postgresql : Refuse access and certificates that must not be": "molecule/security, as above",
+    "postgresql : Look at settings and access rules": "molecule/security, as above",
+    "database : Protect the tables of the clinics": "what it would refuse, Look at roles refuses before",
+    "backup : Look for what PostgreSQL could not restore": "the session of Take a verified backup",
+    "migrations : Compare every definition": "the module of Compare the database",
+    "migrations : Compare every definition once more": "as above",
     "backup : List the backups": "does not fail, and says what it could not ask",
     "backup : Restore the backup into a database for the rehearsal": "the module of Restore",
     "backup : Drop the database of the rehearsal": "as above",
@@ -112,12 +155,6 @@ ELSEWHERE = {
 HOLDS_A_SECRET = re.compile(
     r"\b(postgresql|__backup)_connection\b|__backup_restic|restic_password|_passwords\b|no_log|tls_key"
 )
-CASES = [
-    # Without its variables in its name, which pytest puts into the environment.
-    pytest.param(task, *how, id=f"{task} {number}")
-    for task, hows in FAILURES.items()
-    for number, how in enumerate(hows, 1)
-]
 
 
 def seen_in_processes(mark: str = MARK) -> set[str]:
@@ -161,13 +198,23 @@ class Watched:
     vault: Path
     superuser: psycopg.Connection[Any]
 
-    def play(self, playbook: str, **variables: Any) -> tuple[Result, set[str]]:
-        """Run a playbook that knows every secret; returns what was seen of them while it ran, and what is left."""
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every secret, and what else a playbook needs."""
+        return self.managed.settings | SECRETS | {"backup_directory": str(self.folder / "backups")}
+
+    def play(
+        self, playbook: str, *options: str, without: frozenset[str] = frozenset(), **variables: Any
+    ) -> tuple[Result, set[str]]:
+        """Run a playbook that knows every secret; returns what was seen of them while it ran, and what is left.
+
+        What it is to be `without` its hosts have, each its own.
+        """
         began, sizes = time.time(), self.log_sizes()
-        settings = self.managed.settings | SECRETS | {"backup_directory": str(self.folder / "backups")} | variables
+        settings = {name: value for name, value in self.settings.items() if name not in without} | variables
         given = self.vault / "vault.json"
         given.write_text(json.dumps(settings).replace("{folder}", str(self.folder)))
-        running = self.managed.local.start(playbook, "-vvv", "--diff", "-e", f"@{given}")
+        running = self.managed.local.start(playbook, "-vvv", "--diff", "-e", f"@{given}", *options)
         seen = set()
         while running.process.poll() is None:
             seen |= seen_in_processes() | self.seen_in_sessions()
@@ -176,6 +223,15 @@ class Watched:
         for name, text in (("output", result.output), ("log of the server", self.log(sizes))):
             seen |= {f"{name}: {line[:300]}" for line in text.splitlines() if MARK in line or VERIFIER in line}
         return result, seen | left_in_files(began)
+
+    def play_apart(self, playbook: str, hosts: dict[str, dict[str, Any]], **variables: Any) -> tuple[Result, set[str]]:
+        """Run a playbook with hosts of which each fails in its own way."""
+        own = frozenset(name for given in hosts.values() for name in given)
+        shared = {name: value for name, value in self.settings.items() if name in own}
+        with tempfile.TemporaryDirectory(dir=self.vault) as folder:
+            hosts = {host: shared | given for host, given in hosts.items()}
+            written, *options = apart.options(Path(folder) / "play", playbook, hosts)
+            return self.play(written, *options, without=own, **variables)
 
     def seen_in_sessions(self, mark: str = MARK) -> set[str]:
         """Return the statements of sessions, as pg_stat_activity shows them, in which a canary stands."""
@@ -206,7 +262,7 @@ def fill(folder: Path) -> None:
         shutil.copytree(ROOT / "files", folder / name)
     (folder / "bad/migrations/016_bad.sql").write_text(BAD_SQL.format("016_bad", "015", ""))
     promises = folder / "promising/verify/001_initial_schema.yml"
-    promises.write_text(promises.read_text().replace("tables: [", "tables: [nothing, ", 1))
+    promises.write_text(promises.read_text().replace("\ntables:\n", "\ntables:\n  nothing: ordinary\n", 1))
     (folder / "alone/migrations").mkdir(parents=True)
     (folder / "alone/migrations/001_bad.sql").write_text(BAD_SQL.format("001_bad", "none", "-- Transactional: no\n"))
 
@@ -251,15 +307,17 @@ def test_a_secret_is_seen_nowhere_in_a_run_that_goes_well(watched: Watched, depl
     assert "CREATE TABLE patients" in watched.log({}), "the log is the one that is looked at"
 
 
-@pytest.mark.parametrize(("task", "playbook", "variables"), CASES)
+@pytest.mark.parametrize("name", PLAYS)
 def test_a_secret_is_seen_nowhere_when_a_task_fails(
-    watched: Watched, deployed: tuple[Result, set[str]], task: str, playbook: str, variables: dict[str, Any]
+    watched: Watched, deployed: tuple[Result, set[str]], name: str
 ) -> None:
     assert deployed[0].status == 0
-    result, seen = watched.play(playbook, **variables)
+    playbook, variables, hosts = PLAYS[name]
+    result, seen = watched.play_apart(playbook, {host: given for host, (_, given) in hosts.items()}, **variables)
     assert result.status != 0
-    failed = re.findall(r"^TASK \[(.*)\] \*+$", result.output.partition("fatal:")[0], re.MULTILINE)[-1]
-    assert failed.startswith(task), result.output
+    for host, (task, _) in hosts.items():
+        failed = failed_in(result, host) or failed_in(result, "localhost")  # the controller, before any host
+        assert failed.startswith(task), f"{host}\n{result.output}"
     assert not seen
 
 
@@ -290,7 +348,8 @@ def tasks_of(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_no_task_that_handles_a_secret_is_forgotten() -> None:
     handling = {name for name, task in tasks_of(ROOT / "roles") if HOLDS_A_SECRET.search(yaml.safe_dump(task))}
-    handling -= {name for name in handling if name.endswith(": Tell the other roles how to get in")}  # cannot fail
+    handling -= {name for name in handling if ": Tell the other roles how to get in" in name}  # cannot fail
     assert {"database : Make roles, database, extensions and privileges"} < handling
-    assert handling - {*FAILURES, *ELSEWHERE} == set()
+    failures = {task for _, _, hosts in PLAYS.values() for task, _ in hosts.values()}
+    assert handling - {*failures, *ELSEWHERE} == set()
     assert {*ELSEWHERE} - handling == set(), "an entry that nothing needs"

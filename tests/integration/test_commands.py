@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -60,6 +62,57 @@ def test_make_psql_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     assert "There is no local database yet. Next: make deploy" in done.stderr
 
 
+def test_make_psql_takes_a_folder_of_any_name(local: Local, tmp_path: Path) -> None:
+    folder = tmp_path / "it's a folder"
+    folder.symlink_to(local.folder)
+    done = make(Local(folder), "psql", stdin="select 1", PSQL_FLAGS="-qAt")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+LOCALES = [{"LC_ALL": "C"}, {"LC_ALL": "xx_XX.UTF-8"}, {"LC_ALL": "", "LANG": "C.UTF-8", "LC_TIME": "xx_XX.UTF-8"}]
+
+
+@pytest.mark.parametrize("locale", LOCALES, ids=["C", "missing", "one missing"])
+def test_make_runs_whatever_the_locale(tmp_path: Path, locale: dict[str, str]) -> None:
+    """Ansible itself ends before its first line where characters are not UTF-8, or a locale is not there."""
+    done = make(Local(tmp_path), "deploy", ANSIBLE_FLAGS="--version", **locale)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ansible-playbook [core " in done.stdout, done.stdout + done.stderr
+
+
+def expanded(found: re.Match[str]) -> list[tuple[str, str, str]]:
+    return [(found[1], each, found[3]) for each in (found[2].split(",") if found[1] else [found[2]])]
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS - {"psql", "destroy", "help"}))
+def test_what_make_would_run_is_there(target: str) -> None:
+    """The others are typed above; what these run has its own tests."""
+    shown = subprocess.run(
+        ["make", "-n", target, "ANSIBLE_FLAGS=-e shown=1", "PYTEST_FLAGS=-k shown"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    words = [word for line in shown.splitlines() for word in shlex.split(line)]
+    # `make demo` has braces of bash.
+    braces = [re.fullmatch(r"([^{]*)\{(.*)\}(.*)", word) or re.fullmatch(r"()(.*)()", word) for word in words]
+    files = [begin + each + end for found in braces if found for begin, each, end in expanded(found)]
+    files += [
+        f"{word.replace('.', '/')}{'' if (ROOT / word.replace('.', '/')).is_dir() else '.py'}"
+        for option, word in itertools.pairwise(words)
+        if option == "-m" and word.startswith("tests.")
+    ]
+    named = [word for word in files if re.fullmatch(r"(?:playbooks|tests)/\S+|[\w-]+\.(?:yml|txt|toml)", word)]
+    assert named or target == "test", shown
+    assert [word for word in named if not (ROOT / word).exists()] == []
+    if "ansible-playbook" in shown:
+        assert "-e shown=1" in shown
+    if target == "test":
+        assert "-k shown" in shown
+
+
 def test_make_help_lists_every_target() -> None:
     done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = set(re.findall(r"make ([a-z]+)", done.stdout))
@@ -76,7 +129,7 @@ def test_migrate_and_verify_find_nothing_to_do(local: Local, playbook: str) -> N
 
 
 def test_verify_shows_all_that_is_wrong_at_once(local: Local, database: str) -> None:
-    local.deploy(database_name=database)
+    local.psql(f'CREATE DATABASE "{database}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
     local.psql("DELETE FROM pt_service_codes", database)
     local.psql("DROP TABLE bhyt_validation_rules CASCADE", database)
     result = local.play("playbooks/verify.yml", database_name=database)

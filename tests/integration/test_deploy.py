@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.local import ROOT, Local
+from tests import apart
+from tests.apart import changed_of
+from tests.local import ROOT, Local, Result
 
 GUIDE_COUNTS = """
 SELECT (SELECT count(*) FROM pt_service_codes), (SELECT count(*) FROM vietnamese_medical_terms),
@@ -29,60 +35,102 @@ def test_the_release_has_the_fifteen_migrations_of_the_guide() -> None:
     assert sorted(path.stem for path in (ROOT / "files/rollbacks").glob("*.sql")) == MIGRATIONS
 
 
-def test_deploys_from_nothing(folder: Path) -> None:
-    local = Local(folder)
-    checked = local.deploy("--check", "--diff")
+def test_deploys_from_nothing_beside_another_server_and_starts_one_that_stopped(local: Local, folder: Path) -> None:
+    own = Local(folder)
+    checked = own.deploy("--check", "--diff")
     assert files_below(folder) == [], "check mode made files"
     assert "+CREATE TABLE patients" in checked.output.replace("+CREATE TABLE public.patients", "+CREATE TABLE patients")
     assert "15 pending" in checked.output
 
-    first = local.deploy()
+    first = own.deploy()
     assert re.search(r"15 applied now in \d+ ms, 0 before", first.output)
-    assert local.psql(GUIDE_COUNTS) == "8|56|5|18"
-    assert local.psql(PUBLIC_TABLES) == "30"
+    assert own.psql(GUIDE_COUNTS) == "8|56|5|18"
+    assert own.psql(PUBLIC_TABLES) == "30"
     for role in ROLES.values():
         assert (folder / "passwords" / role).stat().st_mode & 0o777 == 0o600
 
-    again = local.deploy()
+    again = own.deploy()
     assert again.changed == 0
     assert re.search(r"0 applied now in 0 ms, 15 before", again.output)
     assert len(again.tasks) <= MOST_TASKS, again.tasks
 
-
-def test_a_stopped_server_is_started_again(folder: Path) -> None:
-    local = Local(folder)
-    local.deploy(migrations_target="001")
-    local.stop_server()
-    assert local.run_psql("-c", "SELECT 1", database="postgres").returncode != 0
-    local.deploy(migrations_target="001")
-    assert local.psql("SELECT count(*) FROM migrations.applied", role="postgres") == "1"
+    assert len({server.psql("SHOW port", "postgres", role="postgres") for server in (local, own)}) == 2
+    own.stop_server()
+    assert own.run_psql("-c", "SELECT 1", database="postgres").returncode != 0
+    assert local.psql("SELECT 1") == "1"
+    own.deploy()
+    assert own.psql("SELECT count(*) FROM migrations.applied", role="postgres") == "15"
 
 
-def test_check_mode_on_a_deployed_database_finds_nothing_to_do(local: Local) -> None:
-    before = local.catalogs("physioflow")
-    result = local.deploy("--check", "--diff")
-    assert result.changed == 0
-    assert local.catalogs("physioflow") == before
+@dataclass(frozen=True)
+class Targets:
+    """Deploys of databases that stop before the last migration: the first, one in check mode, and one that goes on.
+
+    `deployed` is the database of the session and `ten` and `fourteen` are databases at 010 and 014. In the last deploy
+    `ten` goes on, and `fourteen` has the same target again.
+    """
+
+    checked: Result
+    on: Result
+    standing: dict[str, str]  # after the first: applied migrations and tables
+    unchanged: bool  # whether check mode left the catalogs as they were
 
 
-def test_check_mode_shows_the_pending_sql_and_touches_nothing(local: Local, database: str) -> None:
-    local.deploy(database_name=database, migrations_target="014")
-    before = local.catalogs(database)
-    result = local.deploy("--check", "--diff", database_name=database)
-    assert "bhyt_validation_rules" in result.output
-    assert "1 pending, 14 applied" in result.output
-    assert local.catalogs(database) == before
-    assert local.psql("SELECT count(*) FROM migrations.history", database, role="postgres") == "14"
+NAMES = {"deployed": "physioflow", "ten": "deploy_ten", "fourteen": "deploy_fourteen"}
 
 
-def test_stops_at_the_target_and_goes_on_from_there(local: Local, database: str) -> None:
-    local.deploy(database_name=database, migrations_target="010")
-    assert local.psql("SELECT max(version) FROM migrations.applied", database, role="postgres") == "010"
-    assert local.psql(PUBLIC_TABLES, database) == "29"
-    assert local.deploy(database_name=database, migrations_target="010").changed == 0
-    result = local.deploy(database_name=database)
-    assert re.search(r"5 applied now in \d+ ms, 10 before", result.output)
-    assert local.psql(GUIDE_COUNTS, database) == "8|56|5|18"
+@pytest.fixture(scope="module")
+def targets(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Targets]:
+    """The databases after all three."""
+    hosts: dict[str, dict[str, Any]] = {host: {"database_name": name} for host, name in NAMES.items()}
+    hosts["ten"] |= {"migrations_target": "010", "backup_directory": str(tmp_path_factory.mktemp("ten") / "backups")}
+    hosts["fourteen"] |= {"migrations_target": "014", "database_environment": "production"}
+
+    def play(*options: str, **given: dict[str, Any]) -> Result:
+        return apart.play(local, tmp_path_factory.mktemp("targets") / "play", "deploy.yml", given, *options)
+
+    def catalogs() -> list[str]:
+        return [local.catalogs(name) for name in NAMES.values()]
+
+    with ExitStack() as stack:
+        for name in (NAMES["ten"], NAMES["fourteen"]):
+            drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+            stack.callback(local.psql, drop, "postgres", role="postgres")
+        first = play(ten=hosts["ten"], fourteen=hosts["fourteen"])
+        assert changed_of(first, "ten") > 0
+        assert changed_of(first, "fourteen") > 0
+        count = "SELECT count(*), max(version) FROM migrations.history"
+        standing = {
+            host: f"{local.psql(count, NAMES[host], role='postgres')}|{local.psql(PUBLIC_TABLES, NAMES[host])}"
+            for host in ("ten", "fourteen")
+        }
+        before = catalogs()
+        without_target = {name: value for name, value in hosts["fourteen"].items() if name != "migrations_target"}
+        checked = play("--check", "--diff", **(hosts | {"fourteen": without_target}))
+        unchanged = catalogs() == before and local.psql(count, NAMES["fourteen"], role="postgres") == "14|014"
+        del hosts["ten"]["migrations_target"]
+        on = play(ten=hosts["ten"], fourteen=hosts["fourteen"])
+        yield Targets(checked, on, standing, unchanged)
+
+
+def test_check_mode_finds_nothing_to_do_or_shows_the_pending_sql_and_touches_nothing(targets: Targets) -> None:
+    assert changed_of(targets.checked, "deployed") == 0
+    assert changed_of(targets.checked, "ten") == 0, "it is at its target"
+    assert changed_of(targets.checked, "fourteen") > 0
+    assert "+CREATE TABLE" in targets.checked.output
+    assert "bhyt_validation_rules" in targets.checked.output
+    assert "1 pending, 14 applied" in targets.checked.output
+    assert targets.unchanged
+
+
+def test_stops_at_the_target_and_goes_on_from_there(local: Local, targets: Targets) -> None:
+    assert targets.standing == {"ten": "10|010|29", "fourteen": "14|014|29"}
+    assert changed_of(targets.on, "fourteen") == 0, "it is at its target, and marked as production"
+    marked = local.psql("SHOW physioflow.environment", NAMES["fourteen"])
+    assert marked == "production"
+    assert changed_of(targets.on, "ten") > 0
+    assert re.search(r"5 applied now in \d+ ms, 10 before", targets.on.output)
+    assert local.psql(GUIDE_COUNTS, NAMES["ten"]) == "8|56|5|18"
 
 
 def test_the_history_says_who_did_what(local: Local) -> None:
@@ -143,6 +191,7 @@ def test_a_password_may_hold_any_character(local: Local, database: str) -> None:
     password = "q'u\"o`te $HOME $$ %s %% {x} \\ : ; # é 🏥 end"
     passwords = {purpose: local.password(role) for purpose, role in ROLES.items()} | {"app": password}
     kept = (local.folder / "passwords/emr_app").read_text()
+    verifier = local.psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'emr_app'", role="postgres")
     try:
         result = local.deploy(
             "-vvv", "--diff", database_name=database, migrations_target="001", database_passwords=passwords
@@ -153,7 +202,7 @@ def test_a_password_may_hold_any_character(local: Local, database: str) -> None:
             assert secret not in result.output
     finally:
         (local.folder / "passwords/emr_app").write_text(kept)
-        local.deploy()
+        local.psql(f"ALTER ROLE emr_app PASSWORD '{verifier}'", role="postgres")
 
 
 def test_deploys_another_release_into_another_database(local: Local, tmp_path: Path, database: str) -> None:
@@ -185,13 +234,4 @@ def test_two_deploys_at_once_are_as_good_as_one(local: Local, database: str) -> 
         assert result.status == 0, result.output
     history = "SELECT count(*), count(DISTINCT version), count(DISTINCT run_id) FROM migrations.history"
     assert local.psql(history, database, role="postgres") == "15|15|1"
-    assert local.deploy(database_name=database).changed == 0
-
-
-def test_two_servers_live_side_by_side(local: Local, folder: Path) -> None:
-    other = Local(folder)
-    other.deploy(database_name="other", migrations_target="001")
-    ports = {server.psql("SHOW port", "postgres", role="postgres") for server in (local, other)}
-    assert len(ports) == 2
-    other.play("playbooks/destroy.yml", destroy_confirmed=True)
-    assert local.psql("SELECT 1") == "1"
+    assert sorted(re.findall(r"(\d+) applied now", "".join(result.output for result in results))) == ["0", "15"]

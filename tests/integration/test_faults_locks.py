@@ -75,13 +75,21 @@ def test_who_holds_the_lock_is_ended_only_where_that_is_wanted(case: Case) -> No
 
 
 @pytest.mark.fault(6)
-def test_two_runs_at_once_are_as_good_as_one(case: Case) -> None:
+def test_two_runs_at_once_are_as_good_as_one_and_one_that_waits_in_vain_says_for_whom(case: Case) -> None:
     case.begin()
     case.write("002_beds", f"ALTER TABLE rooms ADD COLUMN beds int;\n{MIDDLE}")
     case.write("003_floors", "CREATE TABLE floors (id int CONSTRAINT floors_pkey PRIMARY KEY);")
     with case.stopped_in_the_middle():
         first = case.start()
-        case.wait_until_at("002_beds")
+        pid = case.wait_until_at("002_beds")
+        in_vain = case.run(migrations_run_lock_wait="1s")
+        assert in_vain.status != 0
+        assert re.search(
+            rf"Nothing was changed .*: another run holds the lock of the migrations since \d{{4}}-.*: pid {pid}, user "
+            r"postgres, application physioflow 002_beds, from 127\.0\.0\.1/32\..* Next: wait for its end",
+            " ".join(in_vain.output.split()),
+        ), in_vain.output
+        assert case.history() == "apply 001"
         second = case.start()
         case.wait_until(POLLS, "the second run waits")
     results = [first.result(), second.result()]
@@ -90,25 +98,7 @@ def test_two_runs_at_once_are_as_good_as_one(case: Case) -> None:
     assert re.search(r"0 applied now in 0 ms, 3 before", results[1].output), results[1].output
     assert re.search(r"Waited [\d.]+ s for another run", results[1].output), results[1].output
     assert case.history() == "apply 001, apply 002, apply 003"
-    case.stands()
-
-
-@pytest.mark.fault(6)
-def test_a_run_that_waits_in_vain_says_for_whom(case: Case) -> None:
-    case.begin()
-    case.write("002_beds", f"ALTER TABLE rooms ADD COLUMN beds int;\n{MIDDLE}")
-    with case.stopped_in_the_middle():
-        first = case.start()
-        pid = case.wait_until_at("002_beds")
-        result = case.run(migrations_run_lock_wait="1s")
-    assert result.status != 0
-    assert re.search(
-        rf"Nothing was changed .*: another run holds the lock of the migrations since \d{{4}}-.*: pid {pid}, user "
-        r"postgres, application physioflow 002_beds, from 127\.0\.0\.1/32\..* Next: wait for its end",
-        " ".join(result.output.split()),
-    ), result.output
-    assert first.result().status == 0
-    case.converges()
+    case.is_at_its_end()
 
 
 @pytest.mark.fault(7)

@@ -7,11 +7,16 @@ import os
 import re
 import signal
 import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.integration.oracle import MIDDLE, SECRET, Case
+from tests import undo
+from tests.integration.oracle import MIDDLE, SECRET, Case, inventory_of, said_of
+from tests.local import Local, Result
 
 TABLE = "CREATE TABLE beds (id int CONSTRAINT beds_pkey PRIMARY KEY);"
 
@@ -55,25 +60,63 @@ def test_whatever_ends_the_session_in_the_middle_leaves_nothing_behind(case: Cas
     )
 
 
+# What a file does in the database of this name, and what the failure says.
+FAILING = {
+    "commit": ("COMMIT", r"002_beds\.sql:6: \[0A000\] EXECUTE of transaction commands is not implemented"),
+    "vacuum": ("VACUUM", r"002_beds\.sql:6: \[25001\] .*header line `-- Transactional: no`"),
+    "sleep": (
+        "SELECT pg_sleep(1000000)",
+        r"002_beds\.sql:6: \[57014\] canceling statement due to statement timeout",
+    ),
+}
+
+
+@pytest.fixture
+def cases(local: Local, database: str, tmp_path: Path) -> Iterator[dict[str, Case]]:
+    """A database for each of FAILING, with one release for all."""
+    with contextlib.ExitStack() as stack:
+        made = {}
+        for host in FAILING:
+            case = Case.make(local, f"{database[:50]}_{host}", tmp_path / "release")
+            drop = f'DROP DATABASE IF EXISTS "{case.database}" WITH (FORCE)'
+            stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
+            case.begin()
+            made[host] = case
+        yield made
+
+
 @pytest.mark.fault(28)
 @pytest.mark.fault(29)
 @pytest.mark.fault(33)
-def test_a_statement_that_fails_while_it_runs_leaves_nothing_behind(case: Case) -> None:
-    case.begin()
-    hidden = "DO $$ BEGIN EXECUTE '{}'; END $$;"
-    for body, pattern in {
-        hidden.format("COMMIT"): r"002_beds\.sql:6: \[0A000\] EXECUTE of transaction commands is not implemented",
-        hidden.format("VACUUM"): r"002_beds\.sql:6: \[25001\] .*header line `-- Transactional: no`",
-        "SELECT pg_sleep(1000000);": r"002_beds\.sql:6: \[57014\] canceling statement due to statement timeout",
-    }.items():
-        case.write("002_beds", f"{TABLE}\n{body}")
-        result = case.run(migrations_statement_timeout="300ms")
-        assert result.status != 0
-        assert re.search(pattern, " ".join(result.output.split())), result.output
-        assert "The failed file left nothing behind." in " ".join(result.output.split())
-        case.stands()
-    case.write("002_beds", TABLE)
-    case.converges()
+def test_a_statement_that_fails_while_it_runs_leaves_nothing_behind(
+    local: Local, cases: dict[str, Case], tmp_path: Path
+) -> None:
+    """Each database is a host of one play; the one file does another thing in each of them."""
+    hosts = {host: {"database_name": case.database} for host, case in cases.items()}
+    common = {"release_directory": str(tmp_path / "release"), "backup_before_migration": False}
+
+    def play() -> Result:
+        inventory = inventory_of(hosts, tmp_path / "inventory")
+        return local.play("playbooks/migrate.yml", *inventory, migrations_statement_timeout="300ms", **common)
+
+    choice = " ".join(f"WHEN '{host}' THEN '{sql}'" for host, (sql, _) in FAILING.items())
+    path = cases["commit"].write(
+        "002_beds",
+        f"{TABLE}\nDO $$ BEGIN EXECUTE CASE substring(current_database() FROM '[a-z]+$') {choice} END; END $$;",
+    )
+    result = play()
+    assert result.status != 0
+    for host, (_, pattern) in FAILING.items():
+        words = " ".join(said_of(result, host).split())
+        assert re.search(pattern, words), f"{host}: {pattern}\n{result.output}"
+        assert "The failed file left nothing behind." in words, result.output
+        cases[host].stands()
+        assert cases[host].history() == "apply 001"
+    path.write_text(path.read_text().partition("DO $$")[0])
+    again = play()
+    for case in cases.values():
+        case.converges_after(again)
+        assert case.history() == "apply 001, apply 002"
 
 
 @pytest.mark.fault(67)

@@ -7,13 +7,16 @@ its superuser.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from tests import apart
+from tests.apart import failed_in, said_of
 from tests.local import Local, Result
 
 LOGIN = "cloud_admin"
@@ -30,6 +33,8 @@ class Managed:
     local: Local
     database: str
     password: str = PASSWORD
+    login: str = LOGIN
+    roles: dict[str, str] = field(default_factory=lambda: ROLES)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -38,15 +43,15 @@ class Managed:
             "postgresql_provider": "managed",
             "postgresql_managed_host": "127.0.0.1",
             "postgresql_managed_port": int(self.local.psql("SHOW port", "postgres", role="postgres")),
-            "postgresql_managed_user": LOGIN,
+            "postgresql_managed_user": self.login,
             "postgresql_managed_password": {"__ansible_unsafe": self.password},
             "postgresql_managed_sslmode": "disable",
             "postgresql_managed_bin_dir": str(self.local.server / "bin"),
             "database_name": self.database,
-            "database_owner": ROLES["owner"],
-            "database_app_role": ROLES["app"],
-            "database_readonly_role": ROLES["readonly"],
-            "database_backup_role": ROLES["backup"],
+            "database_owner": self.roles["owner"],
+            "database_app_role": self.roles["app"],
+            "database_readonly_role": self.roles["readonly"],
+            "database_backup_role": self.roles["backup"],
             "database_passwords": PASSWORDS,
             "database_closed_databases": [],
         }
@@ -60,131 +65,187 @@ class Managed:
         return self.local.psql(sql, database, role="postgres")
 
 
-@pytest.fixture
-def managed(local: Local, database: str) -> Iterator[Managed]:
-    """A login role with the rights of a managed server's administrator."""
-    with login_role(local, database) as server:
-        yield server
-
-
 @contextmanager
-def login_role(local: Local, database: str, password: str = PASSWORD) -> Iterator[Managed]:
-    """Make the login role, and remove what it made in the end."""
-    server = Managed(local, database, password)
+def login_role(local: Local, database: str, password: str = PASSWORD, **more: Any) -> Iterator[Managed]:
+    """Make a login role with the rights of a managed server's administrator; remove what it made in the end."""
+    server = Managed(local, database, password, **more)
+    login = server.login
     quoted = password.replace("'", "''")
-    server.sql(f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{quoted}' {RIGHTS}")
-    server.sql(f"GRANT pg_read_all_data TO {LOGIN} WITH ADMIN OPTION")
-    server.sql(f"GRANT CONNECT ON DATABASE postgres TO {LOGIN}")  # closed to all others by the session's own deploy
+    server.sql(f"CREATE ROLE {login} LOGIN PASSWORD '{quoted}' {RIGHTS}")
+    server.sql(f"GRANT pg_read_all_data TO {login} WITH ADMIN OPTION")
+    server.sql(f"GRANT CONNECT ON DATABASE postgres TO {login}")  # closed to all others by the session's own deploy
     yield server
     server.sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
     found = server.sql(
-        f"SELECT string_agg(rolname, ', ') FROM pg_roles WHERE rolname IN ({', '.join(map(repr, ROLES.values()))})"
+        "SELECT string_agg(rolname, ', ') FROM pg_roles "
+        f"WHERE rolname IN ({', '.join(map(repr, server.roles.values()))})"
     )
     if found:
         server.sql(f"REASSIGN OWNED BY {found} TO postgres; DROP OWNED BY {found}; DROP ROLE {found}")
-    server.sql(f"DROP OWNED BY {LOGIN}; DROP ROLE {LOGIN}")
+    server.sql(f"DROP OWNED BY {login}; DROP ROLE {login}")
 
 
-def test_deploys_without_a_superuser_and_a_second_run_changes_nothing(managed: Managed) -> None:
-    checked = managed.play("--check", "--diff")
-    assert checked.status == 0, checked.output
-    first = managed.play("-v", "--diff")
+@dataclass(frozen=True)
+class Deployed:
+    """A database that the login role made, and what the deploys said: in check mode, the first, the second."""
+
+    managed: Managed
+    folder: Path  # of its backups
+    checked: Result
+    first: Result
+    again: Result
+
+    def play(self, *options: str, playbook: str = "deploy.yml", **variables: Any) -> Result:
+        """Run a playbook, which has to succeed."""
+        result = self.managed.play(*options, playbook=playbook, backup_directory=str(self.folder), **variables)
+        assert result.status == 0, result.output
+        return result
+
+
+@pytest.fixture(scope="module")
+def deployed(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The database of this module."""
+    with login_role(local, "test_managed") as managed:
+        runs = [managed.play("--check", "--diff"), managed.play("-v", "--diff"), managed.play("-vvv")]
+        yield Deployed(managed, tmp_path_factory.mktemp("managed") / "backups", *runs)
+
+
+def shows_no_secret(*results: Result) -> None:
+    """Assert that no password stands in what was printed."""
+    for result in results:
+        for secret in (PASSWORD, *PASSWORDS.values()):
+            assert secret not in result.output
+
+
+def test_deploys_without_a_superuser_and_a_second_run_changes_nothing(deployed: Deployed) -> None:
+    managed, first = deployed.managed, deployed.first
+    assert deployed.checked.status == 0, deployed.checked.output
     assert first.status == 0, first.output
     assert "15 applied now" in first.output
     assert f"{ROLES['backup']} does not get BYPASSRLS" in first.output
-    again = managed.play("-vvv")
-    assert again.status == 0, again.output
-    assert again.changed == 0, again.output
-    for secret in (PASSWORD, *PASSWORDS.values()):
-        assert secret not in first.output + again.output
+    assert (deployed.again.status, deployed.again.changed) == (0, 0), deployed.again.output
+    shows_no_secret(deployed.checked, first, deployed.again)
     owner = managed.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{managed.database}'")
     assert owner == ROLES["owner"]
-    assert managed.play(playbook="playbooks/verify.yml").status == 0
 
 
 @pytest.mark.control("S14")
-def test_row_level_security_without_a_superuser(managed: Managed) -> None:
-    assert managed.play(migrations_target="001").status == 0
-    before = managed.local.catalogs(managed.database)
-    on: dict[str, Any] = {"migrations_target": "001", "database_row_level_security": True}
-    assert "has no BYPASSRLS: its dumps would fail" in " ".join(managed.play(**on).output.split())
-    managed.sql(f"ALTER ROLE {ROLES['backup']} BYPASSRLS")
-    assert managed.play(**on).changed == 1
-    assert managed.play(**on).changed == 0
-    assert f"GRANT SELECT ON TABLE public.clinics TO {ROLES['app']};" in managed.local.catalogs(managed.database)
-    assert managed.play(migrations_target="001").changed == 1
-    assert managed.local.catalogs(managed.database) == before
+def test_row_level_security_and_another_password_without_a_superuser(deployed: Deployed, database: str) -> None:
+    managed = deployed.managed
+
+    def deploy(**variables: Any) -> int:
+        return deployed.play(database_name=database, **variables).changed
+
+    assert deploy() > 0
+    before = managed.local.catalogs(database)
+    on: dict[str, Any] = {"database_row_level_security": True}
+    refused = managed.play(database_name=database, **on)
+    assert (refused.status != 0, refused.changed) == (True, 0)
+    assert f'A superuser gives it: ALTER ROLE "{LOGIN}" BYPASSRLS;' in " ".join(refused.output.split())
+    managed.sql(f"ALTER ROLE {LOGIN} BYPASSRLS")
+    assert deploy(**on) == 2, "the role that backs up has it, too, and the tables are protected"
+    deployed.play(playbook="playbooks/backup.yml", database_name=database, **on)
+    after = managed.local.catalogs(database)
+    assert f"GRANT SELECT ON TABLE public.clinics TO {ROLES['app']};" in after
+
+    # Another password is found by logging in; row level security has nothing more to do.
+    assert deploy(database_passwords=PASSWORDS | {"app": "another canary"}, **on) == 1
+    assert logs_in(managed, "another canary")
+    assert managed.local.catalogs(database) == after
+
+    assert deploy() == 2, "the old password, and off"
+    assert logs_in(managed, PASSWORDS["app"])
+    assert managed.local.catalogs(database) == before
 
 
-def test_another_password_is_found_by_logging_in(managed: Managed) -> None:
-    assert managed.play(migrations_target="001").status == 0
-    changed = managed.play(migrations_target="001", database_passwords=PASSWORDS | {"app": "another canary"})
-    assert changed.status == 0, changed.output
-    assert changed.changed == 1
-    assert managed.play(migrations_target="001", database_passwords=PASSWORDS).changed == 1
-    assert managed.play(migrations_target="001", database_passwords=PASSWORDS).changed == 0
-
-
-@pytest.mark.parametrize(
-    ("revoke", "words"),
-    [
-        (
-            f"ALTER ROLE {LOGIN} NOCREATEROLE",
-            f'lacks CREATEROLE, to make the roles. A superuser gives it: ALTER ROLE "{LOGIN}"',
-        ),
-        (f"ALTER ROLE {LOGIN} NOCREATEDB", "lacks CREATEDB, to make the database test_"),
-        (f"REVOKE pg_read_all_data FROM {LOGIN}", f'GRANT pg_read_all_data TO "{LOGIN}" WITH ADMIN OPTION;'),
-        (f"CREATE ROLE {ROLES['owner']}", f"lacks ADMIN OPTION on the role {ROLES['owner']}, which somebody else made"),
-        (
-            f"ALTER ROLE {LOGIN} SET default_transaction_read_only = on",
-            "default_transaction_read_only = on. Switch it off",
-        ),
-        (f"ALTER ROLE {LOGIN} PASSWORD 'x'", "password authentication failed"),
-    ],
-)
-def test_a_right_that_is_missing_is_named(managed: Managed, revoke: str, words: str) -> None:
-    managed.sql(revoke)
-    result = managed.play()
-    assert result.status != 0
-    assert words in " ".join(result.output.split()), result.output
-    assert result.changed == 0
-    assert PASSWORD not in result.output
-    assert managed.database not in managed.local.databases()
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"postgresql_managed_host": ""}, "postgresql_managed_host empty or not one line for local"),
-        ({"postgresql_managed_password": ""}, "postgresql_managed_password empty or not one line for local"),
-        ({"postgresql_managed_sslmode": "maybe"}, "maybe"),
-        ({"postgresql_managed_port": 1}, "The database postgres cannot be reached"),
-    ],
-)
-def test_a_server_that_is_named_badly_is_refused(managed: Managed, variables: dict[str, Any], words: str) -> None:
-    result = managed.play(**variables)
-    assert result.status != 0
-    assert words in " ".join(result.output.split()), result.output
-    assert result.changed == 0
-
-
-def test_backs_up_and_restores_without_a_superuser(managed: Managed, tmp_path: Path) -> None:
-    folder = tmp_path / "backups"
-    assert managed.play(backup_directory=str(folder)).status == 0
-    managed.sql("INSERT INTO organizations (name) VALUES ('org')", managed.database)
-    taken = managed.play("-vvv", playbook="playbooks/backup.yml", backup_directory=str(folder))
-    assert taken.status == 0, taken.output
-    [backup] = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    assert backup.startswith(f"{managed.database}_backup_")
-    new = f"{managed.database}_new"
-    variables = {"backup_directory": str(folder), "restore_backup": "latest", "restore_database": new}
-    restored = managed.play("-vvv", playbook="playbooks/restore.yml", **variables)
+def logs_in(managed: Managed, password: str) -> bool:
+    """Whether the application can log in with a password."""
+    place = {"host": "127.0.0.1", "port": managed.settings["postgresql_managed_port"], "dbname": managed.database}
     try:
-        assert restored.status == 0, restored.output
+        psycopg.connect(user=ROLES["app"], password=password, **place).close()
+    except psycopg.OperationalError as error:
+        assert "password authentication failed" in str(error)
+        return False
+    return True
+
+
+def test_backs_up_and_restores_without_a_superuser(deployed: Deployed) -> None:
+    managed = deployed.managed
+    managed.sql("INSERT INTO organizations (name) VALUES ('org')", managed.database)
+    before = set(deployed.folder.glob("[!.]*"))  # another test may have made some
+    taken = deployed.play("-vvv", playbook="playbooks/backup.yml")
+    [backup] = set(deployed.folder.glob("[!.]*")) - before
+    assert backup.name.startswith(f"{managed.database}_backup_")
+    new = f"{managed.database}_new"
+    try:
+        restored = deployed.play(
+            "-vvv", playbook="playbooks/restore.yml", restore_backup="latest", restore_database=new
+        )
         assert managed.sql("SELECT count(*) FROM organizations", new) == "1"
         owner = managed.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{new}'")
         assert owner == ROLES["owner"]
     finally:
         managed.sql(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)")
-    for secret in (PASSWORD, *PASSWORDS.values()):
-        assert secret not in taken.output + restored.output
+    shows_no_secret(taken, restored)
+
+
+LOOK = "database : Look at roles, database, extensions and privileges"
+UNNAMED = "postgresql_managed : Refuse a server that is not named"
+NOBODY = {purpose: f"nobody_{purpose}" for purpose in ROLES}  # what none of these deploys comes to make
+# host: (what is done to its login role, its variables, the task that refuses it, the words). {login} is the role.
+REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "createrole": (
+        "ALTER ROLE {login} NOCREATEROLE",
+        {},
+        LOOK,
+        'lacks CREATEROLE, to make the roles. A superuser gives it: ALTER ROLE "{login}"',
+    ),
+    "createdb": ("ALTER ROLE {login} NOCREATEDB", {}, LOOK, "lacks CREATEDB, to make the database test_managed_none"),
+    "reads": (
+        "REVOKE pg_read_all_data FROM {login}",
+        {},
+        LOOK,
+        'GRANT pg_read_all_data TO "{login}" WITH ADMIN OPTION;',
+    ),
+    "foreign": (
+        "CREATE ROLE managed_foreign",
+        {"database_owner": "managed_foreign"},
+        LOOK,
+        "lacks ADMIN OPTION on the role managed_foreign, which somebody else made",
+    ),
+    "readonly": (
+        "ALTER ROLE {login} SET default_transaction_read_only = on",
+        {},
+        LOOK,
+        "default_transaction_read_only = on. Switch it off",
+    ),
+    "password": ("ALTER ROLE {login} PASSWORD 'x'", {}, LOOK, "password authentication failed"),
+    "port": ("", {"postgresql_managed_port": 1}, LOOK, "The database postgres cannot be reached"),
+    "unnamed": ("", {"postgresql_managed_host": ""}, UNNAMED, "postgresql_managed_host empty or not one line for"),
+    "secretless": (
+        "",
+        {"postgresql_managed_password": ""},
+        UNNAMED,
+        "postgresql_managed_password empty or not one line for secretless",
+    ),
+    "sslmode": ("", {"postgresql_managed_sslmode": "maybe"}, "postgresql_managed : Validating arguments", "maybe"),
+}
+
+
+def test_a_right_that_is_missing_and_a_server_that_is_named_badly_are_refused(local: Local, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        hosts: dict[str, dict[str, Any]] = {}
+        for host, (spoil, variables, _, _) in REFUSED.items():
+            login = f"managed_login_{host}"
+            managed = stack.enter_context(login_role(local, "test_managed_none", login=login, roles=NOBODY))
+            stack.callback(managed.sql, "DROP ROLE IF EXISTS managed_foreign")
+            if spoil:
+                managed.sql(spoil.format(login=login))
+            hosts[host] = managed.settings | variables
+        result = apart.play(local, tmp_path, "deploy.yml", hosts)
+        assert "test_managed_none" not in local.databases()
+    for host, (_, _, task, words) in REFUSED.items():
+        assert failed_in(result, host).startswith(task), f"{host}\n{result.output}"
+        assert words.format(login=f"managed_login_{host}") in said_of(result, host), f"{host}\n{result.output}"
+    assert result.changed == 0
+    assert PASSWORD not in result.output

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.oracle import HISTORY
+from tests.fuzz.driver import Outcome
+from tests.integration.oracle import HISTORY, Case
 from tests.local import Local
 
 RELEASES = Path(__file__).parent / "releases"
@@ -28,6 +29,18 @@ SETS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "apply 1, apply 1.1, apply 2, repeat R",
         "SELECT full_name FROM speaking_english",
         "Trần Thị Mai",
+    ),
+    "dbmate": (
+        {},
+        "apply 20240101120000, apply 20240102120000",
+        "SELECT count(*), max(depth) FROM ponds",
+        "1|2",
+    ),
+    "goose": (
+        {},
+        "apply 00001, start 00002, apply 00002, apply 00003",
+        "SELECT count(*) FROM pg_indexes WHERE tablename = 'ponds'",
+        "2",
     ),
     "numbered": (
         {"migrations_header_required": False},
@@ -45,19 +58,19 @@ def test_a_folder_of_another_tool_is_taken_as_it_is(local: Local, database: str,
     local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
     place = {"release_directory": str(release), "database_name": database, "backup_before_migration": False}
 
-    def migrate() -> Any:
-        return local.play("playbooks/migrate.yml", **place, **variables)
+    case = Case(local, database, release)
 
-    first = migrate()
+    first = local.play("playbooks/migrate.yml", **place, **variables)
     assert first.status == 0, first.output
     assert local.psql(HISTORY, database, role="postgres") == history
     assert local.psql(query, database) == answer
-    second = migrate()
-    assert (second.status, second.changed) == (0, 0), second.output
-    last = sorted(path for path in release.rglob("*.sql") if re.match(r"[V0]", path.name) and "down" not in path.name)[
+    header = {name.removeprefix("migrations_"): value for name, value in variables.items()}
+    assert case.apply(**header) == Outcome()
+    last = sorted(path for path in release.rglob("*.sql") if re.match(r"[V02]", path.name) and "down" not in path.name)[
         -1
     ]
-    last.write_text(last.read_text() + "-- edited\n")
-    refused = migrate()
-    assert refused.status != 0
-    assert f"{last.name} was edited after it was applied" in " ".join(refused.output.split())
+    up, mark, down = last.read_text().partition("\n-- migrate:down" if style == "dbmate" else "\n-- +goose Down")
+    last.write_text(f"{up}\n-- edited\n{mark}{down}")
+    refused = case.apply(**header)
+    assert f"{last.name} was edited after it was applied" in " ".join(refused.refused.split()), refused
+    assert refused.sent == 0

@@ -23,14 +23,14 @@ def write(release: Path, name: str, sql: str) -> None:
 
 
 def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release: Path, database: str) -> None:
-    local.deploy(database_name=database)
+    local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE physioflow', "postgres", role="postgres")
     local.psql(CLINIC, database)
     before = local.catalogs(database)
     copy = f"{database[:53]}_rehearsal"
     options: dict[str, Any] = {"database_name": database, "release_directory": str(release), "rehearse": True}
 
     write(release, BAD, "ALTER TABLE clinics ADD CONSTRAINT chk_clinics_name CHECK (name <> 'canary');\n")
-    refused = local.play(**options)
+    refused = local.play("playbooks/migrate.yml", **options)
     assert refused.status != 0
     said = " ".join(refused.output.split())
     assert re.search(
@@ -55,14 +55,15 @@ def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release
 
 
 def test_a_database_of_that_name_that_is_no_copy_is_left_alone(local: Local, release: Path, database: str) -> None:
-    local.deploy(database_name=database)
+    local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE physioflow', "postgres", role="postgres")
     local.psql(CLINIC, database)
     theirs = f"{database[:53]}_rehearsal"
     local.psql(f'CREATE DATABASE "{theirs}"', "postgres", role="postgres")
     try:
         local.psql("CREATE TABLE theirs (id int)", theirs, role="postgres")
         write(release, GOOD, "ALTER TABLE clinics ADD COLUMN motto text;\n")
-        result = local.play(database_name=database, release_directory=str(release), rehearse=True)
+        options: dict[str, Any] = {"database_name": database, "release_directory": str(release), "rehearse": True}
+        result = local.play("playbooks/migrate.yml", **options)
         assert result.status != 0
         assert f"The database {theirs} is there and holds 1 tables" in " ".join(result.output.split()), result.output
         assert local.psql("SELECT count(*) FROM theirs", theirs, role="postgres") == "0"

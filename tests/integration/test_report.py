@@ -10,6 +10,8 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,12 @@ from ansible.module_utils.report_page import render
 from ansible.module_utils.report_words import WORDS
 from ansible.module_utils.status_findings import described, findings, read_limits
 
+from tests import apart
+from tests.apart import changed_of, failed_in, said_of
 from tests.backups import CANARY, Clinic
 from tests.browser import DARK, DESK, LIGHT, PHONE, Browser, browser
 from tests.integration.test_status import LIMITS, Watch, session
-from tests.local import BIN, ROOT, Local, environment, until
+from tests.local import BIN, ROOT, Local, Result, environment, until
 
 ROLE = ROOT / "roles/report"
 TEMPLATES = ROLE / "templates"
@@ -208,32 +212,70 @@ QUERIES = {
 }
 
 
+SPOILT_DATABASE = "reported_spoilt"
+SEEDS = ROOT / "files/seeds/development_data.sql"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A server with a database that holds invented patients, a backup and a drill; and what the playbook said of it.
+
+    Each host has a report of its own: `local` one as it is, `english` one in that language, `spoilt` one of a copy
+    without an index, and `nowhere` none, because its folder cannot be.
+    """
+
+    local: Local
+    folder: Path
+    checked: Result
+    result: Result
+
+    def page(self, host: str) -> Path:
+        """Return where the page of a host is."""
+        return self.folder / host / f"{host}.html"
+
+
 @pytest.fixture(scope="module")
-def reported(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
-    """A server with a database that holds invented patients, a backup and a drill."""
-    report = tmp_path_factory.mktemp("report")
+def reported(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reported]:
+    """The database and its reports."""
+    folder = tmp_path_factory.mktemp("report")
     # Backups of its own: with several workers this may be made more than once on one server.
-    backups = local.folder / f"backups-of-{report.name}"
-    place = Local(
-        local.folder,
-        {"database_name": DATABASE, "report_directory": str(report), "backup_directory": str(backups)},
-    )
-    place.deploy()
-    for playbook in ("seed", "backup", "drill"):
-        result = place.play(f"playbooks/{playbook}.yml")
-        assert result.status == 0, result.output
-    place.psql("VACUUM ANALYZE", DATABASE, role="postgres")
-    yield place
-    local.psql(f"DROP DATABASE {DATABASE} WITH (FORCE)", "postgres", role="postgres")
+    clinic = Clinic(local, DATABASE, local.folder / f"backups-of-{folder.name}")
+    clinic.folder.mkdir(mode=0o700)
+    with ExitStack() as stack:
+        for name in (DATABASE, SPOILT_DATABASE):
+            drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+            stack.callback(local.psql, drop, "postgres", role="postgres")
+        local.psql(f"CREATE DATABASE {DATABASE} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
+        done = local.run_psql("-f", str(SEEDS), database=DATABASE)
+        assert done.returncode == 0, done.stderr
+        clinic.backup()
+        clinic.act("drill", server="live")
+        local.psql("VACUUM ANALYZE", DATABASE, role="postgres")
+        local.psql(f"CREATE DATABASE {SPOILT_DATABASE} OWNER emr TEMPLATE {DATABASE}", "postgres", role="postgres")
+        local.psql("ALTER INDEX idx_patients_mrn RENAME TO idx_gone", SPOILT_DATABASE)
+        hosts: dict[str, dict[str, Any]] = {
+            "local": {},
+            "english": {"report_language": "en"},
+            "spoilt": {"database_name": SPOILT_DATABASE},
+            "nowhere": {"report_directory": "/dev/null/x"},
+        }
+        for host, given in hosts.items():
+            given.setdefault("database_name", DATABASE)
+            given.setdefault("report_directory", str(folder / host))
+            given["backup_directory"] = str(clinic.folder)
+        only_english = {"english": hosts["english"]}
+        place = tmp_path_factory.mktemp("plays")
+        checked = apart.play(local, place / "check", "playbooks/report.yml", only_english, "--check")
+        assert not [*folder.iterdir()], "check mode wrote something"
+        yield Reported(local, folder, checked, apart.play(local, place / "play", "playbooks/report.yml", hosts))
 
 
 @pytest.fixture(scope="module")
-def page(reported: Local) -> Path:
+def page(reported: Reported) -> Path:
     """The page that the playbook writes."""
-    result = reported.play("playbooks/report.yml")
-    assert (result.status, result.changed) == (0, 1), result.output  # the page
-    file = Path(reported.variables["report_directory"]) / "local.html"
-    assert file.as_uri() in result.output
+    assert changed_of(reported.result, "local") == 1  # the page
+    file = reported.page("local")
+    assert file.as_uri() in reported.result.output
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o077) == (0o600, 0)
     return file
 
@@ -245,15 +287,15 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Browser:
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_the_page_says_what_psql_says(reported: Local, page: Path, name: str) -> None:
-    assert figures(page.read_text())[name] == float(reported.psql(QUERIES[name], DATABASE, role="postgres"))
+def test_the_page_says_what_psql_says(reported: Reported, page: Path, name: str) -> None:
+    assert figures(page.read_text())[name] == float(reported.local.psql(QUERIES[name], DATABASE, role="postgres"))
 
 
-def test_the_whole_page_is_of_this_database(reported: Local, page: Path) -> None:
+def test_the_whole_page_is_of_this_database(reported: Reported, page: Path) -> None:
     found = figures(page.read_text())
     assert (found["backups"], found["drills"], found["pending"]) == (1, 1, 0)
     assert found["verified"] == found["promised"] > 1000
-    names = reported.psql("SELECT last_name_vi || ' ' || first_name_vi FROM patients", DATABASE).splitlines()
+    names = reported.local.psql("SELECT last_name_vi || ' ' || first_name_vi FROM patients", DATABASE).splitlines()
     assert len(names) == 200
     assert not [name for name in names if name in page.read_text()]
 
@@ -301,23 +343,19 @@ def test_the_browser_would_see(chromium: Browser, page: Path, tmp_path: Path, wh
     assert seen.complaints if where == "complaints" else seen.languages["vi"][where]
 
 
-def test_check_mode_writes_nothing_and_english_comes_first_where_asked(reported: Local, tmp_path: Path) -> None:
-    options = {"report_directory": str(tmp_path / "new"), "report_language": "en"}
-    result = reported.play("playbooks/report.yml", "--check", **options)
-    assert result.status == 0, result.output
-    assert "would be written" in result.output
-    assert not (tmp_path / "new").exists()
-    assert reported.play("playbooks/report.yml", **options).status == 0
-    written = (tmp_path / "new/local.html").read_text()
+def test_check_mode_writes_nothing_and_english_comes_first_where_asked(reported: Reported) -> None:
+    assert reported.checked.status == 0, reported.checked.output
+    assert "would be written" in reported.checked.output
+    assert changed_of(reported.result, "english") == 1
+    written = reported.page("english").read_text()
     assert '<html lang="en">' in written
     assert 'id="language-en" checked' in written
 
 
-def test_a_folder_that_cannot_be_is_refused(reported: Local) -> None:
-    result = reported.play("playbooks/report.yml", report_directory="/dev/null/x")
-    assert result.status != 0
-    told = " ".join(result.output.split())
-    assert "local.html cannot be written: Not a directory. Give another folder: -e report_directory=FOLDER" in told
+def test_a_folder_that_cannot_be_is_refused(reported: Reported) -> None:
+    assert failed_in(reported.result, "nowhere")
+    words = "nowhere.html cannot be written: Not a directory. Give another folder: -e report_directory=FOLDER"
+    assert words in said_of(reported.result, "nowhere")
 
 
 REFUSED = {
@@ -349,14 +387,9 @@ def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, wh
     assert not page.exists()
 
 
-def test_a_broken_promise_is_on_the_page_and_does_not_stop_it(reported: Local, tmp_path: Path) -> None:
-    reported.psql("ALTER INDEX idx_patients_mrn RENAME TO idx_gone", DATABASE)
-    try:
-        result = reported.play("playbooks/report.yml", report_directory=str(tmp_path))
-    finally:
-        reported.psql("ALTER INDEX idx_gone RENAME TO idx_patients_mrn", DATABASE)
-    assert result.status == 0, result.output
-    page = (tmp_path / "local.html").read_text()
+def test_a_broken_promise_is_on_the_page_and_does_not_stop_it(reported: Reported) -> None:
+    assert changed_of(reported.result, "spoilt") == 1
+    page = reported.page("spoilt").read_text()
     found = figures(page)
     assert found["promised"] - found["verified"] == 1
     assert "idx_patients_mrn on patients: expected valid, found " in page

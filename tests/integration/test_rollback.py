@@ -1,13 +1,25 @@
-"""The way back: to a version, one migration, a set; what would be lost; what is refused."""
+"""The way back: to a version, one migration, a set; what would be lost; what is refused.
+
+Each database is a host of one play, so that a play shows several ways back.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tests.integration.test_bad_input import append
+import pytest
+
+from tests import undo
+from tests.apart import changed_of
+from tests.fuzz.driver import Outcome
+from tests.integration.oracle import Case, inventory_of, said_of
 from tests.integration.test_deploy import GUIDE_COUNTS
-from tests.local import Local, Result
+from tests.local import ROOT, Local, Result
 
 CLINIC = """
     INSERT INTO organizations (name) VALUES ('canary clinics');
@@ -19,10 +31,34 @@ CLINIC = """
 """
 HISTORY = "SELECT string_agg(act || ' ' || version, ', ' ORDER BY id) FROM migrations.history WHERE act <> 'apply'"
 STANDING = "SELECT string_agg(version, ' ' ORDER BY version) FROM migrations.applied"
+VERSIONS = [path.name[:3] for path in sorted((ROOT / "files/migrations").glob("*.sql"))]
 
 
-def roll_back(local: Local, database: str, *options: str, **variables: object) -> Result:
-    return local.play("playbooks/rollback.yml", *options, database_name=database, **variables)
+@pytest.fixture
+def databases(local: Local, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """A copy of the deployed database for each host that the test names."""
+    with ExitStack() as stack:
+        yield {host: copied(local, f"test_rollback_{host}", stack) for host in request.param}
+
+
+def copied(local: Local, name: str, stack: ExitStack, template: str = "TEMPLATE physioflow") -> str:
+    """Make a database, which is gone when the stack ends."""
+    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+    stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
+    local.psql(f'CREATE DATABASE "{name}" OWNER emr {template}', "postgres", role="postgres")
+    return name
+
+
+def play(
+    local: Local,
+    folder: Path,
+    hosts: dict[str, dict[str, Any]],
+    *options: str,
+    playbook: str = "playbooks/rollback.yml",
+    **variables: Any,
+) -> Result:
+    """Run a playbook with hosts of these variables."""
+    return local.play(playbook, *inventory_of(hosts, folder / "inventory"), *options, **variables)
 
 
 def untouched(local: Local, database: str) -> str:
@@ -34,149 +70,182 @@ def untouched(local: Local, database: str) -> str:
     )
 
 
-def words(result: Result) -> str:
-    return " ".join(result.output.split())
+def words(text: str) -> str:
+    return " ".join(text.split())
 
 
-def test_to_a_version_and_forth_again(local: Local, database: str) -> None:
-    local.deploy(database_name=database, migrations_target="010")
-    at_010 = local.catalogs(database)
-    local.deploy(database_name=database)
-    at_015 = local.catalogs(database)
-    local.psql("UPDATE pt_service_codes SET unit_price = 1 WHERE code = 'PT001'", database)
-    before = untouched(local, database)
+# A way back for each database, and what stands after it.
+BACK: dict[str, dict[str, Any]] = {
+    "version": {"rollback_to": "010"},
+    "feature": {"rollback_set": "vietnamese_pt"},
+    "alone": {"rollback_only": "009"},
+}
+STAYS = {
+    "version": "001 002 003 004 005 006 007 008 009 010",
+    "feature": "001 002 003 004",
+    "alone": "001 002 003 004 005 006 007 008 010 011 012 013 014 015",
+}
 
-    refused = roll_back(local, database, rollback_to="010")
+
+def use(local: Local, databases: dict[str, str]) -> None:
+    """Edit a price in the one, and fill the other, where clinics have insured patients and invoices."""
+    local.psql("UPDATE pt_service_codes SET unit_price = 1 WHERE code = 'PT001'", databases["version"])
+    seeds = ROOT / "files/seeds/development_data.sql"
+    done = local.run_psql("-f", str(seeds), "-c", CLINIC, database=databases["feature"])
+    assert done.returncode == 0, done.stderr
+    local.psql("UPDATE insurance_info SET bhyt_card_number = 'DN9876501234567'", databases["feature"])
+
+
+@pytest.mark.parametrize("databases", [("version", "feature", "failing")], indirect=True)
+def test_what_would_be_lost_is_refused_and_what_fails_says_where(
+    local: Local, databases: dict[str, str], tmp_path: Path
+) -> None:
+    """Rows of a table of one's own forbid to take the measures back; 015 to 012, which come before, stay too."""
+    use(local, databases)
+    local.psql(CLINIC, databases["failing"])
+    local.psql(
+        "CREATE TABLE chosen (library_id uuid REFERENCES outcome_measures_library);"
+        "INSERT INTO chosen SELECT id FROM outcome_measures_library",
+        databases["failing"],
+    )
+    wishes = BACK | {"failing": {"rollback_to": "010", "rollback_accept_data_loss": True}}
+    hosts = {host: {"database_name": name} | wishes[host] for host, name in databases.items()}
+    before = {name: untouched(local, name) for name in databases.values()}
+
+    refused = play(local, tmp_path, hosts, "-vvv")
     assert refused.status != 0
     assert refused.changed == 0
-    for table, rows, what in [
-        ("bhyt_validation_rules", 18, "the table is dropped"),
-        ("clinical_protocols", 5, "rows are deleted"),
-        ("outcome_measures_library", 8, "rows are deleted"),
-        ("pt_service_codes", 8, "rows are deleted"),
-        ("vietnamese_medical_terms", 56, "rows are deleted"),
-    ]:
-        assert re.search(rf"^ +{table} +{rows}  {what}$", refused.output, re.MULTILINE), refused.output
-    assert f"Database {database}: nothing was changed." in refused.output
-    assert "run the same command again with -e rollback_accept_data_loss=true" in refused.output
-    assert untouched(local, database) == before
-
-    checked = roll_back(local, database, "--check", "--diff", rollback_to="010")
-    assert checked.status == 0, checked.output
-    assert "56 vietnamese_medical_terms: rows are deleted" in checked.output
-    assert "refused without -e rollback_accept_data_loss=true" in checked.output
-    assert "+TRUNCATE vietnamese_medical_terms;" in checked.output
-    assert "5 would be, in this order" in checked.output
-    assert untouched(local, database) == before
-
-    done = roll_back(local, database, rollback_to="010", rollback_accept_data_loss=True)
-    assert done.status == 0, done.output
-    assert "18 bhyt_validation_rules: the table is dropped" in done.output
-    assert local.catalogs(database) == at_010
-    assert local.psql(HISTORY, database, role="postgres") == (
-        "rollback 015, rollback 014, rollback 013, rollback 012, rollback 011"
-    )
-    assert local.psql(STANDING, database, role="postgres").endswith("009 010")
-    assert re.search(r"checks of 10 migrations hold", done.output)
-
-    again = roll_back(local, database, rollback_to="010")
-    assert (again.status, again.changed) == (0, 0), again.output
-    assert "nothing: none of it stands" in again.output
-
-    forth = local.deploy(database_name=database)
-    assert "5 applied now" in forth.output
-    assert local.catalogs(database) == at_015
-    assert local.psql(GUIDE_COUNTS, database) == "8|56|5|18"
-    assert local.deploy(database_name=database).changed == 0
-
-
-def test_all_vietnamese_pt_features_go_with_values_that_were_edited(local: Local, database: str) -> None:
-    local.deploy(database_name=database, migrations_target="004")
-    at_004 = local.catalogs(database)
-    local.deploy(database_name=database)
-    local.psql(CLINIC, database)
-    local.psql("UPDATE insurance_info SET bhyt_card_number = 'DN9876501234567'", database)
-    before = untouched(local, database)
-
-    refused = roll_back(local, database, "-vvv", rollback_set="vietnamese_pt")
-    assert refused.status != 0
-    gone = "values of bhyt_card_number, bhyt_prefix_code, bhyt_coverage_percent, bhyt_copay_rate, version go"
-    assert re.search(rf"^ +insurance_info +1  {gone}$", refused.output, re.MULTILINE), refused.output
-    assert re.search(r"^ +pt_service_codes +8  the table is dropped$", refused.output, re.MULTILINE)
-    assert not re.search(r"^ +outcome_measures +\d", refused.output, re.MULTILINE), "a table without a row was named"
     for hidden in ("canary", "DN9876501234567", "DROP TABLE"):
         assert hidden not in refused.output
-    assert untouched(local, database) == before
+    assert {name: untouched(local, name) for name in databases.values()} == before
+    for host, name in databases.items():
+        assert f"Database {name}: nothing was changed." in said_of(refused, host)
 
-    done = roll_back(local, database, rollback_set="vietnamese_pt", rollback_accept_data_loss=True)
-    assert done.status == 0, done.output
-    assert local.catalogs(database) == at_004
-    assert local.psql("SELECT count(*) FROM insurance_info", database) == "1"
-    assert local.psql(STANDING, database, role="postgres") == "001 002 003 004"
+    def loss(host: str, table: str, rows: str, what: str) -> None:
+        assert re.search(rf"^ +{table} +{rows}  {what}$", said_of(refused, host), re.MULTILINE), refused.output
 
-
-def test_one_migration_goes_alone_and_comes_back_although_later_ones_stand(local: Local, database: str) -> None:
-    """No row is lost, so that nothing has to be accepted."""
-    local.deploy(database_name=database)
-    before = local.catalogs(database)
-    done = roll_back(local, database, rollback_only="009")
-    assert done.status == 0, done.output
-    assert re.search(r"Rows lost +none", done.output)
-    assert local.psql("SELECT to_regclass('discharge_plans') IS NULL", database) == "t"
-    assert local.psql(HISTORY, database, role="postgres") == "rollback 009"
-    forth = local.deploy(database_name=database)
-    assert "1 applied now" in forth.output
-    assert local.catalogs(database) == before
-
-
-def test_what_cannot_go_back_is_refused(local: Local, release: Path, database: str) -> None:
-    (release / "rollbacks/014_seed_clinical_protocols.sql").unlink()
-    local.deploy(database_name=database, release_directory=str(release))
-    before = untouched(local, database)
-    for variables, sentence in [
-        ({}, "Say with exactly one variable what is to go back"),
-        ({"rollback_to": "010", "rollback_only": "015"}, "Say with exactly one variable what is to go back"),
-        ({"rollback_to": "016"}, "016 is no version of this release, which goes from 001 to 015. Correct rollback_to."),
-        ({"rollback_set": "vietnam"}, "The release has no set vietnam; it has vietnamese_pt. Correct rollback_set."),
-        (
-            {"rollback_only": "007"},
-            "files/migrations/007_billing_tables.sql cannot go: files/migrations/012_seed_pt_service_codes.sql depends "
-            "on it and would stay. Roll back more: -e rollback_to=006",
-        ),
-        (
-            {"rollback_only": "014"},
-            "files/migrations/014_seed_clinical_protocols.sql has no way back: there is no "
-            "files/rollbacks/014_seed_clinical_protocols.sql.",
-        ),
-        ({"rolback_to": "010"}, "The variable rolback_to is known to no role. Did you mean rollback_to?"),
+    for table, rows, what in [
+        ("bhyt_validation_rules", "18", "the table is dropped"),
+        ("clinical_protocols", "5", "rows are deleted"),
+        ("outcome_measures_library", "8", "rows are deleted"),
+        ("pt_service_codes", "8", "rows are deleted"),
+        ("vietnamese_medical_terms", "56", "rows are deleted"),
     ]:
-        result = roll_back(local, database, release_directory=str(release), **variables)
-        assert result.status != 0
-        assert sentence in words(result), result.output
-        assert result.changed == 0
-    append(release, "003_checklist_schema.sql", b"-- a byte more\n")
-    result = roll_back(local, database, release_directory=str(release), rollback_only="015")
-    assert result.status != 0
-    assert "003_checklist_schema.sql was edited after it was applied" in words(result)
-    assert untouched(local, database) == before
+        loss("version", table, rows, what)
+    again = "run the same command again with -e rollback_accept_data_loss=true"
+    assert again in words(said_of(refused, "version"))
+    cards = "SELECT count(*) FROM insurance_info WHERE bhyt_card_number IS NOT NULL"
+    items = "SELECT count(*) FROM invoice_line_items"
+    gone = "values of bhyt_card_number, bhyt_prefix_code, bhyt_coverage_percent, bhyt_copay_rate, version go"
+    loss("feature", "insurance_info", local.psql(cards, databases["feature"]), gone)
+    loss("feature", "pt_service_codes", "8", "the table is dropped")
+    loss("feature", "invoice_line_items", local.psql(items, databases["feature"]), "the table is dropped")
+
+    said = words(said_of(refused, "failing"))
+    assert re.search(r"files/rollbacks/011_seed_outcome_measures_library\.sql:12: \[23503\] update or delete", said)
+    assert "Next: read at the head of files/rollbacks/011_seed_outcome_measures_library.sql" in said
 
 
-def test_a_rollback_that_fails_says_where_and_changes_nothing(local: Local, database: str) -> None:
-    """A score of the seeded measures forbids to take them back; 015 to 012, which come before, stay too."""
-    local.deploy(database_name=database)
-    local.psql(CLINIC, database)
-    local.psql(
-        "INSERT INTO outcome_measures (patient_id, library_id, measure_type, measurement_date) "
-        "SELECT p.id, l.id, l.measure_type, '2026-01-01' FROM patients AS p, outcome_measures_library AS l LIMIT 1",
-        database,
-    )
+@pytest.fixture(scope="module")
+def earlier(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The catalogs of databases that were deployed no further than a version; alone: without 009 there is none."""
+    with ExitStack() as stack:
+        made = {host: copied(local, f"test_rollback_at_{host}", stack, "") for host in ("version", "feature")}
+        hosts = {
+            host: {"database_name": name, "migrations_target": STAYS[host].rpartition(" ")[2]}
+            for host, name in made.items()
+        }
+        done = play(local, tmp_path_factory.mktemp("earlier"), hosts, playbook="deploy.yml")
+        assert done.status == 0, done.output
+        return {host: local.catalogs(name) for host, name in made.items()}
+
+
+@pytest.mark.parametrize("databases", [tuple(BACK)], indirect=True)
+def test_back_after_consent_and_forth_again(
+    local: Local, databases: dict[str, str], earlier: dict[str, str], tmp_path: Path
+) -> None:
+    """Alone: 009 goes although later ones stand; no row is lost, so that nothing has to be accepted."""
+    use(local, databases)
+    at_015 = {name: local.catalogs(name) for name in databases.values()}
+    before = {name: untouched(local, name) for name in databases.values()}
+    policies = local.psql("SELECT count(*) FROM insurance_info", databases["feature"])
+    assert int(policies) > 0
+    hosts = {host: {"database_name": name} | BACK[host] for host, name in databases.items()}
+
+    checked = play(local, tmp_path, hosts, "--check", "--diff")
+    assert checked.status == 0, checked.output
+    assert "56 vietnamese_medical_terms: rows are deleted" in said_of(checked, "version")
+    assert "refused without -e rollback_accept_data_loss=true" in said_of(checked, "version")
+    assert "5 would be, in this order" in said_of(checked, "version")
+    assert "refused without" not in said_of(checked, "alone")
+    assert "+TRUNCATE vietnamese_medical_terms;" in checked.output
+    assert {name: untouched(local, name) for name in databases.values()} == before
+
+    for host in ("version", "feature"):
+        hosts[host]["rollback_accept_data_loss"] = True
+    done = play(local, tmp_path, hosts)
+    assert done.status == 0, done.output
+    assert "18 bhyt_validation_rules: the table is dropped" in said_of(done, "version")
+    assert "checks of 10 migrations hold" in said_of(done, "version")
+    assert "014 seed_clinical_protocols: its rows go with their table" in said_of(done, "feature")
+    assert re.search(r"Rows lost +none", said_of(done, "alone")), done.output
+    for host, name in databases.items():
+        gone = [version for version in VERSIONS if version not in STAYS[host].split()]
+        acts = ", ".join(f"rollback {version}" for version in reversed(gone))
+        assert local.psql(HISTORY, name, role="postgres") == acts
+        assert local.psql(STANDING, name, role="postgres") == STAYS[host]
+        assert changed_of(done, host) > 0
+    assert {host: local.catalogs(databases[host]) for host in earlier} == earlier
+    assert local.psql("SELECT to_regclass('discharge_plans') IS NULL", databases["alone"]) == "t"
+    assert local.psql("SELECT count(*) FROM insurance_info", databases["feature"]) == policies
+
+    again = play(local, tmp_path, {host: hosts[host] for host in earlier})
+    assert (again.status, again.changed) == (0, 0), again.output
+    for host in earlier:
+        assert "nothing: none of it stands" in said_of(again, host)
+
+    forth = play(local, tmp_path, hosts, playbook="deploy.yml")
+    assert forth.status == 0, forth.output
+    for host, applied in {"version": 5, "feature": 11, "alone": 1}.items():
+        assert f" {applied} applied now" in said_of(forth, host)
+        assert local.catalogs(databases[host]) == at_015[databases[host]]
+        assert Case(local, databases[host], ROOT / "files").apply() == Outcome()
+    assert local.psql(GUIDE_COUNTS, databases["version"]) == "8|56|5|18"
+
+
+# What cannot be, and why.
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "two": (
+        {"rollback_to": "010", "rollback_only": "015"},
+        "Say with exactly one variable what is to go back",
+    ),
+    "unknown": (
+        {"rollback_to": "016"},
+        "016 is no version of this release, which goes from 001 to 015. Correct rollback_to.",
+    ),
+    "depended": (
+        {"rollback_only": "007"},
+        "files/migrations/007_billing_tables.sql cannot go: files/migrations/012_seed_pt_service_codes.sql depends "
+        "on it and would stay. Roll back more: -e rollback_to=006",
+    ),
+    "no_way": (
+        {"rollback_only": "014"},
+        "files/migrations/014_seed_clinical_protocols.sql has no way back: there is no "
+        "files/rollbacks/014_seed_clinical_protocols.sql.",
+    ),
+    "set": ({"rollback_set": "vietnam"}, "The release has no set vietnam; it has vietnamese_pt. Correct rollback_set."),
+}
+
+
+@pytest.mark.parametrize("databases", [("refused",)], indirect=True)
+def test_what_cannot_go_back_is_refused(local: Local, release: Path, databases: dict[str, str], tmp_path: Path) -> None:
+    (release / "rollbacks/014_seed_clinical_protocols.sql").unlink()
+    [database] = databases.values()
     before = untouched(local, database)
-    result = roll_back(local, database, rollback_to="010", rollback_accept_data_loss=True)
+    hosts = {host: {"database_name": database} | variables for host, (variables, _) in REFUSED.items()}
+    result = play(local, tmp_path, hosts, release_directory=str(release))
     assert result.status != 0
-    assert re.search(
-        r"files/rollbacks/011_seed_outcome_measures_library\.sql:6: \[23503\] update or delete", words(result)
-    )
-    assert f"Database {database}: nothing was changed." in result.output
-    assert "Next: read at the head of files/rollbacks/011_seed_outcome_measures_library.sql" in words(result)
-    assert "canary" not in result.output
+    assert result.changed == 0
+    for host, (_, sentence) in REFUSED.items():
+        assert sentence in words(said_of(result, host)), f"{host}\n{result.output}"
     assert untouched(local, database) == before

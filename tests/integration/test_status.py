@@ -21,6 +21,8 @@ from ansible.module_utils.status_look import look_at_backups, look_at_database, 
 from ansible.module_utils.status_program import text_of
 from ansible.module_utils.status_screen import screen
 
+from tests import apart
+from tests.apart import changed_of, failed_in, said_of
 from tests.backups import CANARY, Clinic
 from tests.integration.oracle import HEADER
 from tests.local import ROOT, Local, until
@@ -276,12 +278,19 @@ def deployed(local: Local, database: str, release: Path) -> Local:
     return Local(local.folder, {"database_name": database, "release_directory": str(release)})
 
 
-def test_the_screen_the_end_and_the_json_of_the_playbook(deployed: Local, tmp_path: Path) -> None:
+def test_the_screen_the_end_and_the_json_of_the_playbook_and_what_to_do_where_nothing_is_deployed(
+    deployed: Local, tmp_path: Path
+) -> None:
     database = deployed.variables["database_name"]
     failing = {"status_backup_fail_hours": 1}
     file = tmp_path / "status.json"
-    result = deployed.play("playbooks/status.yml", **failing, status_fail=False, status_file=str(file))
-    assert (result.status, result.changed) == (0, 1), result.output  # the file
+    hosts: dict[str, dict[str, Any]] = {"local": {"database_name": database}, "nobody": {"database_name": "not_there"}}
+    place = Local(deployed.folder, {"release_directory": deployed.variables["release_directory"]})
+    given: dict[str, Any] = failing | {"status_fail": False, "status_file": str(file)}
+    result = apart.play(place, tmp_path / "play", "playbooks/status.yml", hosts, **given)
+    assert changed_of(result, "local") == 1  # the file
+    assert failed_in(result, "nobody"), "nothing is deployed there"
+    assert "Next: ansible-playbook deploy.yml" in said_of(result, "nobody")
     told = " ".join(result.output.split())
     assert re.search(rf"Database {database} on local, .*? UTC: 1 FAIL, 1 WARN ", told)
     assert re.search(r"WARN Migrations 15 applied, the newest 015 .*?; 1 pending: 016 beds next: ansible-playb", told)
@@ -301,9 +310,3 @@ def test_the_screen_the_end_and_the_json_of_the_playbook(deployed: Local, tmp_pa
     data = json.loads(shown[0])
     assert (data["host"], data["level"]) == ("local", "fail")
     assert any("by_hand" in line for line in data["facts"]["drift"])
-
-
-def test_where_nothing_is_deployed_it_says_what_to_do(local: Local) -> None:
-    result = local.play("playbooks/status.yml", database_name="not_there")
-    assert result.status != 0
-    assert "Next: ansible-playbook deploy.yml" in result.output

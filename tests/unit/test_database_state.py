@@ -325,6 +325,15 @@ def test_who_is_no_superuser_makes_the_owner_usable_and_gives_on_what_it_has() -
     assert "emr_backup does not get BYPASSRLS" in login_notes(WANTED, cluster(roles={}), CLOUD)[0]
 
 
+def test_who_is_no_superuser_backs_up_and_verifies_itself_so_needs_to_see_all_rows() -> None:
+    wanted = dataclasses.replace(WANTED, row_level_security=True)
+    backup = role(BYPASSRLS=True, member_of=["pg_read_all_data"], admin=True)
+    (said,) = login_problems(wanted, cluster(roles={"emr_backup": backup}), CLOUD)
+    assert said.endswith('A superuser gives it: ALTER ROLE "cloud" BYPASSRLS;')
+    able = dataclasses.replace(CLOUD, bypassrls=True)
+    assert login_problems(wanted, cluster(roles={}), able) == []
+
+
 def test_databases_of_others_are_left_alone_and_named() -> None:
     acl = {"public": ["CONNECT"]}
     databases = cluster()["databases"] | {"postgres": {"acl": acl, "owned": False}}
@@ -413,5 +422,7 @@ def test_the_limits_leave_a_server_of_ours_what_it_keeps_for_its_administrators(
 def test_limits_that_add_up_to_what_the_server_has_are_refused(free: int) -> None:
     slots = {"max_connections": free + 9, "superuser_reserved_connections": 5, "reserved_connections": 4}
     total, whole = server_problems(WANTED, cluster(slots=slots), "postgres")
-    assert f"database_connection_limits add up to 90, and the server has {free}" in total
-    assert "database_connection_limit is 95" in whole
+    server = f"the server has {free} for those who are no superusers (max_connections {free + 9} less "
+    server += "superuser_reserved_connections 5 and reserved_connections 4)"
+    assert f"database_connection_limits add up to 90, and {server}. Lower them" in total
+    assert f"database_connection_limit is 95, and {server}. Lower it, or raise max_connections." in whole

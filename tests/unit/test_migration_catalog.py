@@ -13,6 +13,8 @@ from ansible.module_utils.migration_catalog import (
     check_statements,
     own_statements,
     read_catalog,
+    read_text,
+    runs_alone,
     shorten_token,
 )
 
@@ -124,14 +126,22 @@ def test_statements_keep_their_text_and_line() -> None:
         ("BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;\nCOMMIT;\n", ":7:", "transaction control"),
         ("SET ROLE postgres;\n", ":5:", "SET ROLE"),
         ("RESET ROLE;\n", ":5:", "SET ROLE"),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n", ":5:", "SET TRANSACTION"),
+        ("SET LOCAL transaction_deferrable = on;\n", ":5:", "SET TRANSACTION"),
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE;\nSELECT 1;\nCOMMIT;\n", ":5:", "BEGIN with properties"),
+        ("SELECT 1;\nSELECT :name;\n", ":6:", ":name is a variable of psql"),
+        ("SELECT 1;\nSELECT :'name';\n", ":6:", ":'name' is a variable of psql"),
+        ("SELECT 1;\n\ufeffSELECT 2;\n", ":6:", "U+FEFF (zero width no-break space)"),
+        ("CREATE TABLE a (b int\u00a0);\n", ":5:", "U+00A0 (no-break space)"),
+        ("SELECT 1;\n\u200bSELECT 2;\n", ":6:", "U+200B (zero width space)"),
+        ("SELECT 1;\n\x1a", ":6:", "U+001A (a control character)"),
+        ("SELECT 1 INTO a UNION SELECT 2;\n", ":5:", "CREATE TABLE ... AS"),
         ("SELECT 1 INTO a;\n", ":5:", "CREATE TABLE ... AS"),
         ("CREATE INDEX CONCURRENTLY i ON a (b);\n", ":5:", "-- Transactional: no"),
         ("DROP INDEX CONCURRENTLY i;\n", ":5:", "-- Transactional: no"),
         ("REINDEX TABLE CONCURRENTLY a;\n", ":5:", "-- Transactional: no"),
         ("VACUUM a;\n", ":5:", "-- Transactional: no"),
         ("CREATE DATABASE a;\n", ":5:", "-- Transactional: no"),
-        ("", ":1:", "holds no SQL statement"),
-        ("-- nothing\n/* at all */\n", ":1:", "holds no SQL statement"),
         ("SELECT 1;\nSELEC 2;\n", ":6:", 'syntax error at or near "SELEC"'),
         ("SELECT 1;\n\nSELECT 'open;\nSELECT 2;\n", ":7:", "unterminated quoted string."),
         ("SELECT 1;\n/* open\n", ":6:", "unterminated /* comment"),
@@ -420,3 +430,146 @@ def test_one_number_is_one_version_however_it_is_written(release: Release) -> No
     release.add("V01__b.sql", UP, folder="migration")
     [finding] = release.findings()
     assert "version 01 is also the version of" in finding or "version 1 is also the version of" in finding
+
+
+def test_characters_that_nobody_sees_are_left_alone_in_texts_and_quoted_names(release: Release) -> None:
+    release.add("001_a.sql", "SELECT 'a\u00a0b' AS \"c\u00a0d\"; -- e\u00a0f\n")
+    assert release.findings() == []
+
+
+PARTS = {
+    "dbmate": ("-- migrate:up", "-- migrate:down"),
+    "goose": ("-- +goose Up\n-- +goose StatementBegin", "-- +goose StatementEnd\n-- +goose Down"),
+    "sql-migrate": ("-- +migrate Up", "-- +migrate Down"),
+}
+
+
+@pytest.mark.parametrize("tool", PARTS)
+def test_a_file_holds_both_ways(release: Release, tool: str) -> None:
+    up, down = PARTS[tool]
+    body = f"{up}\nCREATE TABLE a (b text DEFAULT '\n{down}\n');\n\n{down}\nDROP TABLE a;\n"
+    path = release.add("20240101120000_ponds.sql", body.encode())
+    release.add("20240102000000_more-Ponds.sql", f"{up}\nSELECT 1;\n{down}\n".encode())
+    catalog = release.read()
+    assert catalog.findings == []
+    first, second = catalog.migrations
+    assert (first.rollback, first.depends, second.rollback, second.depends) == (
+        first.file,
+        (),
+        None,
+        ("20240101120000",),
+    )
+    assert second.down_mark == down.rpartition("\n")[2]
+    [back] = own_statements(read_text(path, first.file, "down").text)
+    assert (back.text, back.line) == ("DROP TABLE a", body[: body.index("DROP")].count("\n") + 1)
+    assert [s.text[:12] for s in own_statements(read_text(path, first.file).text)] == ["CREATE TABLE"]
+    path.write_text(body + "-- a later word\nDROP TABLE IF EXISTS c;\n")
+    edited = release.read().migrations[0]
+    assert edited.sha256 == first.sha256
+    assert edited.sha256_raw != first.sha256_raw
+    path.write_text(body.replace("b text", "c text"))
+    assert release.read().migrations[0].sha256 != first.sha256
+
+
+@pytest.mark.parametrize(
+    ("head", "down"),
+    [
+        ("-- migrate:up transaction:false", "-- migrate:down"),
+        ("-- +goose NO TRANSACTION\n-- +goose Up", "-- +goose Down"),
+        ("-- +migrate Up notransaction", "-- +migrate Down"),
+    ],
+)
+def test_their_marks_without_transaction_are_honoured(release: Release, head: str, down: str) -> None:
+    path = release.add("001_a.sql", f"{head}\nINSERT INTO a VALUES (1);\n{down}\nSELECT 1;\nSELECT 2;\n".encode())
+    [migration] = release.read().migrations
+    assert release.findings() == []
+    assert not migration.transactional
+    assert not runs_alone(read_text(path, "a", "down"))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("SELECT 1;\n-- migrate:up\nSELECT 2;\n", ":1: stands before the first mark"),
+        ("-- migrate:down\nSELECT 2;\n", ":1: has a way back, and no mark before"),
+        ("-- migrate:up\nSELECT 2;\n-- +goose Down\nSELECT 1;\n", ":3: is a mark of another tool"),
+        ("-- +goose ENVSUB ON\n-- +goose Up\nSELECT 2;\n", ":1: goose would fill in variables"),
+        ("-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABEL a;\n", ":4: syntax error"),
+    ],
+)
+def test_marks_that_cannot_be_followed_are_refused(release: Release, body: str, words: str) -> None:
+    release.add("001_a.sql", body.encode())
+    [finding] = release.findings()
+    assert finding.startswith(f"files/migrations/001_a.sql{words}")
+
+
+def test_a_file_of_comments_does_nothing_and_is_a_migration(release: Release) -> None:
+    release.add("001_a.sql", "-- nothing\n/* at all */\n")
+    assert release.findings() == []
+    release.add("002_b.sql", b" \n")
+    assert any(":1: holds no SQL statement" in finding for finding in release.findings())
+
+
+def test_golang_migrate_pairs_by_version_and_its_words_are_no_header(release: Release) -> None:
+    release.add("000001_a.up.sql", b"-- Depends on: 000_z.sql\nSELECT 1;\n")
+    release.add("2_b.up.sql", b"-- Depends on: 001_a.sql\nSELECT 1;\n")
+    release.add("1_other.down.sql", b"SELECT 1;\n")
+    release.add("00002_c.go", b"package migrations\n")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [(m.depends, m.rollback) for m in catalog.migrations] == [
+        ((), "files/migrations/1_other.down.sql"),
+        (("000001",), None),
+    ]
+    [warning] = catalog.warnings
+    assert warning.startswith("files/migrations/00002_c.go: no SQL, and not applied.")
+    release.add("01_third.down.sql", b"SELECT 1;\n")
+    [finding] = release.findings()
+    assert "two ways back of one version" in finding
+
+
+def test_two_files_of_one_version_are_one_message(release: Release) -> None:
+    release.add("V2__a.sql", UP, folder="migration")
+    release.add("V2__b.sql", UP, folder="migration")
+    release.add("V3__c.sql", UP, folder="migration")
+    [finding] = release.findings()
+    assert "V2__a.sql" in finding
+    assert "V2__b.sql" in finding
+
+
+def test_folders_in_the_folder_are_read_of_flyway_and_refused_of_others(release: Release) -> None:
+    release.add("V1__a.sql", UP, folder="migration")
+    release.add("V2__b.sql", UP, folder="migration/v2024")
+    release.add("R__c.sql", b"SELECT 1;\n", folder="migration/views/all")
+    catalog = release.read()
+    assert catalog.findings == []
+    assert [m.file for m in catalog.migrations] == ["files/migration/V1__a.sql", "files/migration/v2024/V2__b.sql"]
+    assert [m.name for m in catalog.repeatable] == ["c"]
+
+
+@pytest.mark.parametrize("first", ["000001_a.up.sql", "001_a.sql"])
+def test_other_folders_in_the_folder_are_refused(release: Release, first: str) -> None:
+    release.add(first)
+    release.add("000002_b.up.sql", UP, folder="migrations/2024")
+    [finding] = release.findings()
+    assert finding.startswith("files/migrations/2024: is a folder with SQL files (000002_b.up.sql)")
+
+
+def test_a_link_that_leads_nowhere_is_called_so(release: Release) -> None:
+    path = release.add("001_a.sql")
+    (path.parent / "002_b.sql").symlink_to("gone.sql")
+    assert release.findings() == [
+        "files/migrations/002_b.sql: is a link that leads nowhere: there is no gone.sql. Correct or remove it."
+    ]
+
+
+def test_what_is_wrong_with_many_files_is_said_once(release: Release) -> None:
+    for number in range(1, 201):
+        release.add(f"{number:03d}_a.sql", b"SELECT 1;\n")
+    [finding] = release.findings()
+    assert "in 200 files from this one to files/migrations/200_a.sql" in finding
+    assert "migrations_header_required=false" in finding
+    for number in range(1, 201):
+        release.add(f"{number:03d}_a.sql", "COMMIT;\n")
+    [finding] = release.findings()
+    assert finding.endswith("The same in 199 more, up to files/migrations/200_a.sql:5.")

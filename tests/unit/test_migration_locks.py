@@ -1,10 +1,14 @@
-"""Which tables a statement locks, and how strongly."""
+"""Which relations a statement locks, and how strongly; tests/integration/test_locks.py asks a server."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from ansible.module_utils.migration_catalog import split_statements
-from ansible.module_utils.migration_locks import needed_locks
+from ansible.module_utils.migration_catalog import own_statements, split_statements
+from ansible.module_utils.migration_lock_modes import CONFLICTS, Mode, waits_for
+from ansible.module_utils.migration_locks import _ALTERS, _LOCKS_NOTHING, _RULES, _UNREADABLE, run_locks
+from pglast import ast, enums
 
 EXCLUSIVE, SHARE_ROW, SHARE, SHARE_UPDATE = (
     "AccessExclusiveLock",
@@ -13,39 +17,98 @@ EXCLUSIVE, SHARE_ROW, SHARE, SHARE_UPDATE = (
     "ShareUpdateExclusiveLock",
 )
 WRITE, READ = "RowExclusiveLock", "AccessShareLock"
+# Nodes that are named like statements and are none that can be sent.
+PARTS = (ast.PLAssignStmt, ast.RawStmt, ast.ReplicaIdentityStmt, ast.ReturnStmt, ast.SetOperationStmt)
+
+
+def needs(sql: str) -> list[dict[str, Any]]:
+    """Return the locks of the last statement of a file."""
+    return list(own_statements(sql)[-1].needs)
+
+
+def table(sql: str) -> list[tuple[str, str]]:
+    """Return what the plan says of a file."""
+    return [(entry["table"], entry["lock"]) for entry in run_locks([("1.sql", split_statements(sql))])[0]]
+
+
+def test_every_kind_of_statement_and_of_alter_table_is_known() -> None:
+    kinds = {getattr(ast, name) for name in dir(ast) if name.endswith("Stmt")}
+    known = [*_RULES, *_LOCKS_NOTHING, *_UNREADABLE, *PARTS]
+    assert set(known) == kinds
+    assert len(known) == len(kinds), "one is in two lists"
+    assert set(_ALTERS) == set(enums.AlterTableType)
 
 
 @pytest.mark.parametrize(
     ("sql", "locks"),
     [
-        ("ALTER TABLE a ADD COLUMN b int", {'"a"': EXCLUSIVE}),
         ('ALTER TABLE s."A b" DROP COLUMN b', {'"s"."A b"': EXCLUSIVE}),
-        ("ALTER TABLE a VALIDATE CONSTRAINT c", {'"a"': SHARE_UPDATE}),
+        ("ALTER TABLE a DISABLE TRIGGER t", {'"a"': SHARE_ROW}),
         ("ALTER TABLE a VALIDATE CONSTRAINT c, ALTER b SET NOT NULL", {'"a"': EXCLUSIVE}),
         ("ALTER TABLE a ADD CONSTRAINT f FOREIGN KEY (x) REFERENCES b (y)", {'"a"': SHARE_ROW, '"b"': SHARE_ROW}),
         ("ALTER TABLE a ATTACH PARTITION b DEFAULT", {'"a"': SHARE_UPDATE, '"b"': EXCLUSIVE}),
-        ("CREATE TABLE a (x int REFERENCES b)", {'"a"': EXCLUSIVE, '"b"': SHARE_ROW}),
-        ("CREATE TABLE a PARTITION OF b DEFAULT", {'"a"': EXCLUSIVE, '"b"': EXCLUSIVE}),
-        ("CREATE INDEX i ON a (b)", {'"a"': SHARE}),
-        ("CREATE INDEX CONCURRENTLY i ON a (b)", {'"a"': SHARE}),
-        ("DROP INDEX CONCURRENTLY i", {'"i"': EXCLUSIVE}),
+        ("CREATE TABLE a (x int REFERENCES b)", {'"b"': SHARE_ROW}),
         ("DROP TABLE a, s.b CASCADE", {'"a"': EXCLUSIVE, '"s"."b"': EXCLUSIVE}),
-        ("DROP TRIGGER t ON a", {'"a"': EXCLUSIVE}),
-        ("DROP FUNCTION f()", {}),
-        ("CREATE TRIGGER t BEFORE INSERT ON a EXECUTE FUNCTION f()", {'"a"': SHARE_ROW}),
-        ("COMMENT ON TABLE a IS 'x'", {'"a"': SHARE_UPDATE}),
         ("COMMENT ON COLUMN s.a.b IS 'x'", {'"s"."a"': SHARE_UPDATE}),
-        ("LOCK TABLE a, b IN SHARE MODE", {'"a"': SHARE, '"b"': SHARE}),
-        ("TRUNCATE a, b", {'"a"': EXCLUSIVE, '"b"': EXCLUSIVE}),
-        ("VACUUM a", {'"a"': SHARE_UPDATE}),
-        ("VACUUM FULL a", {'"a"': EXCLUSIVE}),
         ("UPDATE a SET x = 1 FROM b", {'"a"': WRITE, '"b"': READ}),
-        ("INSERT INTO a SELECT * FROM a, b", {'"a"': WRITE, '"b"': READ}),
-        ("CREATE VIEW v AS SELECT * FROM a", {'"v"': EXCLUSIVE, '"a"': READ}),
+        ("SELECT * FROM pg_class, information_schema.tables, pg_temp.t", {}),
+        ("TRUNCATE pg_notes", {'"pg_notes"': EXCLUSIVE}),
+        ("VACUUM (FULL off) a", {'"a"': SHARE_UPDATE}),
+        ("VACUUM (FULL) a", {'"a"': EXCLUSIVE}),
+        ("REINDEX (CONCURRENTLY off) TABLE a", {'"a"': SHARE}),
+        ("REFRESH MATERIALIZED VIEW CONCURRENTLY a", {'"a"': "ExclusiveLock"}),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'not SQL'", {}),
         ("SELECT 1", {}),
         ("DO $$ BEGIN END $$", {}),
     ],
 )
 def test_a_statement_says_what_it_locks(sql: str, locks: dict[str, str]) -> None:
-    [(_, node)] = split_statements(sql)
-    assert {lock["relation"]: lock["mode"] for lock in needed_locks(node)} == locks
+    assert {need["relation"]: need["mode"] for need in needs(sql)} == locks
+
+
+def test_what_is_taken_and_who_is_waited_for_are_kept_apart() -> None:
+    [need] = needs("CREATE INDEX CONCURRENTLY i ON a (b)")
+    assert need == {"relation": '"a"', "mode": SHARE_UPDATE, "waits": SHARE, "snapshots": True}
+    assert waits_for(need) == CONFLICTS[Mode.SHARE] | CONFLICTS[Mode.SHARE_UPDATE_EXCLUSIVE]
+    index, its_table = needs("DROP INDEX CONCURRENTLY i")
+    assert (index["mode"], its_table["mode"], its_table["of_index"]) == (EXCLUSIVE, SHARE_UPDATE, True)
+    assert waits_for(its_table) == set(Mode)
+    assert table("CREATE INDEX CONCURRENTLY i ON a (b)") == [("a", "SHARE UPDATE EXCLUSIVE")]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE a (x int); ALTER TABLE public.a ADD y int",
+        "CREATE TEMP TABLE IF NOT EXISTS a (x int); DROP TABLE a",
+        "CREATE VIEW a AS SELECT 1; DROP VIEW a",
+        "CREATE TABLE a AS SELECT 1; CREATE INDEX i ON a (x); DROP INDEX i",
+        "SELECT 1 AS x INTO a; TRUNCATE a",
+        "ALTER TABLE b RENAME TO a; ALTER TABLE a ADD y int",
+        "ALTER TABLE b SET SCHEMA s; DROP TABLE s.b",
+    ],
+)
+def test_what_a_file_makes_is_nobody_elses(sql: str) -> None:
+    assert needs(sql) == []
+
+
+def test_what_may_have_been_there_is_looked_at_and_not_announced() -> None:
+    sql = "CREATE TABLE IF NOT EXISTS a (x int); ALTER TABLE a ADD y int"
+    assert needs(sql) == [{"relation": '"a"', "mode": EXCLUSIVE, "reach": "children"}]
+    assert table(sql) == []
+
+
+def test_the_plan_goes_through_the_files_in_order() -> None:
+    first = (
+        'INSERT INTO a SELECT * FROM "B c"; CREATE TEMP TABLE t (x int); ALTER TABLE t ADD y int; SET search_path = s'
+    )
+    second = "DROP TABLE a; CREATE TABLE a (x int); ALTER TABLE t ADD y int; ALTER TABLE a ADD y int; DROP INDEX s.i"
+    files = [("1.sql", split_statements(first)), ("2.sql", split_statements(second))]
+    locks, unknown = run_locks(files)
+    assert [(entry["table"], entry["lock"], entry["file"], entry["blocks"]) for entry in locks] == [
+        ("a", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),
+        ("t", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),
+        ("the table of index s.i", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),
+        ('"B c"', "ACCESS SHARE", "1.sql", "nothing"),
+    ]
+    assert unknown == []

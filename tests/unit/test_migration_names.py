@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.migration_names import Name, read_name, version_key
+from ansible.module_utils.migration_names import Name, other_name, read_name, stands_between, version_key
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,33 @@ def test_numbers_decide_about_the_order() -> None:
     versions = ["10", "0002", "1.10", "1.9", "1"]
     assert sorted(versions, key=version_key) == ["1", "1.9", "1.10", "0002", "10"]
     assert version_key("001") == version_key("1")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("V1__add rooms.sql", "has a space. Rename it to V1__add_rooms.sql."),
+        ("beforeMigrate.sql", "a callback of Flyway"),
+        ("afterMigrate__x.sql", "a callback of Flyway"),
+        ("B7__all.sql", "a baseline of Flyway"),
+        ("V1__ph\u006f\u0300ng.sql", "decomposed Unicode form"),
+        ("notes.sql", ""),
+    ],
+)
+def test_a_name_that_says_nothing_is_told_apart(file: str, words: str) -> None:
+    assert read_name(file, "migrations") is None
+    said = other_name(file, "migrations")
+    assert words in said
+    assert bool(words) == bool(said)
+
+
+def test_a_file_with_marks_has_the_name_of_its_tool() -> None:
+    assert read_name("20240101120000_ponds.sql", "migrations", marked=True) == Name(
+        "migrate", "20240101120000", "ponds"
+    )
+    assert read_name("7-add-Ponds.sql", "migrations", marked=True) == Name("migrate", "7", "add-Ponds")
+
+
+def test_migrations_that_are_no_sql_have_a_version() -> None:
+    names = ["00002_ponds.go", "V2__ponds.java", "V2_1__ponds.kt", "2_ponds.py", "00002_ponds_test.go", "main.go"]
+    assert [stands_between(name) for name in names] == [True, True, True, True, False, False]

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from ansible.module_utils.migration_catalog import split_statements
 from ansible.module_utils.migration_drift import differences, lines
-from ansible.module_utils.migration_expected_locks import run_locks
+from ansible.module_utils.migration_locks import run_locks
 from ansible.module_utils.migration_report import read_squawk, states
 
 
@@ -53,16 +54,17 @@ def test_each_migration_has_its_state() -> None:
 def test_only_tables_that_are_there_before_the_run_are_locked() -> None:
     first = "CREATE TABLE new (id int REFERENCES old (id));\nINSERT INTO new SELECT 1;"
     second = "-- x\nALTER TABLE new ADD COLUMN x int;\nUPDATE public.old SET x = 1;\nALTER TABLE old ADD COLUMN y int;"
-    locks, unknown = run_locks([("1.sql", first), ("2.sql", second)])
+    locks, unknown = run_locks([("1.sql", split_statements(first)), ("2.sql", split_statements(second))])
     assert locks == [
         {"table": "old", "lock": "ACCESS EXCLUSIVE", "blocks": "reading and writing", "file": "2.sql", "line": 4}
     ]
     assert unknown == []
 
 
-@pytest.mark.parametrize("sql", ["DO $$ BEGIN NULL; END $$", "CALL p()", "DROP INDEX i"])
+@pytest.mark.parametrize("sql", ["DO $$ BEGIN NULL; END $$", "CALL p()", "DROP FUNCTION f() CASCADE", "VACUUM"])
 def test_what_cannot_be_read_is_said(sql: str) -> None:
-    assert run_locks([("1.sql", f"SELECT 1;\n{sql};")]) == ([], [{"file": "1.sql", "line": 2}])
+    statements = split_statements(f"SELECT 1;\n{sql};")
+    assert run_locks([("1.sql", statements)]) == ([], [{"file": "1.sql", "line": 2}])
 
 
 def test_findings_of_squawk_have_the_names_of_the_release() -> None:
@@ -78,12 +80,15 @@ def test_catalogs_differ_by_object() -> None:
     promised = {
         ("table", "public.a"): "ordinary",
         ("column", "public.a.x"): "integer",
-        ("index", "public.i"): "CREATE INDEX i ON public.a USING btree (x)",
+        ("index", "public.i"): "on public.a\nUSING btree (x)",
         ("function", "public.f()"): "long " * 50,
         ("table", "public.gone"): "ordinary",
         ("column", "public.gone.x"): "integer",
         ("constraint", "gone_pkey on public.gone"): "PRIMARY KEY (x)",
-        ("comment", "column x of table public.gone"): "words",
+        ("comment", "column public.gone.x"): "words",
+        ("comment", "constraint gone_pkey on public.gone"): "words",
+        ("sequence", "public.gone_x_seq"): "integer from 1 of public.gone.x owner emr",
+        ("privileges", "table public.a"): "none",
     }
     live = {
         ("table", "public.a"): "ordinary",
@@ -91,7 +96,7 @@ def test_catalogs_differ_by_object() -> None:
         ("column", "public.a.y"): "text",
         ("function", "public.f()"): "other " * 50,
         ("table", "public.new"): "ordinary",
-        ("index", "public.new_i"): "CREATE INDEX new_i ON public.new USING btree (x)",
+        ("index", "public.new_i"): "on public.new\nUSING btree (x)",
         ("trigger", "t on public.new"): "CREATE TRIGGER",
     }
     assert lines(differences(live, promised)) == [

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.migration_failure import Failure
-from ansible.module_utils.migration_retry import pause_before, read_duration, waits_for_application, waits_for_run
+from ansible.module_utils.migration_retry import (
+    pause_before,
+    read_duration,
+    waited_in_vain,
+    waits_for_application,
+    waits_for_run,
+)
 
 HELD = "another run holds the lock of the migrations since 10:00: pid 7"
 OVERTAKEN = "another run has applied it since this run was planned"
@@ -29,6 +35,11 @@ def test_only_what_passes_by_itself_is_tried_again(
 ) -> None:
     failure = Failure(message, sqlstate)
     assert (waits_for_application(failure), waits_for_run(failure)) == (application, run)
+
+
+def test_a_serialization_failure_has_nobody_in_the_way() -> None:
+    failures = [Failure("words", "55P03"), Failure("words", "40P01"), Failure("words", "40001"), Failure(HELD, "55P03")]
+    assert [waited_in_vain(failure) for failure in failures] == [True, True, False, False]
 
 
 def test_pauses_grow_and_are_never_quite_the_same() -> None:

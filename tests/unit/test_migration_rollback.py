@@ -122,3 +122,19 @@ def test_the_loss_is_read_and_shown() -> None:
     assert "patients        12" in str(loss_failure(loss))
     assert read_loss(message, "another") is None
     assert read_loss(f"None: migration-loss {RUN} []", RUN) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "mark", "way_back"),
+    [
+        ("db/migrations/002_b.sql", "", "db/rollbacks/002_b.sql"),
+        ("db/002_b.sql", "", "db/rollbacks/002_b.sql"),
+        ("db/migrations/2_b.up.sql", "", "db/migrations/2_b.down.sql"),
+        ("db/migration/v2/V2__b.sql", "", "db/migration/v2/U2__b.sql"),
+        ("db/migrations/2_b.sql", "-- migrate:down", "`-- migrate:down` part with a statement in the same file"),
+    ],
+)
+def test_a_missing_way_back_is_named_in_the_style_of_its_folder(file: str, mark: str, way_back: str) -> None:
+    missing: dict[str, Any] = {"version": "2", "file": file, "depends": [], "rollback": None, "down_mark": mark}
+    [sentence] = plan_rollback([missing], ["2"], only="2").problems
+    assert sentence.startswith(f"{file} has no way back: there is no {way_back}. Write it")

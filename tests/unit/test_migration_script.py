@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.migration_catalog import Migration, Statement, split_statements
-from ansible.module_utils.migration_script import Limits, Run, quote, write_queries, write_script
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from ansible.module_utils.migration_catalog import Migration, Statement, own_statements, split_statements
+from ansible.module_utils.migration_script import Limits, Run, Script, application_name, quote
+
+from tests.local import ROOT
+
+# The module, beside its module_utils of the same name.
+module: Any = importlib.import_module("migration_script")
+ENGINE = ROOT / "roles/migrations/files"
 RUN = Run(release="r1", run_id="0aee8018-f1e7-4540-bb7f-3ba39587919a", operator="lan", controller="desk")
 MIGRATION = Migration("001", "a", "files/migrations/001_a.sql", "it's $sql$", (), True, "0" * 64, "1" * 64)
+SCRIPT = Script(ENGINE, RUN, Limits(), "emr")
 
 
-def script(*statements: Statement, history: str | None = None) -> str:
-    text: str = write_script(
-        [(MIGRATION, statements)], RUN, Limits(), owner="emr", functions="SELECT 'functions';", history=history
-    )
-    return text
+def kinds(text: str) -> list[str]:
+    return [type(node).__name__ for _, node in split_statements(text)]
 
 
 def test_a_literal_survives_any_text() -> None:
-    for text in ["plain", "it's", "a $sql$ b", "ends with $", "$sql$$sql1$", "$", "\\", "100%", "{{ x }}", ""]:
+    for text in ["plain", "it's", "a $sql$ b", "x$sql", "$", "$$", "$sql$$sql1$", "\\", "100%", "{{ x }}", ""]:
         [(statement, _)] = split_statements(f"SELECT {quote(text)}")
         quoted = statement.text.removeprefix("SELECT ")
         tag = quoted[: quoted.index("$", 1) + 1]
         assert quoted == f"{tag}{text}{tag}"
 
 
-def test_the_script_is_sql_with_one_transaction_a_file() -> None:
-    text = script(Statement(3, "SELECT 'a;b'"), Statement(7, "SELECT $sql$x$sql$"), history="CREATE SCHEMA migrations;")
-    kinds = [type(node).__name__ for _, node in split_statements(text)]
-    transaction = ["TransactionStmt", "VariableSetStmt", "SelectStmt", "VariableSetStmt", "BODY", "TransactionStmt"]
-    history = [kind.replace("BODY", "CreateSchemaStmt") for kind in transaction]
-    file = [kind.replace("BODY", "SelectStmt") for kind in transaction]
-    assert kinds == ["SelectStmt", "SelectStmt", *history, "VariableSetStmt", *file, "VariableSetStmt"]
-    assert "'{3,7}'" in text
+def test_every_file_is_one_transaction_that_ends_with_a_session_like_a_new_one() -> None:
+    files = [(MIGRATION, [Statement(3, "SELECT 'a;b'"), Statement(7, "SELECT $sql$x$sql$")])]
+    [text] = SCRIPT.apply(files)
+    found = kinds(text)
+    assert found[:4] == ["TransactionStmt", "VariableSetStmt", "DoStmt", "DoStmt"]
+    assert found[-1] == "TransactionStmt"
+    assert found[4:-1] == [type(node).__name__ for _, node in split_statements((ENGINE / "fresh.sql").read_text())]
+    assert "{3,7}" in text
+    assert kinds("\n".join(SCRIPT.begin(history=True)))[:5] == ["TransactionStmt", "DoStmt", *found[:1] * 2, found[1]]
 
 
 def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session() -> None:
     statement = Statement(4, "VACUUM a", ({"relation": '"a*/"', "mode": "ShareLock"},))
-    queries = write_queries(MIGRATION, [statement], RUN, Limits(), owner="emr", functions="SELECT 1;", history=None)
-    assert "migrations_lock($sql$60s$sql$, true)" in queries[0]
-    assert "migrations_record($sql$start$sql$" in queries[1]
-    assert "set_config('role', $sql$emr$sql$, false)" in queries[2]
-    [(sent, _)] = split_statements(queries[3])
-    assert sent.text == "VACUUM a"
-    assert queries[3].startswith(f"/* migration-statement {RUN.run_id} {{")
-    assert "set_config('role', 'none', false)" in queries[4]
-    assert "migrations_record($sql$apply$sql$" in queries[5]
+    begun, settings, sent, keeps, _, _, ended = SCRIPT.alone(MIGRATION, [statement], ())
+    assert "CONSTANT text := $sql$start$sql$" in begun
+    assert "set_config('role', $sql$emr$sql$, false)" in settings
+    [(alone, _)] = split_statements(sent)
+    assert alone.text == "VACUUM a"
+    assert sent.startswith(f"/* migration-statement {RUN.run_id} {{")
+    assert "gave the lock of the migrations away" in keeps
+    assert "CONSTANT text := $sql$apply$sql$" in ended
+
+
+def test_what_leaves_the_database_is_not_sent_to_a_copy() -> None:
+    statements = [Statement(1, "SELECT 1"), Statement(2, "ALTER DATABASE a SET work_mem = '8MB'", outside="a setting")]
+    copy = Script(ENGINE, Run("r", RUN.run_id, "o", "c", copy=True), Limits(), "emr")
+    assert "ALTER DATABASE" in SCRIPT.apply([(MIGRATION, statements)])[0]
+    assert "ALTER DATABASE" not in copy.apply([(MIGRATION, statements)])[0]
+    assert not [text for text in copy.alone(MIGRATION, statements[1:], ()) if "ALTER DATABASE" in text]
+
+
+def test_a_new_session_begins_after_what_it_begins_with_has_changed() -> None:
+    inside, outside = [Statement(1, "SELECT 1")], own_statements("ALTER DATABASE a RESET ALL; SELECT 1")
+    alone = Migration("004", "d", "d.sql", "", (), False, "0" * 64, "1" * 64)
+    files = [(MIGRATION, inside), (MIGRATION, outside), (MIGRATION, inside), (alone, inside), (MIGRATION, inside)]
+    assert [len(session) for session in module.in_sessions(files)] == [2, 1, 1, 1]
+    assert [statement.outside for statement in outside] == ["ALTER DATABASE", ""]
+    for sql in ("SET app.clinic = 'x'", "SET LOCAL app.clinic = 'x'", "SELECT set_config('app.clinic', 'x', true)"):
+        assert [statement.renews for statement in own_statements(f"SET work_mem = '1MB'; {sql}")] == [False, True]
+
+
+def test_the_name_of_a_session_fits() -> None:
+    named: Any = SimpleNamespace(file=f"x/{'đ' * 80}.sql")
+    assert len(application_name(named).encode()) <= 63
+    assert application_name(MIGRATION) == "physioflow 001_a"
+    assert Path(MIGRATION.file).stem == "001_a"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import yaml
-from ansible.module_utils.migration_variables import OURS, declared_variables, unknown_variables
+from ansible.module_utils.migration_variables import declared_variables, resembling_variables, unknown_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ROOT / "roles"
@@ -35,18 +35,39 @@ def test_other_variables_are_nobodys_business() -> None:
 def test_reads_the_names_of_every_role() -> None:
     names = declared_variables(ROLES)
     assert {"migrations_target", "migrations_out_of_order"} <= set(names)
+    assert unknown_variables(["rolback_to"], known()) == [
+        "The variable rolback_to is known to no role. Did you mean rollback_to?"
+    ]
+
+
+def test_somebody_elses_variables_of_the_inventory_are_not_mentioned() -> None:
+    """Of other roles: prefixes are nobody's, and an inventory serves more than one."""
+    foreign = ["backup_server", "status_page", "release_name", "plan_b", "postgresql_databases", "database_host"]
+    assert resembling_variables(foreign, known()) == []
+
+
+def test_a_variable_of_the_inventory_with_a_wrong_letter_is_mentioned() -> None:
+    found = resembling_variables(["postgresql_verison", "backup_direktory", "postgresql_version"], known())
+    assert found == [
+        "The variable backup_direktory is known to no role of ours. Did you mean backup_directory?",
+        "The variable postgresql_verison is known to no role of ours. Did you mean postgresql_version?",
+    ]
+
+
+def known() -> list[str]:
+    variables = yaml.safe_load((ROLES / "migrations/vars/main.yml").read_text())
+    return [*declared_variables(ROLES), *variables["__migrations_shared_variables"]]
 
 
 def test_what_one_play_registers_is_not_taken_for_a_variable_by_the_next() -> None:
-    known = yaml.safe_load((ROOT / "roles/migrations/vars/main.yml").read_text())["__migrations_results"]
+    results = yaml.safe_load((ROLES / "migrations/vars/main.yml").read_text())["__migrations_results"]
     texts = [path.read_text() for path in (*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml"))]
     registered = {name for text in texts for name in re.findall(r"^ +register: ([a-z]\w*)$", text, re.MULTILINE)}
     facts = {
         name
         for text in texts
-        for block in re.findall(r"set_fact:\n((?: +.*\n)+)", text)
+        for block in re.findall(r"set_fact:.*\n((?: +.*\n)+)", text)
         for name in re.findall(r"^ +([a-z]+_\w+):", block, re.MULTILINE)
     }
-    mine = {name for name in registered | facts if OURS.fullmatch(name)} - set(declared_variables(ROLES))
     assert len(registered) > 10
-    assert mine - {"postgresql_connection", "postgresql_bin_dir"} <= set(known), mine - set(known)
+    assert resembling_variables((registered | facts) - {*results}, known()) == []

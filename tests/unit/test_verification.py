@@ -24,7 +24,9 @@ from ansible.module_utils.verification_check import (
     same,
     seed_totals,
 )
+from ansible.module_utils.verification_definition import Key, canonical
 from ansible.module_utils.verification_promise import Promise, merge_promises
+from ansible.module_utils.verification_proof import MORE, differences, halves, refusal
 from ansible.module_utils.verification_release import read_promises
 from ansible.module_utils.verification_sql import examples_sql, identifier, literal, plan_sql, seeds_sql, value_text
 from pglast import parser
@@ -253,7 +255,7 @@ def test_the_catalogs_are_compared_kind_by_kind() -> None:
     found = catalog(
         tables=["t"],
         functions=["f(integer)"],
-        columns=[["t", "a", "text", False, None], ["t", "b", "integer", True, None]],
+        columns=[["t", "a", "text", None], ["t", "b", "integer", None]],
         constraints=[["t", "good", True, None], ["t", "weak", False, "(a > 0)"]],
         indexes=[["t", "good", True], ["t", "bad", False], ["v", "elsewhere", True]],
         triggers=[["t", "off", False]],
@@ -337,7 +339,7 @@ def test_generated_examples_are_computed() -> None:
 )
 def test_examples_say_what_the_database_lacks(data: dict[str, Any], reason: str | None) -> None:
     found = catalog(
-        columns=[["t", "a", "integer", False, None]],
+        columns=[["t", "a", "integer", None]],
         constraints=[["t", "c", True, "(a > 0)"], ["t", "pk", True, None]],
     )
     assert missing_in(only(constraint_examples=[data]), found) == reason
@@ -469,3 +471,61 @@ def test_the_queries_are_sql_whatever_the_values() -> None:
     assert len(parser.parse_sql(sql)) == 1
     assert json.dumps({"a": "''"}) in sql
     assert "enable_seqscan = off; EXPLAIN" in plan_sql({"sql": "SELECT 1", "settings": {"enable_seqscan": False}})
+
+
+# Definitions
+
+
+def test_a_later_file_replaces_a_definition_and_what_it_has_not_changed_yet_is_told_apart() -> None:
+    merged, problems = merge_promises(
+        [document(indexes={"t": {"i": "USING btree (a)"}}), document("002", indexes={"t": {"i": "USING btree (b)"}})]
+    )
+    assert problems == []
+    raw = {"columns": [["t", "a", "integer", None]], "indexes": [["t", "i", True]]}
+
+    def checked(definition: str) -> Check:
+        objects = [("table", "public.t", "ordinary, owner emr"), ("index", "public.i", f"on public.t\n{definition}")]
+        kinds = ("extensions", "collations", "schemas", "types", "tables", "functions", "constraints", "triggers")
+        (check,) = check_catalog(merged, Catalog(dict.fromkeys(kinds) | {"has_history": True} | raw, objects))
+        return check
+
+    assert checked("USING btree (b)").ok
+    assert checked("USING btree (a)").before
+    assert str(checked("USING btree (c)")) == (
+        "files/verify/002_x.yml: index i on t: expected USING btree (b), found USING btree (c)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (
+            "CHECK (((s)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))",
+            "CHECK (((s)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text])))",
+            True,
+        ),
+        ("CHECK ((a > 0) AND (b > 0))", "CHECK ((a > 0) OR (b > 0))", False),
+        ("CHECK (((a OR b) AND c))", "CHECK ((a OR (b AND c)))", False),
+        ("CHECK (s = 'x::text')", "CHECK (s = 'x')", False),
+        ("UNIQUE NULLS NOT DISTINCT (a)", "UNIQUE (a)", False),
+    ],
+)
+def test_definitions_are_equal_in_other_words_of_the_server_only(one: str, other: str, equal: bool) -> None:
+    assert (canonical("constraints", one) == canonical("constraints", other)) is equal
+
+
+def test_a_database_is_told_from_what_a_release_makes_object_by_object() -> None:
+    made: dict[Key, str] = {
+        ("tables", ("t",)): "ordinary",
+        ("columns", ("t", "a")): "integer not null",
+        ("indexes", ("t", "i")): "USING btree (a)",
+    }
+    live = made | {("tables", ("u",)): "ordinary", ("columns", ("u", "a")): "text"}
+    live[("indexes", ("t", "i"))] = "USING btree (b)"
+    found = differences(live, made)
+    assert [(one["name"], one["state"]) for one in found] == [("index i on t", "other"), ("table u", MORE)]
+    after = differences(
+        live, made | {("tables", ("u",)): "ordinary", ("columns", ("u", "a")): "text", ("tables", ("w",)): ""}
+    )
+    assert halves(found, after) == (["table u"], ["table w"], [])
+    assert refusal("db", "1", []) == []

@@ -55,8 +55,8 @@ def test_only_the_version_that_it_is_at_may_be_adopted() -> None:
         "The database db holds 7 tables in schema public and no history of migrations; no migration was applied.",
         "  All that 001 to 003 promise is there.",
         "  Nothing of 004 is there.",
-        "Next: adopt it with -e migrations_baseline=003, which verifies each promise first; or restore a backup that "
-        "has its history (ansible-playbook playbooks/restore.yml), or deploy into another database "
+        "Next: adopt it with -e migrations_baseline=003, which compares every definition first; or restore a backup "
+        "that has its history (ansible-playbook playbooks/restore.yml), or deploy into another database "
         "(-e database_name=...).",
     ]
 

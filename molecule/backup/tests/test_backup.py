@@ -70,7 +70,7 @@ def test_only_their_user_can_read_them(host: Host) -> None:
     assert {f"{kind} {mode} {owner}" for kind, mode, owner, _ in entries} == {f"d 700 {OWNER}", f"f 600 {OWNER}"}
     names = {re.sub(r"\d{8}_\d{6}", "TIME", name) for *_, name in entries if ".restic-cache/" not in name}
     backup = "physioflow_backup_TIME"
-    parts = {f"{backup}/{name}" for name in ("database.dump", "globals.sql", "manifest.json")}
+    parts = {f"{backup}/{name}" for name in ("catalog.json", "database.dump", "globals.sql", "manifest.json")}
     assert names == {"", ".lock", ".restic-cache", backup, *parts}
     assert host.file("/root/magic").content_string == "PGDMP" * 2
     passwords = host.run(f"grep -rEl 'PASSWORD|SCRAM' {STORE}")

@@ -18,7 +18,7 @@ options:
     description: What to do.
     type: str
     required: true
-    choices: [create, gate, list, verify, restore, restore_tables, drill, copy, drop_copy, prune, drop_old]
+    choices: [create, gate, list, verify, restore, restore_tables, drill, copy, drop_copy, prune, restorable, drop_old]
   connection:
     description: How to reach the server, with the options of the module defaults group C(community.postgresql.all).
     type: dict
@@ -48,6 +48,9 @@ options:
         description: Let no plain dump stay on the host.
         type: bool
         default: false
+  administrator:
+    description: How somebody reaches the server who may let the role of O(connection) read large objects.
+    type: dict
   request:
     description: What the act has to know.
     type: dict
@@ -166,6 +169,7 @@ def main() -> None:
             "act": {"type": "str", "required": True, "choices": list(ACTS)},
             "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
             "settings": {"type": "dict", "required": True},
+            "administrator": {"type": "dict", "options": postgres_common_argument_spec()},
             "restic": {
                 "type": "dict",
                 "default": {},
@@ -207,6 +211,9 @@ def main() -> None:
                 msg=f"The folder of the backups, {params['settings']['directory']}, cannot be made: {error.strerror} "
                 f"({error.filename}). No backup was made. Correct backup_directory."
             )
+    if params["act"] in MAKES_FOLDER and params["administrator"] and not module.check_mode:
+        administrator = {**settings, "connection": libpq_keywords(params["administrator"])}
+        perform_as(None, "restorable", administrator, {"role": settings["connection"]["user"], "warn": False})
     done = perform_as(owner, params["act"], settings, params["request"], check_mode=module.check_mode)
     if "error" in done:
         module.fail_json(msg=done["error"])

@@ -132,7 +132,7 @@ def wanted_files(params: dict[str, Any], group: int) -> list[File]:
         Path(params["program"]),
         command=COMMAND,
         text=params["command"],
-        prefixes=("backup_",),
+        prefixes=("backup_", "database_objects"),
         # The restic password is in it: for the user who takes the backups, who must not change it.
         settings=File(Path(params["configuration"]) / "settings.json", settings, 0o640, group),
         units=params["units"],

@@ -19,13 +19,16 @@ from typing import Any
 from ansible.module_utils.backup_archive import verify
 from ansible.module_utils.backup_create import Request as CreateRequest
 from ansible.module_utils.backup_create import create, summary
-from ansible.module_utils.backup_drill import drill
+from ansible.module_utils.backup_database import Session
+from ansible.module_utils.backup_drill import SUPERUSER, drill
 from ansible.module_utils.backup_errors import BackupError, os_words
 from ansible.module_utils.backup_keeping import prune
+from ansible.module_utils.backup_large_objects import permit
 from ansible.module_utils.backup_manifest import utc_now
 from ansible.module_utils.backup_owner import become, owner_of
 from ansible.module_utils.backup_programs import programs
 from ansible.module_utils.backup_restic import snapshots
+from ansible.module_utils.backup_restorable import warnings as restorable_warnings
 from ansible.module_utils.backup_restore import Request as RestoreRequest
 from ansible.module_utils.backup_restore import check, copy, drop_copy, drop_old, restore
 from ansible.module_utils.backup_settings import Settings, read_settings
@@ -146,7 +149,7 @@ def act_restore(settings: Settings, request: Mapping[str, Any], check_mode: bool
         )
     damaged = [backup.id for backup in Store(settings).backups() if backup.damage]
     warnings = [f"damaged backups are not taken for the latest: {', '.join(damaged)}"] if damaged else []
-    return {"changed": True, "lines": lines, "warnings": warnings, **done}
+    return {"changed": True, "lines": lines, **done, "warnings": done["warnings"] + warnings}
 
 
 def act_restore_tables(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
@@ -200,6 +203,22 @@ def act_drop_copy(settings: Settings, request: Mapping[str, Any], check_mode: bo
     return {"changed": False, "lines": []}
 
 
+def act_restorable(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
+    """Let the role that dumps read large objects, and warn of what PostgreSQL could not restore.
+
+    The connection is that of a superuser, or of the owner.
+    """
+    role = request.get("role") or ""
+    with (
+        programs(settings.bin_dir, settings.connection) as tools,
+        Session(tools.conninfo(settings.database)) as session,
+    ):
+        if role and not check_mode:
+            permit(session, role)
+        found = restorable_warnings(session, settings.database) if request.get("warn", True) else []
+    return {"changed": False, "lines": [], "warnings": found}
+
+
 def act_prune(settings: Settings, request: Mapping[str, Any], check_mode: bool) -> Result:
     """Remove the backups that no rule keeps."""
     del request
@@ -234,6 +253,7 @@ ACTS: dict[str, Callable[[Settings, Mapping[str, Any], bool], Result]] = {
     "copy": act_copy,
     "drop_copy": act_drop_copy,
     "prune": act_prune,
+    "restorable": act_restorable,
     "drop_old": act_drop_old,
 }
 
@@ -306,7 +326,7 @@ def age_text(hours: float) -> str:
 def main() -> int:
     """Do what the command line says: what a timer of the host runs."""
     parser = argparse.ArgumentParser(prog="physioflow-backup", description="Backups of the PhysioFlow database.")
-    parser.add_argument("act", choices=["create", "list", "verify", "drill", "prune"])
+    parser.add_argument("act", choices=["create", "list", "verify", "drill", "prune", "permit"])
     parser.add_argument("--settings", type=Path, default=Path("/etc/physioflow-backup/settings.json"))
     parser.add_argument("--backup", default=LATEST, help="id of a backup (default: the newest verified one)")
     parser.add_argument("--source", choices=["auto", "disk", "off_host"], default=AUTO)
@@ -315,6 +335,11 @@ def main() -> int:
     os.umask(0o077)
     try:
         settings = json.loads(arguments.settings.read_text(encoding="utf-8"))
+        if arguments.act == "permit":  # by root, before the timer's backup: peer lets it in as the superuser
+            role = settings["connection"]["user"]
+            settings["connection"] = {**settings["connection"], "user": SUPERUSER}
+            perform("restorable", settings, {"role": role, "warn": False})
+            return 0
         if owner := owner_of(Path(settings["directory"])):  # a person who is root
             become(owner)
         request = {"backup": arguments.backup, "source": arguments.source, "why": arguments.why, "server": "own"}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.backup_archive import contents_problem, read_contents, schema_sha256
+from ansible.module_utils.backup_archive import contents_problem, read_contents
 from ansible.module_utils.backup_database import (
     CONTENTS,
     DATABASE,
@@ -22,19 +23,21 @@ from ansible.module_utils.backup_database import (
     Session,
     history_of,
     holds_data,
-    identifier,
-    is_named,
     key_of,
+    key_of_name,
     let_migrations_go_on,
     measure,
+    place_of,
     share_migrations_lock,
 )
 from ansible.module_utils.backup_errors import BackupError, os_words
 from ansible.module_utils.backup_keeping import copy_missing, prune
-from ansible.module_utils.backup_manifest import DUMP, FORMAT, GLOBALS, new_id, utc_now, write_manifest
+from ansible.module_utils.backup_large_objects import measure_large_objects, permit, refuse_unreadable
+from ansible.module_utils.backup_manifest import CATALOG, DUMP, FORMAT, GLOBALS, new_id, utc_now, write_manifest
 from ansible.module_utils.backup_programs import Programs, check_ended, programs
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_store import Store, sha256_of, size_text, sync_files
+from ansible.module_utils.database_objects import OBJECTS
 
 CLOCKS_MAY_DIFFER = 300  # seconds between this host and the server
 
@@ -98,6 +101,9 @@ def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict
     """Take a backup; one that fails leaves nothing behind."""
     with ExitStack() as stack:
         tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
+        if settings.role:
+            with Session(tools.conninfo(settings.database)) as giver:
+                permit(giver, settings.role)
         session = stack.enter_context(Session(tools.conninfo(settings.database), settings.role))
         taken = _Taking(settings, request, store, tools, session, lock)
         try:
@@ -128,6 +134,7 @@ class _Taking:
     session: Session
     lock: int  # descriptor of the lock of the store
     folder: Path | None = None  # as long as it has no name of its own
+    named: list[str] = field(default_factory=list)  # of the tables that are asked for, the identifiers
 
     def run(self) -> dict[str, Any] | None:
         """Take it."""
@@ -140,6 +147,8 @@ class _Taking:
         if not self.request.tables:
             self.store.check_space(database["size"], backups)
         share_migrations_lock(session, settings.lock_wait)
+        if not self.request.tables:
+            refuse_unreadable(session)
         # As pg_dump: an application that locks a table for ever ends the backup, and not only its dump.
         session.execute(f"SET lock_timeout = '{int(settings.lock_wait * 1000)}ms'")
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -154,12 +163,15 @@ class _Taking:
         dump = self._start_dump(self.folder, plan)
         try:
             tables = measure(session, tables, settings.proof)
+            large_objects = None if self.request.tables else measure_large_objects(session)
         except BaseException:
             dump.kill()
             raise
         finally:
             _, err = dump.communicate()
         check_ended("pg_dump", dump.returncode, err)
+        if not self.request.tables:
+            self._write_catalog(self.folder)
         session.execute("COMMIT")
         let_migrations_go_on(session)
         dumped = time.monotonic()
@@ -170,7 +182,7 @@ class _Taking:
         sequences = self._sequences(found["sequences"], contents.sequences)
         if problem := contents_problem(contents, tables, sequences):
             raise BackupError(f"the dump, read back, is not what was in the database: {problem}")
-        schema = self.tools.run("pg_restore", "--schema-only", "--file=-", self.folder / DUMP)
+        self.tools.run("pg_restore", "--schema-only", "--file=-", self.folder / DUMP)
         finished = time.monotonic()
         manifest = {
             "format": FORMAT,
@@ -186,14 +198,16 @@ class _Taking:
             "files": sha256_of(self.folder),
             "proof": settings.proof if isinstance(settings.proof, str) else list(settings.proof),
             "tables": tables,
+            "places": found["places"],
             "partitioned": found["partitioned"],
             "indexes": found["indexes"],
             "foreign_keys": found["foreign_keys"],
             "statistics": found["statistics"],
             "sequences": sequences,
+            "large_objects": large_objects,
             "extensions": found["extensions"],
             "roles": found["roles"],
-            "schema_sha256": schema_sha256(schema),
+            "hashed_by": "names of columns",
             "started_at": started.isoformat(),
             "finished_at": utc_now().isoformat(),
             "seconds": {
@@ -225,10 +239,12 @@ class _Taking:
         if not names:
             return list(found["tables"])
         known = {key_of(table) for table in found["tables"]} | set(found["partitioned"])
-        missing = [name for name in names if (name if "." in name else f"public.{name}") not in known]
+        missing = [name for name in names if not key_of_name(name, known)]
         if missing:
             raise BackupError(f"there is no table {', '.join(missing)} in it. Correct backup_tables.")
-        return [table for table in found["tables"] if is_named(table, names)]
+        self.named = [place_of(str(key_of_name(name, known)), found) for name in names]
+        keys = {key_of_name(name, known) for name in names}
+        return [table for table in found["tables"] if keys & {key_of(table), table["root"]}]
 
     def _make_folder(self) -> tuple[Any, str, Path]:
         """Make the folder under a name that no backup has: two in one second wait for the next one."""
@@ -268,12 +284,19 @@ class _Taking:
             options.append(f"--role={self.settings.role}")
         if self.request.tables:
             # As they were named: of a partitioned table all partitions, of a partition itself.
-            named = [name if "." in name else f"public.{name}" for name in self.request.tables]
-            options += [f"--table-and-children={identifier(*key.split('.', 1))}" for key in named]
+            options += [f"--table-and-children={place}" for place in self.named]
         # It inherits the lock: should we be killed, the next run does not begin before pg_dump has ended too.
         return self.tools.start(
             "pg_dump", *options, self.tools.conninfo(self.settings.database), pass_fds=(self.lock,), umask=0o077
         )
+
+    def _write_catalog(self, folder: Path) -> None:
+        """Write down what the catalogs hold: what a restore has to bring back."""
+        objects = [list(row.values()) for row in self.session.rows(OBJECTS)]
+        text = json.dumps(sorted(objects), ensure_ascii=False, indent=0)
+        path = folder / CATALOG
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(text)
 
     def _dump_globals(self, folder: Path) -> None:
         options = ["--globals-only", f"--file={folder / GLOBALS}", f"--database={self.settings.database}"]

@@ -12,8 +12,9 @@ import hashlib
 import importlib
 import json
 import queue
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,6 +37,8 @@ PINNED = {
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
     "search_path": "pg_catalog",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
     "row_security": "off",  # an error where rows would be left out
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -43,6 +46,9 @@ PINNED = {
 }
 # The lock of roles/migrations/files/session.sql. A migration holds it exclusively, a dump shares it.
 MIGRATIONS_LOCK = "hashtextextended('migrations.history', 0)"
+
+_PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
+_QUALIFIED = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))?")
 
 # Schemas and tables of extensions and of the server are not dumped.
 _OURS = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
@@ -56,8 +62,13 @@ WITH class AS (
 SELECT json_build_object(
     'tables', (SELECT coalesce(json_agg(json_build_object(
             'schema', schema, 'name', name,
+            'columns', (SELECT coalesce(json_agg(attname ORDER BY attname), '[]') FROM pg_attribute
+                        WHERE attrelid = class.oid AND attnum > 0 AND NOT attisdropped),
             'root', (SELECT key FROM class AS r WHERE r.oid = pg_partition_root(class.oid) AND r.oid <> class.oid)
         ) ORDER BY key), '[]') FROM class WHERE relkind = 'r'),
+    -- Both names of a key: a schema's may hold a dot.
+    'places', (SELECT coalesce(json_object_agg(key, json_build_array(schema, name)), '{{}}') FROM class
+               WHERE relkind IN ('r', 'p', 'S')),
     'partitioned', (SELECT coalesce(json_agg(key ORDER BY key), '[]') FROM class WHERE relkind = 'p'),
     'indexes', (SELECT coalesce(json_object_agg(i.key, t.key), '{{}}')
                 FROM pg_index JOIN class AS i ON i.oid = indexrelid JOIN class AS t ON t.oid = indrelid),
@@ -65,8 +76,8 @@ SELECT json_build_object(
             'name', conname, 'table', t.key, 'references', r.key) ORDER BY t.key, conname), '[]')
         FROM pg_constraint JOIN class AS t ON t.oid = conrelid JOIN class AS r ON r.oid = confrelid
         WHERE contype = 'f' AND conparentid = 0),
-    'statistics', (SELECT coalesce(json_object_agg(stxnamespace::regnamespace::text || '.' || stxname, key), '{{}}')
-                   FROM pg_statistic_ext JOIN class ON class.oid = stxrelid),
+    'statistics', (SELECT coalesce(json_object_agg(nspname || '.' || stxname, key), '{{}}') FROM pg_statistic_ext
+                   JOIN pg_namespace AS n ON n.oid = stxnamespace JOIN class ON class.oid = stxrelid),
     'sequences', (SELECT coalesce(json_object_agg(s.key, json_build_object('table', (
             SELECT t.key FROM pg_depend AS d JOIN class AS t ON t.oid = d.refobjid
             WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')))), '{{}}')
@@ -103,6 +114,7 @@ SELECT json_build_object(
     'name', datname, 'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding),
     'collate', datcollate, 'ctype', datctype, 'icu', coalesce(  -- its name is another in each version
         to_jsonb(pg_database) ->> 'daticulocale', to_jsonb(pg_database) ->> 'datlocale'),
+    'icu_rules', to_jsonb(pg_database) ->> 'daticurules',
     'connection_limit', datconnlimit,
     'size', pg_database_size(datname), 'comment', shobj_description(oid, 'pg_database'),
     'acl', CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
@@ -245,13 +257,17 @@ def let_migrations_go_on(session: Session) -> None:
     session.execute(f"SELECT pg_advisory_unlock_shared({MIGRATIONS_LOCK})")
 
 
-def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str]) -> list[dict[str, Any]]:
+def measure(
+    session: Session, tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str], *, by_name: bool = True
+) -> list[dict[str, Any]]:
     """Count the rows of tables, and hash them.
 
     Args:
         session: in a transaction with a snapshot where others write.
         tables: entries with schema and name.
         hashed: counts, hash, or the names of the tables to hash.
+        by_name: hash the columns in the order of their names: a table that inherits comes back with another order.
+            Manifests of earlier releases have the hash of the row as it is.
 
     Returns:
         The entries with `rows` and `hash`; the latter is None where a table is only counted.
@@ -259,18 +275,24 @@ def measure(session: Session, tables: Iterable[Mapping[str, Any]], hashed: str |
     measured = []
     for table in tables:
         wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
-        total = "sum(hashtextextended(t::text, 0)::numeric)::text" if wanted else "NULL"
+        row = f"ROW({', '.join(f't.{identifier(name)}' for name in table['columns'])})" if by_name else "t"
+        total = f"sum(hashtextextended({row}::text, 0)::numeric)::text" if wanted else "NULL"
         place = identifier(table["schema"], table["name"])
         try:
             found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
         except ServerError as error:
             raise BackupError(f"the rows of {key_of(table)} cannot be read: {error}") from error
-        measured.append({**table, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
+        kept = {key: value for key, value in table.items() if key != "columns"}
+        measured.append({**kept, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
     return measured
 
 
 def measure_at_once(
-    sessions: Sequence[Session], tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str]
+    sessions: Sequence[Session],
+    tables: Iterable[Mapping[str, Any]],
+    hashed: str | Sequence[str],
+    *,
+    by_name: bool = True,
 ) -> list[dict[str, Any]]:
     """Do the same with several sessions, a table each at a time; where nobody writes they see the same."""
     free: queue.SimpleQueue[Session] = queue.SimpleQueue()
@@ -280,7 +302,7 @@ def measure_at_once(
     def one(table: Mapping[str, Any]) -> dict[str, Any]:
         session = free.get()
         try:
-            return measure(session, [table], hashed)[0]
+            return measure(session, [table], hashed, by_name=by_name)[0]
         finally:
             free.put(session)
 
@@ -288,10 +310,34 @@ def measure_at_once(
         return list(pool.map(one, tables))
 
 
+def place_of(key: str, contents: Mapping[str, Any]) -> str:
+    """Return what has a key as an SQL identifier.
+
+    Args:
+        key: schema.name.
+        contents: of a database, or a manifest; those of earlier releases do not tell the two names apart.
+    """
+    return identifier(*(contents.get("places", {}).get(key) or key.split(".", 1)))
+
+
+def key_of_name(name: str, known: Collection[str]) -> str | None:
+    """Return the key (schema.name) of a table as a person names it; None where there is no such table.
+
+    Args:
+        name: plain or quoted as in SQL; the schema public may be left out.
+        known: keys of the tables that there are.
+    """
+    parts = [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _PART.findall(name)]
+    wanted = [name, f"public.{name}"]
+    if '"' in name and _QUALIFIED.fullmatch(name):
+        wanted += [".".join(parts if len(parts) > 1 else ["public", *parts])]
+    return next((key for key in wanted if key in known), None)
+
+
 def is_named(table: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Tell whether a table or its partitioned root is among names, which may leave out the schema public."""
-    keys = {key_of(table), table["root"]}
-    return any((name if "." in name else f"public.{name}") in keys for name in names)
+    """Tell whether a table or its partitioned root is among names as `key_of_name` takes them."""
+    keys = {key_of(table), table["root"] or key_of(table)}
+    return any(key_of_name(name, keys) for name in names)
 
 
 def holds_data(session: Session, tables: Iterable[Mapping[str, Any]]) -> bool:

@@ -21,10 +21,10 @@ from typing import Any
 
 from ansible.module_utils.backup_archive import verify
 from ansible.module_utils.backup_database import Session
-from ansible.module_utils.backup_errors import BackupError
+from ansible.module_utils.backup_errors import BackupError, UnrestorableError
 from ansible.module_utils.backup_manifest import GLOBALS, update_manifest, utc_now
 from ansible.module_utils.backup_programs import Programs, programs
-from ansible.module_utils.backup_restore import MAINTENANCE, beside, check_server
+from ansible.module_utils.backup_restore import MAINTENANCE, beside, check_server, set_access, set_comment
 from ansible.module_utils.backup_settings import Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Store, alone_in
@@ -63,17 +63,25 @@ def drill(settings: Settings, name: str, source: str = AUTO, *, own_server: bool
         record["from"] = "disk" if backup.folder.parent == store.directory else "off_host"
         if not backup.whole:
             raise BackupError(f"{backup.id} holds single tables: only a backup of the whole database is drilled.")
+        notes: list[str] = []
+        helpless = False
         try:
-            _prove(settings, backup, own_server)
+            notes = _prove(settings, backup, own_server)
         except BackupError as error:
             record |= {"ok": False, "why": str(error)}
+            helpless = isinstance(error, UnrestorableError)
         record["seconds"] = round(time.monotonic() - began, 2)
         remember(store, backup.id, record)
         if not record["ok"]:
             raise BackupError(
                 f"The drill failed: {backup.id} could not be proven. {record['why']}\nThe live database was not "
-                "touched. Do not rely on this backup: take a new one (ansible-playbook playbooks/backup.yml) and drill "
-                "again."
+                "touched."
+                + (
+                    ""
+                    if helpless
+                    else " Do not rely on this backup: take a new one (ansible-playbook playbooks/backup.yml) and "
+                    "drill again."
+                )
             )
         manifest = backup.manifest
     return {
@@ -81,12 +89,14 @@ def drill(settings: Settings, name: str, source: str = AUTO, *, own_server: bool
         "number": manifest["number"],
         "tables": len(manifest["tables"]),
         "rows": sum(table["rows"] for table in manifest["tables"]),
+        "warnings": notes,
         "hashed": sum(table["hash"] is not None for table in manifest["tables"]),
         **record,
     }
 
 
-def _prove(settings: Settings, backup: Any, own_server: bool) -> None:
+def _prove(settings: Settings, backup: Any, own_server: bool) -> list[str]:
+    notes: list[str] = []
     with ExitStack() as stack:
         if own_server:
             tools = stack.enter_context(throwaway_server(settings))
@@ -97,7 +107,11 @@ def _prove(settings: Settings, backup: Any, own_server: bool) -> None:
         if own_server:
             make_roles(server, backup.folder / GLOBALS)
         check_server(server, backup)
-        stack.enter_context(beside(server, tools, backup, settings, f"{settings.database[:47]}_drill"))
+        name = f"{settings.database[:47]}_drill"
+        scratch = stack.enter_context(beside(server, tools, backup, settings, name=name, notes=notes))
+        set_access(server, scratch, backup.manifest["database"])
+        set_comment(server, scratch, backup.manifest["database"]["comment"])
+    return notes
 
 
 def make_roles(server: Session, path: Path) -> None:

@@ -28,6 +28,10 @@ class ServerError(BackupError):
         self.state = state
 
 
+class UnrestorableError(BackupError):
+    """PostgreSQL itself cannot restore what was dumped, and no other backup of the same database can be."""
+
+
 class DamagedError(BackupError):
     """A file of a backup is not what was written."""
 

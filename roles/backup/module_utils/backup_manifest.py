@@ -21,6 +21,7 @@ from ansible.module_utils.backup_owner import give
 FILE = "manifest.json"
 DUMP = "database.dump"  # a file in the custom format, a folder in the directory format
 GLOBALS = "globals.sql"
+CATALOG = "catalog.json"  # kind, name and definition of every object; a backup of an earlier release has none
 FORMAT = 1
 ID = re.compile(r"(?P<database>[a-z_][a-z0-9_]{0,62})_backup_(?P<time>\d{8}_\d{6})")
 _REQUIRED = ("id", "number", "status", "database", "tables", "files", "dump", "finished_at", "checksum")

@@ -25,9 +25,16 @@ SELECT attname AS name, attidentity = 'a' AS identity FROM pg_attribute
 WHERE attrelid = {place}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 """
 _TRIGGERS = """
-SELECT tgname AS name FROM pg_trigger
-WHERE tgrelid = {place}::regclass AND NOT tgisinternal AND tgenabled = 'O' ORDER BY 1
+SELECT t.tgrelid::regclass::text AS place, t.tgname AS name,
+       CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
+FROM pg_trigger AS t WHERE t.tgrelid IN ({places}) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') ORDER BY 1, 2
 """
+_RULES = """
+SELECT ev_class::regclass::text AS place, rulename AS name,
+       CASE ev_enabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
+FROM pg_rewrite WHERE ev_class IN ({places}) AND rulename <> '_RETURN' AND ev_enabled IN ('O', 'A') ORDER BY 1, 2
+"""
+_RULED = "SELECT oid FROM pg_rewrite WHERE ev_class IN ({places}) AND rulename <> '_RETURN'"
 # Foreign keys of other tables to this one, as the columns on both sides.
 _REFERRING = """
 SELECT conname AS name, conrelid::regclass::text AS child,
@@ -47,12 +54,15 @@ _NAME = re.compile(r'"(?:[^"]|"")*"|[^", ]+')
 class Merge:
     """One table, a partitioned one as a whole, and the rows that are to come into it."""
 
-    def __init__(self, session: Session, place: str, keys: list[str], *, replace: bool) -> None:
+    def __init__(
+        self, session: Session, place: str, identifiers: Mapping[str, str], keys: list[str], *, replace: bool
+    ) -> None:
         """Look at the table.
 
         Args:
             session: on the live database.
             place: schema.name of the table that is written to.
+            identifiers: of that table and of `keys`, by schema.name.
             keys: the tables whose rows are restored: itself, or some of its partitions.
             replace: make it what it was; False only adds what is missing.
         """
@@ -60,14 +70,15 @@ class Merge:
         self.place = place
         self.keys = keys
         self.replace = replace
-        self.table = identifier(*place.split(".", 1))
+        self.table = identifiers[place]
         self.regclass = literal(self.table)
         self.staging = f"pg_temp.{identifier(f'restored {place}'[:63])}"
         self.columns: list[str] = []  # of the dump, as identifiers
-        self.triggers: list[str] = []
+        self.silenced: list[str] = []  # statements that make what was switched off be as it was
+        self.places = ", ".join(literal(name) + "::regclass" for name in identifiers.values())
         self.removed = 0
         # Of partitions that are not restored no row counts.
-        restored = ", ".join(literal(identifier(*key.split(".", 1))) + "::regclass" for key in keys)
+        restored = ", ".join(literal(identifiers[key]) + "::regclass" for key in keys)
         self.mine = f"t.tableoid IN ({restored})"
         self.rows = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {self.mine}")
         self.key = [row["name"] for row in session.rows(_KEY.format(place=self.regclass))]
@@ -78,11 +89,14 @@ class Merge:
             )
 
     def prepare(self) -> None:
-        """Keep writers out, readers not, and switch off triggers that would change rows."""
+        """Keep writers out, readers not, and switch off triggers and rules that would change rows."""
         self.session.execute(f"LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE")
-        self.triggers = [row["name"] for row in self.session.rows(_TRIGGERS.format(place=self.regclass))]
-        for name in self.triggers:
-            self.session.execute(f"ALTER TABLE {self.table} DISABLE TRIGGER {identifier(name)}")
+        for kind, query in (("TRIGGER", _TRIGGERS), ("RULE", _RULES)):
+            for row in self.session.rows(query.format(places=self.places)):
+                name = identifier(row["name"])
+                # ONLY: of a partition, the state may be another than that of the whole.
+                self.session.execute(f"ALTER TABLE ONLY {row['place']} DISABLE {kind} {name}")
+                self.silenced.append(f"ALTER TABLE ONLY {row['place']} {row['state']} {kind} {name}")
 
     def stage(self, columns: str) -> str:
         """Return the table to load rows into, made where it is not there yet.
@@ -119,7 +133,19 @@ class Merge:
             return {"table": self.place, "how": "kept", "rows": self.rows, "inserted": 0, "refused": 0}
         names = ", ".join(self.columns)
         insert = f"INSERT INTO {self.table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {self.staging}"
-        if not self.replace:
+        ruled = bool(self.session.rows(_RULED.format(places=self.places)))
+        if ruled and self.key:  # ON CONFLICT is refused there, whether the rules are switched off or not
+            keys = {identifier(name) for name in self.key}
+            others = [name for name in self.columns if name not in self.fixed | keys]
+            if self.replace and others:
+                change = ", ".join(f"{name} = s.{name}" for name in others)
+                self.session.execute(
+                    f"UPDATE {self.table} AS t SET {change} FROM {self.staging} AS s WHERE {self._same_key('s', 't')}"
+                )
+            self.session.execute(
+                f"{insert} AS s WHERE NOT EXISTS (SELECT FROM {self.table} AS t WHERE {self._same_key('s', 't')})"
+            )
+        elif not self.replace:
             self.session.execute(f"{insert} ON CONFLICT DO NOTHING")
         elif not self.key:
             self.session.execute(insert)
@@ -148,9 +174,9 @@ class Merge:
         }
 
     def release(self) -> None:
-        """Switch the triggers on again."""
-        for name in self.triggers:
-            self.session.execute(f"ALTER TABLE {self.table} ENABLE TRIGGER {identifier(name)}")
+        """Switch on again what was switched off, as it was."""
+        for statement in self.silenced:
+            self.session.execute(statement)
 
     def _remove_later(self) -> int:
         """Remove the rows that are not in the backup, unless other tables refer to them."""

@@ -8,7 +8,9 @@ are, and the next one removes what it left.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from typing import Any
 from ansible.module_utils.backup_archive import schema_sha256, verify
 from ansible.module_utils.backup_database import (
     CONTENTS,
+    DATABASE,
     OBJECTS,
     SERVER,
     Session,
@@ -27,13 +30,18 @@ from ansible.module_utils.backup_database import (
     key_of,
     literal,
     measure_at_once,
+    place_of,
 )
-from ansible.module_utils.backup_errors import BackupError, ServerError
-from ansible.module_utils.backup_manifest import DUMP, utc_now
+from ansible.module_utils.backup_errors import BackupError, ServerError, UnrestorableError
+from ansible.module_utils.backup_large_objects import measure_large_objects
+from ansible.module_utils.backup_manifest import CATALOG, DUMP, utc_now
 from ansible.module_utils.backup_programs import Programs, programs
+from ansible.module_utils.backup_restorable import explanation
 from ansible.module_utils.backup_settings import NAME, Settings
 from ansible.module_utils.backup_source import AUTO, obtained
 from ansible.module_utils.backup_store import Backup, size_text
+from ansible.module_utils.database_objects import NOT_DUMPED, differing, objects_of
+from ansible.module_utils.database_objects import OBJECTS as CATALOG_OBJECTS
 
 MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
 COPY = f"{MARK} a copy for a rehearsal"  # the whole comment of one
@@ -45,8 +53,23 @@ MOST_DIFFERENCES = 20
 DATA_DIRECTORY = """
 SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FROM pg_roles WHERE rolname = current_user
 """
-# Settings that are lists of names: the server keeps them quoted already.
-LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+# Settings that are lists of names (GUC_LIST_QUOTE): the server keeps them with their quotes, pg_dump knows them too.
+LISTS = (
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+)
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]+?))\s*(?:,|$)')
+# Settings of a database that would keep pg_restore from its work; the second is a superuser's.
+UNRESTRICTED = "-c default_transaction_read_only=off"
+MAY_REPLICATE = "SELECT has_parameter_privilege('session_replication_role', 'SET') AS may"
+NO_CATALOG = (
+    "{backup} is of an earlier release of PhysioFlow Database and holds no list of its objects: tables, rows, "
+    "sequences and extensions are as they were; definitions could not be compared"
+)
 
 
 @dataclass(frozen=True)
@@ -77,10 +100,12 @@ def restore(settings: Settings, request: Request) -> dict[str, Any]:
         try:
             backup, tools, server = ready(settings, request, stack)
             verified = time.monotonic()
-            restored = stack.enter_context(beside(server, tools, backup, settings, request.database))
-            set_properties(server, restored, backup.manifest["database"])
+            notes: list[str] = []
+            restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=notes))
+            set_access(server, restored, backup.manifest["database"])
             loaded = time.monotonic()
             old = take_place(server, tools, restored, request, backup.id)
+            set_comment(server, request.database, backup.manifest["database"]["comment"])
         except BackupError as error:
             raise BackupError(f"{error}\nNo database was changed.") from error
     return {
@@ -90,6 +115,7 @@ def restore(settings: Settings, request: Request) -> dict[str, Any]:
         "tables": len(backup.manifest["tables"]),
         "rows": sum(table["rows"] for table in backup.manifest["tables"]),
         "version": backup.manifest["migrations"]["version"],
+        "warnings": notes,
         "seconds": {
             "verify": round(verified - began, 2),
             "restore": round(loaded - verified, 2),
@@ -107,7 +133,7 @@ def copy(settings: Settings, request: Request) -> dict[str, Any]:
     drop_copy(settings, request.database)
     with ExitStack() as stack:
         backup, tools, server = ready(settings, request, stack)
-        restored = stack.enter_context(beside(server, tools, backup, settings, request.database))
+        restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=[]))
         server.execute(f"COMMENT ON DATABASE {identifier(restored)} IS {literal(COPY)}")
         take_place(server, tools, restored, request, backup.id)
     return {"backup": backup.id, "database": request.database, "seconds": round(time.monotonic() - began, 2)}
@@ -207,7 +233,9 @@ def check_target(server: Session, tools: Programs, request: Request) -> None:
 
 
 @contextmanager
-def beside(server: Session, tools: Programs, backup: Backup, settings: Settings, name: str) -> Iterator[str]:
+def beside(
+    server: Session, tools: Programs, backup: Backup, settings: Settings, *, name: str, notes: list[str]
+) -> Iterator[str]:
     """Restore a backup into a database of its own, which is gone when the block ends unless it got another name.
 
     Args:
@@ -216,6 +244,7 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
         backup: whole and verified.
         settings: for the number of jobs.
         name: what the database is for; its own name is derived from it.
+        notes: gets what could not be compared.
 
     Yields:
         The name of the database, once it was found equal to the manifest.
@@ -227,12 +256,18 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
         drop_leftover(server, tools, scratch)
         check_space(server, tools, backup.manifest)
         with _scratch(server, scratch):
-            make_database(server, scratch, backup.manifest["database"])
-            load(tools, backup.folder / DUMP, scratch, settings)
+            jobs = settings.restore_jobs or os.cpu_count() or 1
+            try:
+                fill(server, tools, backup, scratch, jobs)
+            except BackupError as error:
+                # Jobs of pg_restore that attach partitions and make keys at once may lock each other out.
+                if "deadlock detected" not in str(error) or jobs == 1:
+                    raise
+                server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
+                fill(server, tools, backup, scratch, 1)
             with ExitStack() as stack:
-                jobs = settings.restore_jobs or os.cpu_count() or 1
                 sessions = [stack.enter_context(Session(tools.conninfo(scratch))) for _ in range(jobs)]
-                differences = compare(sessions, tools, backup.manifest, scratch)
+                differences = compare(sessions, tools, backup, scratch, notes)
                 if differences:
                     shown = differences[:MOST_DIFFERENCES]
                     more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
@@ -244,6 +279,15 @@ def beside(server: Session, tools: Programs, backup: Backup, settings: Settings,
     finally:
         with suppress(BackupError):  # the lock ends with the session anyway
             server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+
+
+def fill(server: Session, tools: Programs, backup: Backup, name: str, jobs: int) -> None:
+    """Make a database and load a backup into it."""
+    make_database(server, name, backup.manifest["database"])
+    # Before the rows: money, text search and functions depend on them, as with pg_dump --create.
+    set_settings(server, name, backup.manifest["database"]["settings"])
+    empty(tools, name, backup)
+    load(tools, backup.folder / DUMP, name, jobs)
 
 
 @contextmanager
@@ -285,6 +329,8 @@ def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
 def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
     """Make an empty database like that of the backup, which nobody but its owner may enter yet."""
     provider = f"LOCALE_PROVIDER icu ICU_LOCALE {literal(wanted['icu'])}" if wanted.get("icu") else ""
+    if wanted.get("icu_rules"):
+        provider += f" ICU_RULES {literal(wanted['icu_rules'])}"
     server.execute(
         f"CREATE DATABASE {identifier(name)} OWNER {identifier(wanted['owner'])} TEMPLATE template0 "
         f"ENCODING {literal(wanted['encoding'])} LC_COLLATE {literal(wanted['collate'])} "
@@ -294,34 +340,76 @@ def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None
     server.execute(f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC")
 
 
-def load(tools: Programs, dump: Path, database: str, settings: Settings, *options: str) -> None:
-    """Run pg_restore; its first error ends it."""
-    jobs = settings.restore_jobs or os.cpu_count() or 1
-    tools.run("pg_restore", "--exit-on-error", f"--jobs={jobs}", *options, f"--dbname={tools.conninfo(database)}", dump)
+def load(tools: Programs, dump: Path, database: str, jobs: int) -> None:
+    """Run pg_restore; its first error ends it, and is explained where PostgreSQL itself is at its limits."""
+    with Session(tools.conninfo(database)) as session:
+        origin = " -c session_replication_role=origin" if session.row(MAY_REPLICATE)["may"] else ""
+    unrestricted = {} if tools.connection.get("options") else {"options": UNRESTRICTED + origin}
+    conninfo = tools.conninfo(database, **unrestricted)
+    try:
+        tools.run("pg_restore", "--exit-on-error", f"--jobs={jobs}", f"--dbname={conninfo}", dump)
+    except BackupError as error:
+        why = ""
+        with suppress(BackupError), Session(tools.conninfo(database)) as session:
+            why = explanation(session)
+        raise (UnrestorableError if why else BackupError)(f"{error}.{why}") from error
 
 
-def compare(sessions: Sequence[Session], tools: Programs, manifest: Mapping[str, Any], database: str) -> list[str]:
-    """Return the differences between a database and a manifest: names and numbers, never rows."""
-    session = sessions[0]
+def empty(tools: Programs, database: str, backup: Backup) -> None:
+    """Drop the schema public of a new database where the one that was dumped had none: pg_dump says nothing of it."""
+    if (catalog := catalog_of(backup)) and ("schema", "public") not in catalog:
+        with Session(tools.conninfo(database)) as session:
+            session.execute("DROP SCHEMA IF EXISTS public")
+
+
+def catalog_of(backup: Backup) -> dict[tuple[str, str], str] | None:
+    """Return the objects of a backup by kind and name; None where its release did not write them down."""
+    if CATALOG not in backup.manifest["files"]:
+        return None
+    found = json.loads((backup.folder / CATALOG).read_text(encoding="utf-8"))
+    return {(kind, name): definition for kind, name, definition in found}
+
+
+def compare(sessions: Sequence[Session], tools: Programs, backup: Backup, database: str, notes: list[str]) -> list[str]:
+    """Return the differences between a database and a backup: names and numbers, never rows."""
+    session, manifest = sessions[0], backup.manifest
     found = session.json(CONTENTS)
     differences = compare_tables(sessions, found["tables"], manifest)
     for key, wanted in manifest["sequences"].items():
         if key not in found["sequences"]:
             differences.append(f"the sequence {key} is missing")
             continue
-        place = identifier(*key.split(".", 1))
+        place = place_of(key, found)
         value = session.row(f"SELECT last_value, is_called FROM {place}")
         if (value["last_value"], value["is_called"]) != (wanted["last_value"], wanted["is_called"]):
             differences.append(f"the sequence {key} stands at {value['last_value']}, not {wanted['last_value']}")
     differences += [
         f"the extension {name} is missing" for name in sorted(set(manifest["extensions"]) - set(found["extensions"]))
     ]
-    # Another pg_dump may write the same schema in other words.
-    if tools.version("pg_dump") == manifest["tools"]["pg_dump"]:
+    large, there = manifest.get("large_objects"), measure_large_objects(session)
+    if large and there and large != there:
+        differences.append(f"of {large['objects']} large objects {there['objects']} are there, or they are others")
+    wanted_objects = catalog_of(backup)
+    if wanted_objects is None:
+        # The text of pg_dump is not always the same after a restore, so that another one proves nothing.
         schema = tools.run("pg_dump", "--schema-only", tools.conninfo(database))
-        if schema_sha256(schema) != manifest["schema_sha256"]:
-            differences.append("the schema is another")
-    return differences
+        if schema_sha256(schema) != manifest.get("schema_sha256"):
+            notes.append(NO_CATALOG.format(backup=backup.id))
+        return differences
+    return differences + compare_objects(session, wanted_objects)
+
+
+def compare_objects(session: Session, wanted: Mapping[tuple[str, str], str]) -> list[str]:
+    """Return which objects of a restored database are missing, too much, or others than those that were dumped."""
+    found = objects_of(session.rows(CATALOG_OBJECTS))
+    words = []
+    for key in differing(session, found, wanted):
+        kind, name = key
+        if kind not in NOT_DUMPED:
+            what = "is missing" if key not in found else "is too much" if key not in wanted else "is another"
+            words.append(f"{kind} {name} {what}")
+    session.pin()
+    return words
 
 
 def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
@@ -331,7 +419,9 @@ def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], man
     differences = [f"{key} is missing" for key in wanted if key not in names]
     differences += [f"{key} is too much" for key in sorted(names - set(wanted))]
     hashed = [key for key, table in wanted.items() if table["hash"] is not None]
-    for table in measure_at_once(sessions, [table for table in there if key_of(table) in wanted], hashed):
+    by_name = "hashed_by" in manifest
+    chosen = [table for table in there if key_of(table) in wanted]
+    for table in measure_at_once(sessions, chosen, hashed, by_name=by_name):
         key = key_of(table)
         if table["rows"] != wanted[key]["rows"]:
             differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")
@@ -340,8 +430,31 @@ def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], man
     return differences
 
 
-def set_properties(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
-    """Give a restored database the privileges, settings and comment of the one that was dumped."""
+def set_settings(server: Session, name: str, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Give a restored database the settings of the one that was dumped, its own and those of roles in it."""
+    place = identifier(name)
+    for entry in wanted:
+        setting, _, value = entry["setting"].partition("=")
+        whose = f"ROLE {identifier(entry['role'])} IN DATABASE {place}" if entry["role"] else f"DATABASE {place}"
+        # A name with a dot is one of two parts.
+        variable = ".".join(identifier(part) for part in setting.split("."))
+        if setting in LISTS and not value:  # an empty list has no words of its own
+            server.execute(
+                f"BEGIN; SELECT set_config({literal(setting)}, '', true); ALTER {whose} SET {variable} FROM CURRENT; "
+                "COMMIT"
+            )
+            continue
+        words = elements_of(value) if setting in LISTS else [value]
+        server.execute(f"ALTER {whose} SET {variable} = {', '.join(map(literal, words))}")
+
+
+def elements_of(value: str) -> list[str]:
+    """Return the elements of a list of names as the server keeps it."""
+    return [quoted.replace('""', '"') or plain for quoted, plain in _ELEMENT.findall(value)]
+
+
+def set_access(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
+    """Give a restored database the privileges and the limit of the one that was dumped, and look whether all is so."""
     place = identifier(name)
     if wanted["acl"] is None:  # nobody had granted or revoked anything: PostgreSQL's default
         server.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {place} TO PUBLIC")
@@ -349,14 +462,26 @@ def set_properties(server: Session, name: str, wanted: Mapping[str, Any]) -> Non
         grantee = "PUBLIC" if entry["grantee"] is None else identifier(entry["grantee"])
         option = " WITH GRANT OPTION" if entry["grantable"] else ""
         server.execute(f"GRANT {entry['privilege']} ON DATABASE {place} TO {grantee}{option}")
-    for entry in wanted["settings"]:
-        setting, _, value = entry["setting"].partition("=")
-        whose = f"ROLE {identifier(entry['role'])} IN DATABASE {place}" if entry["role"] else f"DATABASE {place}"
-        server.execute(f"ALTER {whose} SET {setting} = {value if setting in LISTS else literal(value)}")
     if wanted["connection_limit"] != -1:
         server.execute(f"ALTER DATABASE {place} CONNECTION LIMIT {int(wanted['connection_limit'])}")
-    comment = literal(wanted["comment"]) if wanted["comment"] else "NULL"
-    server.execute(f"COMMENT ON DATABASE {place} IS {comment}")
+    found = server.json(DATABASE.replace("current_database()", literal(name)))
+    others = [
+        word
+        for word in ("owner", "encoding", "collate", "ctype", "icu", "icu_rules", "connection_limit")
+        if word in wanted and found[word] != wanted[word]
+    ]
+    others += [
+        f"{entry['setting'].partition('=')[0]} of {entry['role'] or 'all roles'}"
+        for entry in wanted["settings"]
+        if entry not in found["settings"]
+    ]
+    if others:
+        raise BackupError(f"The restored database differs in its {', '.join(others)}.")
+
+
+def set_comment(server: Session, name: str, comment: str | None) -> None:
+    """Give a restored database the comment of the one that was dumped, as the last thing: until then it has ours."""
+    server.execute(f"COMMENT ON DATABASE {identifier(name)} IS {literal(comment) if comment else 'NULL'}")
 
 
 def take_place(server: Session, tools: Programs, restored: str, request: Request, backup: str) -> str:

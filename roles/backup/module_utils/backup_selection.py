@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-# What pg_restore -l shows of an entry: kind, schema, tag, owner.
-_ENTRY = re.compile(
+# What pg_restore -l shows of an entry: kind, schema, tag, owner. None of them is quoted, and names may hold spaces.
+_KIND = re.compile(
     r"(TABLE DATA|TABLE ATTACH|TABLE|SEQUENCE SET|SEQUENCE OWNED BY|SEQUENCE|DEFAULT|FK CONSTRAINT|CHECK CONSTRAINT|"
-    r"CONSTRAINT|INDEX ATTACH|INDEX|TRIGGER|ROW SECURITY|POLICY|RULE|STATISTICS|COMMENT|ACL) (\S+) (.+) (\S*)"
+    r"CONSTRAINT|INDEX ATTACH|INDEX|TRIGGER|ROW SECURITY|POLICY|RULE|STATISTICS|COMMENT|ACL) (.+)"
 )
 _NAME = re.compile(r'"(?:[^"]|"")*"|[^". ]+')
 _OF_TABLE = ("TABLE", "TABLE DATA", "TABLE ATTACH", "ROW SECURITY")
@@ -36,10 +36,11 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
         entry: as `backup_archive.entries` describes it.
         manifest: whose maps tell the table of an index, a sequence and extended statistics.
     """
-    match = _ENTRY.fullmatch(entry)
+    match = _KIND.fullmatch(entry)
     if not match:
         return "", "", ""
-    kind, schema, tag, _ = match.groups()
+    kind, rest = match.groups()
+    schema, tag = _schema_and_tag(rest, manifest)
     if kind in _OF_TABLE:
         return kind, f"{schema}.{tag}", tag
     if kind in _IN_TABLE:
@@ -50,6 +51,17 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
         return kind, _of_other(f"{schema}.{tag}", _NAMED[kind], manifest), tag
     what, _, named = tag.partition(" ")
     return kind, _of_named(schema, what, named, manifest), tag
+
+
+def _schema_and_tag(rest: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Split `schema tag owner`, by the names that there are."""
+    schemas = {table["schema"] for table in manifest["tables"]} | {
+        place[0] for place in manifest.get("places", {}).values()
+    }
+    schema = max((name for name in schemas if rest.startswith(f"{name} ")), key=len, default=rest.partition(" ")[0])
+    rest = rest[len(schema) + 1 :]
+    owner = max((name for name in manifest.get("roles", ()) if rest.endswith(f" {name}")), key=len, default="")
+    return schema, rest[: -len(owner) - 1] if owner else rest.rpartition(" ")[0]
 
 
 def _in_table(tag: str, manifest: Mapping[str, Any]) -> tuple[str, str]:

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.backup_archive import Rows, entries, read_items, verify
-from ansible.module_utils.backup_database import CONTENTS, Session, identifier, is_named, key_of, literal
+from ansible.module_utils.backup_database import (
+    CONTENTS,
+    Session,
+    key_of,
+    key_of_name,
+    literal,
+    place_of,
+)
 from ansible.module_utils.backup_errors import BackupError
 from ansible.module_utils.backup_manifest import DUMP
 from ansible.module_utils.backup_merge import Merge, parents_first
@@ -96,10 +103,11 @@ class _Restoring:
     def _wanted(self) -> list[dict[str, Any]]:
         """Return the manifest's tables that are asked for."""
         known = {key_of(table) for table in self.manifest["tables"]} | set(self.manifest["partitioned"])
-        unknown = [name for name in self.request.tables if (name if "." in name else f"public.{name}") not in known]
+        unknown = [name for name in self.request.tables if not key_of_name(name, known)]
         if unknown:
             raise BackupError(f"{self.backup.id} has no table {', '.join(unknown)}. Correct restore_tables.")
-        wanted = [table for table in self.manifest["tables"] if is_named(table, self.request.tables)]
+        keys = {key_of_name(name, known) for name in self.request.tables}
+        wanted = [table for table in self.manifest["tables"] if keys & {key_of(table), table["root"]}]
         if any(table["schema"] == "migrations" for table in wanted):
             raise BackupError("The history of migrations is not restored by itself: it would contradict the tables.")
         return wanted
@@ -143,7 +151,7 @@ class _Restoring:
             self.session.execute("ROLLBACK")
             return done
         self.session.execute("COMMIT")
-        places = {identifier(*(t["root"] or key_of(t)).split(".", 1)) for t in self.wanted}
+        places = {place_of(t["root"] or key_of(t), self.manifest) for t in self.wanted}
         self.session.execute(f"ANALYZE {', '.join(sorted(places))}")
         return done
 
@@ -154,7 +162,10 @@ class _Restoring:
             if key_of(table) in self.loaded:
                 places.setdefault(table["root"] or key_of(table), []).append(key_of(table))
         replace = self.request.existing_rows == REPLACE
-        merges = [Merge(self.session, place, keys, replace=replace) for place, keys in places.items()]
+        merges = [
+            Merge(self.session, key, {each: place_of(each, self.live) for each in [key, *keys]}, keys, replace=replace)
+            for key, keys in places.items()
+        ]
         if self.request.existing_rows == REFUSE and (full := [merge for merge in merges if merge.rows]):
             shown = ", ".join(f"{merge.place} ({merge.rows} rows)" for merge in full)
             raise BackupError(
@@ -200,7 +211,7 @@ class _Restoring:
         assert child.stdout is not None
         try:
             for item in read_items(child.stdout):
-                place = identifier(*item.key.split(".", 1))
+                place = place_of(item.key, self.manifest)
                 if isinstance(item, Rows):
                     target = merges[item.key].stage(item.columns) if item.key in merges else place
                     columns = f"({item.columns})" if item.columns else ""

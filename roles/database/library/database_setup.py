@@ -104,6 +104,16 @@ options:
     type: list
     elements: int
     required: true
+  row_level_security:
+    description: Whether C(database_patients) will switch it on; refused here where the dumps would then fail.
+    type: bool
+    default: false
+  coming:
+    description:
+      - What the provider is going to change before this module runs, so that a look with check mode judges the server
+        as it will be - C(settings) by name, the C(version), and whether new C(software) comes.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -144,6 +154,10 @@ made:
   description: Whether the database was made, or would be in check mode.
   returned: success
   type: bool
+reads:
+  description: Whether the database is there, and the login role may read what its owner made.
+  returned: success
+  type: bool
 row_security:
   description: Whether the database has policies that tasks/patients.yml made.
   returned: success
@@ -155,6 +169,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.database_pooler import POOLED, is_pooled
 from ansible.module_utils.database_problems import (
+    as_it_will_be,
+    coming_problems,
     input_problems,
     login_notes,
     login_problems,
@@ -222,9 +238,11 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
     if not module.check_mode:
         session.lock()
     databases = [wanted.name, *wanted.closed_databases]
+    coming = module.params["coming"]
     query = CLUSTER if login_role.superuser else CLUSTER_FOR_OTHERS
     names = [*wanted.roles.values(), wanted.audit_role]
     cluster = session.json(query, roles=names, databases=databases, server_roles=list(SERVER_ROLES))
+    cluster = as_it_will_be(wanted, cluster, coming)
     if problems := server_problems(wanted, cluster, login_role.name) or login_problems(wanted, cluster, login_role):
         refuse(module, problems)
     if not login_role.superuser:
@@ -255,6 +273,8 @@ def set_up(module: AnsibleModule, wanted: Wanted) -> None:
         done,
         audit=audit_is_on(wanted.audit, cluster["preloaded"]),
         made=create_statement(wanted) in done,
+        reads=(create_statement(wanted) not in done or not module.check_mode)
+        and (login_role.superuser or cluster["roles"].get(wanted.roles["owner"], {}).get("usable", False)),
         row_security=inside["row_security"],
     )
 
@@ -302,11 +322,13 @@ def main() -> None:
             "audit_role": {"type": "str", "default": "emr_audit"},
             "closed_databases": {"type": "list", "elements": "str", "default": []},
             "versions": {"type": "list", "elements": "int", "required": True},
+            "row_level_security": {"type": "bool", "default": False},
+            "coming": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    wanted = Wanted(**{name: value for name, value in module.params.items() if name != "connection"})
-    if problems := input_problems(wanted):
+    wanted = Wanted(**{name: value for name, value in module.params.items() if name not in ("connection", "coming")})
+    if problems := input_problems(wanted) or coming_problems(wanted, module.params["coming"]):
         refuse(module, problems)
     if module.params["connection"] is None:
         if not module.check_mode:
@@ -316,7 +338,7 @@ def main() -> None:
         new = [*cluster_statements(wanted, nothing), create_statement(wanted), *extension_statements(wanted, inside)]
         new += inside_statements(wanted, new_database(wanted.roles["owner"]), inside)
         new += environment_statements(wanted, new_database(wanted.roles["owner"]))
-        finish(module, new, audit=audit_is_on(wanted.audit, ""), made=True, row_security=False)
+        finish(module, new, audit=audit_is_on(wanted.audit, ""), made=True, reads=False, row_security=False)
     ensure_required_libs(module)
     set_up(module, wanted)
 

@@ -16,6 +16,7 @@ from ansible.module_utils.database_wanted import AUDIT, PURPOSES, Login, Wanted,
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 RESERVED_ROLES = ("postgres", "public", "none", "current_role", "current_user", "session_user")
+USUAL_SLOTS = {"max_connections": 100, "superuser_reserved_connections": 3, "reserved_connections": 0}
 RESERVED_DATABASES = ("postgres", "template0", "template1")
 
 
@@ -75,6 +76,43 @@ def limit_problems(wanted: Wanted) -> list[str]:
     if wanted.connection_limit < 1:
         problems.append(f"database_connection_limit is {wanted.connection_limit}; the least is 1.")
     return problems
+
+
+def as_it_will_be(wanted: Wanted, cluster: Mapping[str, Any], coming: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a look found, with what the provider is going to change before anything else is done.
+
+    Args:
+        wanted: what is asked for.
+        cluster: the result of CLUSTER.
+        coming: settings by name, and whether new software comes.
+    """
+    settings = coming.get("settings") or {}
+    read_only = settings.get("default_transaction_read_only", cluster["read_only"])
+    return {
+        **cluster,
+        "slots": coming_slots(settings, cluster["slots"]),
+        "read_only": str(read_only).lower() in ("true", "on", "yes", "1"),
+        "available": wanted.extensions if coming.get("software") else cluster["available"],
+    }
+
+
+def coming_slots(settings: Mapping[str, Any], slots: Mapping[str, int]) -> dict[str, int]:
+    """Return how many sessions a server will have; a setting that is no number is refused by the server itself."""
+    return dict(slots) | {name: int(settings[name]) for name in slots if re.fullmatch(r"\d+", str(settings.get(name)))}
+
+
+def coming_problems(wanted: Wanted, coming: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each reason not to make the server that the provider is about to make."""
+    if not coming.get("new"):
+        return []
+    version = str(coming.get("version", ""))
+    if version and int(version) not in wanted.versions:
+        versions = " or ".join(map(str, wanted.versions))
+        return [
+            f"The provider would make a server of PostgreSQL {version}; this release is made for {versions}. Set "
+            f"postgresql_version to {versions}."
+        ]
+    return connection_problems(wanted, coming_slots(coming.get("settings") or {}, USUAL_SLOTS))
 
 
 def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> list[str]:
@@ -186,6 +224,10 @@ def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> 
     if not login.read_all and "pg_read_all_data" not in backup["member_of"]:
         missing[f"ADMIN OPTION on pg_read_all_data, for {wanted.roles['backup']}"] = (
             f"GRANT pg_read_all_data TO {me} WITH ADMIN OPTION"
+        )
+    if wanted.row_level_security and not login.bypassrls:
+        missing["BYPASSRLS, to back up and to verify what is under database_row_level_security, and to give it on"] = (
+            f"ALTER ROLE {me} BYPASSRLS"
         )
     return [
         f"{login.name}, as whom postgresql_connection logs in, is no superuser and lacks {what}. "

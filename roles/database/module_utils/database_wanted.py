@@ -43,6 +43,7 @@ class Wanted:
     environment: str = ""
     audit: str = "never"
     audit_role: str = "emr_audit"
+    row_level_security: bool = False
 
 
 @dataclass(frozen=True)

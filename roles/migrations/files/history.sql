@@ -8,7 +8,7 @@
 
 CREATE SCHEMA IF NOT EXISTS migrations;
 REVOKE ALL ON SCHEMA migrations FROM PUBLIC;
-COMMENT ON SCHEMA migrations IS 'PhysioFlow Database: history of migrations, format 3';
+COMMENT ON SCHEMA migrations IS 'PhysioFlow Database: history of migrations, format 4';
 
 CREATE TABLE IF NOT EXISTS migrations.history (
     id          bigint      GENERATED ALWAYS AS IDENTITY,
@@ -34,10 +34,11 @@ CREATE TABLE IF NOT EXISTS migrations.history (
 );
 
 -- Format 2: files that are applied again whenever they change have no version, and versions may be those of others.
+-- Format 4: `fail` ends a file without transaction that began, failed and left nothing behind.
 ALTER TABLE migrations.history
     DROP CONSTRAINT IF EXISTS chk_history_act,
     DROP CONSTRAINT IF EXISTS chk_history_version,
-    ADD CONSTRAINT chk_history_act CHECK (act IN ('apply', 'start', 'rollback', 'baseline', 'accept', 'repeat')),
+    ADD CONSTRAINT chk_history_act CHECK (act IN ('apply', 'start', 'rollback', 'baseline', 'accept', 'repeat', 'fail')),
     ADD CONSTRAINT chk_history_version CHECK (
         CASE act WHEN 'repeat' THEN version = 'R' ELSE version ~ '^[0-9]+([._][0-9]+)*$' END
     );
@@ -45,7 +46,7 @@ ALTER TABLE migrations.history
 COMMENT ON TABLE migrations.history IS 'One row per act on a migration; rows are never changed or removed';
 COMMENT ON COLUMN migrations.history.act IS
     'apply, rollback; start: a file without transaction began; baseline: adopted; accept: a reviewed edit; '
-    'repeat: a repeatable file';
+    'repeat: a repeatable file; fail: a file without transaction failed and left nothing behind';
 COMMENT ON COLUMN migrations.history.version IS 'As the file name has it; R for a repeatable file';
 COMMENT ON COLUMN migrations.history.sha256 IS 'Checksum of the file as sent: LF line ends, no byte order mark';
 COMMENT ON COLUMN migrations.history.sha256_raw IS 'Checksum of the bytes on disk';
@@ -58,10 +59,14 @@ COMMENT ON COLUMN migrations.history.duration_ms IS 'Milliseconds of the file al
 
 CREATE INDEX IF NOT EXISTS idx_history_version ON migrations.history (version, id);
 
--- What stands now: the newest act of each version, unless that act took it back or never came to its end.
+-- What stands now: the newest act of each version, unless that act took it back or never came to its end. An attempt
+-- that failed and left nothing behind (start, fail) is as if it had never been.
 CREATE OR REPLACE VIEW migrations.applied AS
 SELECT newest.*
-FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
+FROM (SELECT DISTINCT ON (version) * FROM migrations.history AS h
+      WHERE act <> 'fail' AND NOT (act = 'start' AND EXISTS (
+          SELECT FROM migrations.history AS f WHERE f.act = 'fail' AND f.version = h.version AND f.id > h.id))
+      ORDER BY version, id DESC) AS newest
 WHERE newest.act IN ('apply', 'baseline', 'accept');
 COMMENT ON VIEW migrations.applied IS 'The migrations that stand in this database now, by their newest history row';
 

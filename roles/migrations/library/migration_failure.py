@@ -134,9 +134,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_blockers import find_blockers, terminate
-from ansible.module_utils.migration_doubt import look_at, sentences
+from ansible.module_utils.migration_doubt import left_nothing, look_at, sentences
 from ansible.module_utils.migration_failure import Failure, explain, lost, read_failure
 from ansible.module_utils.migration_history import (
+    FAIL,
     History,
     history_argument_spec,
     history_of,
@@ -145,7 +146,13 @@ from ansible.module_utils.migration_history import (
 )
 from ansible.module_utils.migration_loss import loss_failure, read_loss
 from ansible.module_utils.migration_names import REPEATABLE
-from ansible.module_utils.migration_retry import pause_before, read_duration, waits_for_application, waits_for_run
+from ansible.module_utils.migration_retry import (
+    pause_before,
+    read_duration,
+    waited_in_vain,
+    waits_for_application,
+    waits_for_run,
+)
 
 # What became of a file, by what was asked for.
 DONE = {
@@ -171,13 +178,24 @@ def is_repeated(entry: dict[str, Any], names: set[str]) -> bool:
     return entry["version"] == REPEATABLE and entry["name"] in names
 
 
-def in_doubt(failure: Failure, module: AnsibleModule, history: History) -> bool:
-    """Tell whether the file that failed runs without a transaction."""
-    return failure.file in {
-        entry["file"]
-        for entry in module.params["pending"]
-        if entry["version"] in {row["version"] for row in history.in_doubt}
-    }
+def close_attempts(module: AnsibleModule, cursor: Any, history: History, line: int | None) -> list[str]:
+    """Record that files in doubt which left nothing behind have failed; return sentences on the others.
+
+    Args:
+        module: the module.
+        cursor: of a connection in autocommit.
+        history: what the database says of its migrations.
+        line: where the statement stands that failed; None where it is not known, or the session is gone.
+    """
+    steps = {entry["version"]: entry["steps"] for entry in module.params["pending"] if entry.get("steps")}
+    found = []
+    for row in (row for row in history.in_doubt if row["version"] in steps):
+        answers = look_at(cursor, steps[row["version"]])
+        if row["run_id"] == module.params["run_id"] and left_nothing(steps[row["version"]], answers, line):
+            cursor.execute(FAIL, {"version": row["version"], "run_id": row["run_id"]})
+        else:
+            found += [f"{row['version']}_{row['name']}.sql: {words}." for words in sentences(answers)]
+    return found
 
 
 def go_on(module: AnsibleModule, failure: Failure, found: list[str], terminated: list[str]) -> None:
@@ -237,6 +255,7 @@ def main() -> None:
     if loss is not None and module.params["act"] == "count" and (not loss or module.params["accept_data_loss"]):
         module.exit_json(changed=False, loss=loss)
     failure = loss_failure(loss) if loss else read_failure(module.params["message"], module.params["run_id"])
+    failed_line = failure.line  # of the statement; a failure between the statements of a file has none
     if failure.file is None and module.params["file"]:
         failure = dataclasses.replace(failure, file=module.params["file"], line=1)
     names = [entry["file"].rpartition("/")[2] for entry in module.params["pending"]]
@@ -250,15 +269,10 @@ def main() -> None:
     if lost(failure) and failure.file is None:
         failure = dataclasses.replace(failure, file=next_file(module, history))
     cursor = connection.cursor(**pg_cursor_args)
-    blockers = []
-    if waits_for_application(failure):
-        blockers = find_blockers(cursor, failure.needs, snapshots=in_doubt(failure, module, history))
+    blockers = find_blockers(cursor, failure.needs) if waited_in_vain(failure) else []
     found = [f"In the way: {blocker}." for blocker in blockers]
-    steps = {entry["version"]: entry["steps"] for entry in module.params["pending"] if entry.get("steps")}
-    for row in history.in_doubt:
-        if row["version"] in steps:
-            name = f"{row['version']}_{row['name']}.sql"
-            found += [f"{name}: {words}." for words in sentences(look_at(cursor, steps[row["version"]]))]
+    found += close_attempts(module, cursor, history, None if lost(failure) else failed_line)
+    history = history_of(connection)
     more = module.params["attempt"] <= module.params["retries"]
     if more and (waits_for_application(failure) or waits_for_run(failure)):
         go_on(module, failure, found, terminate(cursor, blockers) if module.params["terminate_blockers"] else [])

@@ -210,6 +210,7 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
         baseline=module.params["baseline"] or None,
         accept=[version.strip() for version in module.params["accept"]],
         reason=module.params["reason"],
+        invalid=history.invalid,
     )
     return plan
 

@@ -12,7 +12,8 @@ short_description: Read and check the migrations of a release
 description:
   - Reads C(migrations/) and C(rollbacks/) of a release folder and refuses, all at once and with file and line,
     whatever would fail or silently go wrong on a database.
-  - Refuses variables that no role knows, with the name that was probably meant.
+  - Refuses variables of the command that no role knows, with the name that was probably meant. Warns of those of the
+    inventory that are nearly called as one of ours.
   - Runs on the controller; touches nothing.
 options:
   directory:
@@ -25,7 +26,12 @@ options:
     type: bool
     default: true
   variables:
-    description: Names of variables in the inventory and on the command line.
+    description: Names of all variables of the hosts.
+    type: list
+    elements: str
+    default: []
+  extra_variables:
+    description: Names of those that were given with -e.
     type: list
     elements: str
     default: []
@@ -77,7 +83,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_catalog import Catalog, read_catalog
 from ansible.module_utils.migration_rollback import read_sets
-from ansible.module_utils.migration_variables import declared_variables, unknown_variables
+from ansible.module_utils.migration_variables import declared_variables, resembling_variables, unknown_variables
 
 
 def main() -> None:
@@ -87,6 +93,7 @@ def main() -> None:
             "directory": {"type": "path"},
             "header_required": {"type": "bool", "default": True},
             "variables": {"type": "list", "elements": "str", "default": []},
+            "extra_variables": {"type": "list", "elements": "str", "default": []},
             "roles": {"type": "path", "required": True},
             "shared_variables": {"type": "list", "elements": "str", "default": []},
         },
@@ -104,7 +111,8 @@ def main() -> None:
     if module.params["directory"]:
         problems += read_sets(release)[1]
     known = module.params["shared_variables"] + declared_variables(Path(module.params["roles"]))
-    problems += unknown_variables(module.params["variables"], known)
+    extra = module.params["extra_variables"]
+    problems += unknown_variables(extra, known)
     if problems:
         module.fail_json(
             msg="\n".join(
@@ -115,6 +123,10 @@ def main() -> None:
                 ]
             )
         )
+    for warning in catalog.warnings:
+        module.warn(warning)
+    for note in resembling_variables(set(module.params["variables"]) - set(extra), known):
+        module.warn(note)
     for migration in [*catalog.migrations, *catalog.repeatable]:
         for note in migration.notes:
             module.warn(f"{migration.file} {note}.")

@@ -63,6 +63,11 @@ unknown_locks:
   returned: success
   type: list
   elements: dict
+outside:
+  description: The statements whose effect leaves the database, with C(file), C(line) and C(what).
+  returned: success
+  type: list
+  elements: dict
 squawk:
   description: C(state), a sentence, empty where it ran; and C(findings).
   returned: success
@@ -80,8 +85,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_catalog import read_text
-from ansible.module_utils.migration_expected_locks import run_locks
+from ansible.module_utils.migration_catalog import read_text, split_statements
+from ansible.module_utils.migration_locks import run_locks
 from ansible.module_utils.migration_report import read_squawk, states
 
 
@@ -117,7 +122,7 @@ def main() -> None:
     plan = module.params["plan"]
     parent = Path(module.params["directory"]).parent
     texts = [(entry["file"], read_text(parent / entry["file"], entry["file"]).text) for entry in plan["pending"]]
-    locks, unknown = run_locks(texts)
+    locks, unknown = run_locks((file, split_statements(text)) for file, text in texts)
     module.exit_json(
         changed=False,
         migrations=states(
@@ -129,6 +134,7 @@ def main() -> None:
         ),
         locks=locks,
         unknown_locks=unknown,
+        outside=[{"file": entry["file"], **place} for entry in plan["pending"] for place in entry.get("outside", ())],
         squawk=run_squawk(module, {str(parent / file): file for file, _ in texts}),
         sql=dict(texts) if module.params["sql"] else {},
     )

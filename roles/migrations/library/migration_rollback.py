@@ -84,8 +84,39 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_catalog import read_header, read_text
-from ansible.module_utils.migration_rollback import plan_rollback, read_sets
+from ansible.module_utils.migration_catalog import read_header, read_text, runs_alone
+from ansible.module_utils.migration_parts import DOWN
+from ansible.module_utils.migration_rollback import Rollback, plan_rollback, read_sets
+from ansible.module_utils.migration_subsumed import subsumed
+
+
+def read_steps(release: Path, rollback: Rollback) -> list[dict[str, Any]]:
+    """Return the files of a rollback as entries of a plan, and add to its problems what is wrong with them."""
+    steps: list[dict[str, Any]] = []
+    texts: dict[str, str] = {}
+    for entry in rollback.steps:
+        if not entry["rollback"]:
+            continue
+        sql = read_text(release.parent / entry["rollback"], entry["rollback"], DOWN)
+        header = read_header(sql.text)
+        if runs_alone(sql):
+            rollback.problems.append(
+                f"{sql.file} runs without a transaction, so its end and its history row could come apart. Write it "
+                "without CONCURRENTLY."
+            )
+        texts[sql.file] = sql.text
+        steps.append(
+            {
+                **entry,
+                "file": sql.file,
+                "description": header.get("Description", (0, ""))[1],
+                "sha256": sql.sha256,
+                "sha256_raw": sql.sha256_raw,
+                "transactional": True,
+            }
+        )
+    needless = subsumed(texts)
+    return [step | {"subsumed": step["file"] in needless} for step in steps]
 
 
 def main() -> None:
@@ -112,27 +143,7 @@ def main() -> None:
         named=params["set"],
         sets=sets,
     )
-    steps: list[dict[str, Any]] = []
-    for entry in rollback.steps:
-        if not entry["rollback"]:
-            continue
-        sql = read_text(release.parent / entry["rollback"], entry["rollback"])
-        header = read_header(sql.text)
-        if header.get("Transactional", (0, "yes"))[1].lower() == "no":
-            rollback.problems.append(
-                f"{sql.file} runs without a transaction, so its end and its history row could come apart. Write it "
-                "without CONCURRENTLY."
-            )
-        steps.append(
-            {
-                **entry,
-                "file": sql.file,
-                "description": header.get("Description", (0, ""))[1],
-                "sha256": sql.sha256,
-                "sha256_raw": sql.sha256_raw,
-                "transactional": True,
-            }
-        )
+    steps = read_steps(release, rollback)
     if rollback.problems:
         lines = [
             "The rollback is refused; nothing was changed.",

@@ -10,8 +10,9 @@ DOCUMENTATION = r"""
 module: migration_scratch
 short_description: Make a scratch database beside another one, compare their catalogs, drop it
 description:
-  - A scratch database has the encoding, locale, owner and extensions of the other one, and no table. Its comment says
-    what it is. Those that a killed run left behind are dropped when the next one is made.
+  - A scratch database has the encoding, locale and owner of the other one, and the extensions that were there before
+    the first migration. Its comment says what it is. Those that a killed run left behind are dropped when the next one
+    is made.
   - Reads catalogs only, never a row of a table.
 options:
   connection:
@@ -30,6 +31,11 @@ options:
     description: Role that owns the scratch database.
     type: str
     default: ""
+  extensions:
+    description: Extensions that are there before the first migration, with O(act=make).
+    type: list
+    elements: str
+    default: []
   act:
     description: What to do.
     type: str
@@ -72,7 +78,8 @@ import uuid
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_drift import OBJECTS, differences, lines
+from ansible.module_utils.database_objects import MIGRATED, PIN, differing, objects_of
+from ansible.module_utils.migration_drift import differences, lines
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
     connect_to_db,
     ensure_required_libs,
@@ -85,18 +92,20 @@ MARK = "PhysioFlow Database: scratch for a comparison, may be dropped"
 LONGEST_NAME = 63
 FORM = """
 SELECT format('ENCODING %L LC_COLLATE %L LC_CTYPE %L', pg_encoding_to_char(encoding), datcollate, datctype)
-       || CASE datlocprovider WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', daticulocale) ELSE '' END
-       AS form
-FROM pg_database WHERE datname = %s
+       || CASE datlocprovider WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', coalesce(
+              to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale')) ELSE '' END AS form -- as in PostgreSQL 17
+FROM pg_database AS d WHERE datname = %s
 """
 LEFT_OVER = """
 SELECT datname FROM pg_database AS d
 WHERE shobj_description(oid, 'pg_database') = %s AND left(datname, length(%s)) = %s
   AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datname = d.datname)
 """
-EXTENSIONS = (
-    "SELECT extname AS name, extnamespace::regnamespace::text AS space FROM pg_extension WHERE extname <> 'plpgsql'"
-)
+EXTENSIONS = """
+SELECT wanted AS name, coalesce(extnamespace::regnamespace::text, 'public') AS space
+FROM (SELECT unnest(%s::text[]) AS wanted UNION SELECT extname FROM pg_extension WHERE extname = 'pgaudit') AS made
+LEFT JOIN pg_extension ON extname = wanted
+"""
 
 
 def identifier(name: str) -> str:
@@ -135,12 +144,42 @@ class Server:
 
     def objects(self, database: str) -> dict[tuple[str, str], str]:
         """Return the definition of every object of a database by kind and name."""
-        found = self.rows(database, [("SET search_path = pg_catalog", ()), (OBJECTS, ())])
-        return {(row["kind"], row["name"]): row["definition"] or "" for row in found}
+        found: dict[tuple[str, str], str] = objects_of(self.rows(database, [(PIN, ()), (MIGRATED, ())]))
+        return found
 
 
-def make(server: Server, database: str, owner: str) -> str:
-    """Make a scratch database and return its name."""
+class Scratch:
+    """One connection to the scratch database, in which texts of definitions are read again."""
+
+    def __init__(self, server: Server, database: str) -> None:
+        """Connect."""
+        module = server.module
+        parameters = get_conn_params(module, module.params["connection"] | {"login_db": database})
+        self.connection, _ = connect_to_db(module, parameters, autocommit=True)
+        self.cursor = self.connection.cursor(**pg_cursor_args)
+
+    def execute(self, sql: str) -> None:
+        """Run SQL without values."""
+        self.cursor.execute(sql)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query."""
+        self.execute(sql)
+        return [dict(row) for row in self.cursor.fetchall()]
+
+
+def compare(server: Server, database: str, scratch: str) -> list[dict[str, Any]]:
+    """Return what of a database the scratch database has otherwise."""
+    live, promised = server.objects(database), server.objects(scratch)
+    session = Scratch(server, scratch)
+    try:
+        return differences(live, promised, differing(session, live, promised))  # type: ignore[no-any-return]
+    finally:
+        session.connection.close()
+
+
+def make(server: Server, database: str, owner: str, extensions: list[str]) -> str:
+    """Make a scratch database as the first migration found its own, and return its name."""
     ending = f"_scratch_{uuid.uuid4().hex[:8]}"
     prefix = database[: LONGEST_NAME - len(ending)]
     name = prefix + ending
@@ -155,12 +194,12 @@ def make(server: Server, database: str, owner: str) -> str:
             (f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC", ()),
         ],
     )
-    extensions = server.rows(database, [(EXTENSIONS, ())])
+    found = server.rows(database, [(EXTENSIONS, (extensions,))])
     server.rows(
         name,
         [
             statement
-            for extension in extensions
+            for extension in found
             for statement in (
                 (f"CREATE SCHEMA IF NOT EXISTS {extension['space']}", ()),
                 (f"CREATE EXTENSION {identifier(extension['name'])} SCHEMA {extension['space']}", ()),
@@ -193,6 +232,7 @@ def main() -> None:
             "database": {"type": "str", "required": True},
             "scratch": {"type": "str", "default": ""},
             "owner": {"type": "str", "default": ""},
+            "extensions": {"type": "list", "elements": "str", "default": []},
             "act": {"type": "str", "choices": ["make", "compare", "drop"], "required": True},
         },
     )
@@ -200,11 +240,11 @@ def main() -> None:
     database, scratch = module.params["database"], module.params["scratch"]
     result: dict[str, Any] = {"changed": False, "scratch": scratch}  # made and dropped by the same run
     if module.params["act"] == "make":
-        result["scratch"] = make(server, database, module.params["owner"])
+        result["scratch"] = make(server, database, module.params["owner"], module.params["extensions"])
     elif module.params["act"] == "drop":
         drop(server, database, scratch)
     else:
-        result["differences"] = differences(server.objects(database), server.objects(scratch))
+        result["differences"] = compare(server, database, scratch)
         result["lines"] = lines(result["differences"])
     module.exit_json(**result)
 

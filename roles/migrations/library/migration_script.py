@@ -25,8 +25,8 @@ options:
     type: list
     elements: dict
     required: true
-  functions:
-    description: File with the functions of a run.
+  engine:
+    description: Folder with the SQL of the engine, the C(files) of this role.
     type: path
     required: true
   act:
@@ -36,12 +36,6 @@ options:
     type: str
     choices: [apply, count, rollback, baseline, accept]
     default: apply
-  rollback_functions:
-    description: File with the further functions of a rollback.
-    type: path
-  record_functions:
-    description: File with the further functions of a baseline and of accepted edits.
-    type: path
   standing:
     description: Versions that stand when a rollback begins.
     type: list
@@ -51,9 +45,16 @@ options:
     description: Roll back although rows are lost.
     type: bool
     default: false
-  history:
-    description: File with the definition of the history; empty where the database has it.
-    type: path
+  has_history:
+    description: Whether the database has the history in the format of this release.
+    type: bool
+    default: true
+  copy:
+    description:
+      - Whether the database is a copy that is dropped again. Statements whose effect leaves the database are left out,
+        and a file that reaches outside of it in another way fails.
+    type: bool
+    default: false
   owner:
     description: Role that owns what the files make.
     type: str
@@ -96,8 +97,8 @@ EXAMPLES = r"""
   migration_script:
     directory: "{{ release_directory }}"
     pending: "{{ migrations_plan.pending }}"
-    functions: "{{ role_path }}/files/session.sql"
-    history: "{{ role_path }}/files/history.sql"
+    engine: "{{ role_path }}/files"
+    has_history: "{{ migrations_plan.has_history }}"
     owner: emr
     release: "{{ migrations_release.release }}"
     run_lock_wait: 60s
@@ -131,25 +132,18 @@ run_id:
 """
 
 import getpass
-import itertools
 import json
 import socket
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migration_catalog import Migration, own_statements, read_text
-from ansible.module_utils.migration_script import (
-    Limits,
-    Run,
-    write_count,
-    write_decisions,
-    write_queries,
-    write_rollback,
-    write_script,
-)
+from ansible.module_utils.migration_catalog import Migration, Statement, own_statements, read_text
+from ansible.module_utils.migration_parts import DOWN, UP
+from ansible.module_utils.migration_script import Limits, Run, Script
 
 # What is asked for, and the act in the history; and what the files are then.
 ACTS = {"apply": "apply", "count": "rollback", "rollback": "rollback", "baseline": "baseline", "accept": "accept"}
@@ -164,9 +158,10 @@ KINDS = {
 def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
     """Read the pending files with their text, and refuse one that changed since it was planned."""
     files = []
+    way = DOWN if ACTS[module.params["act"]] == "rollback" else UP
     for entry in module.params["pending"]:
         migration = Migration.of(entry)
-        sql = read_text(Path(module.params["directory"]).parent / migration.file, migration.file)
+        sql = read_text(Path(module.params["directory"]).parent / migration.file, migration.file, way)
         if sql.sha256 != migration.sha256:
             module.fail_json(msg=f"{migration.file} changed while the run was planned. Nothing was applied. Run again.")
         files.append((migration, sql.text))
@@ -174,52 +169,54 @@ def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
 
 
 def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: Run) -> list[dict[str, Any]]:
-    """Return the scripts of a run: [{script, file, text}]."""
-    limits = Limits(module.params["run_lock_wait"], module.params["statement_timeout"])
-    functions = Path(module.params["functions"]).read_text(encoding="utf-8")
-    history = Path(module.params["history"]).read_text(encoding="utf-8") if module.params["history"] else None
-    owner = module.params["owner"]
-    resumed = {entry["file"]: entry["resume"] for entry in module.params["pending"] if entry.get("resume")}
-    steps: list[dict[str, Any]] = []
-
-    def add(text: str, file: str = "") -> None:
-        name = f"{len(steps) + 1:03d}.{'json' if file else 'sql'}"
-        steps.append({"script": name, "file": file, "text": text})
-
+    """Return the scripts of a run: [{script, file, text}]; `file` names one that goes alone."""
+    params = module.params
+    limits = Limits(params["run_lock_wait"], params["statement_timeout"])
+    script = Script(Path(params["engine"]), run, limits, params["owner"])
+    begin = script.begin(history=not params["has_history"])
     if run.act in ("baseline", "accept"):
-        functions += Path(module.params["record_functions"]).read_text(encoding="utf-8")
-        add(write_decisions([file for file, _ in files], run, limits, functions=functions, history=history))
-        return steps
-    if run.act == "rollback":
-        functions += Path(module.params["rollback_functions"]).read_text(encoding="utf-8")
-        parsed = [(migration, own_statements(text)) for migration, text in files]
-        if module.params["act"] == "count":
-            add(write_count(parsed, run, limits, owner=owner, functions=functions))
-        elif module.params["accept_data_loss"]:
-            add(write_script(parsed, run, limits, owner=owner, functions=functions, history=None))
+        return [_step(1, [*begin, *script.decide(file for file, _ in files)])]
+    subsumed = {entry["file"] for entry in params["pending"] if entry.get("subsumed")}
+    parsed = [(file, [] if file.file in subsumed else own_statements(text)) for file, text in files]
+    if params["act"] == "count":
+        return [_step(1, [*begin, *script.count(parsed)])]
+    if run.act == "rollback" and not params["accept_data_loss"]:
+        return [_step(1, [*begin, *script.rollback(parsed)])]
+    resumed = {entry["file"]: entry["resume"] for entry in params["pending"] if entry.get("resume")}
+    steps: list[dict[str, Any]] = []
+    for group in in_sessions(parsed):
+        migration, statements = group[0]
+        if migration.transactional:
+            steps.append(_step(len(steps) + 1, [*begin, *script.apply(group)]))
         else:
-            add(write_rollback(parsed, run, limits, owner=owner, functions=functions))
-        return steps
-    for transactional, group in itertools.groupby(files, key=lambda pair: pair[0].transactional):
-        if transactional:
-            parsed = [(migration, own_statements(text)) for migration, text in group]
-            add(write_script(parsed, run, limits, owner=owner, functions=functions, history=history))
-            history = None
-            continue
-        for migration, text in group:
-            queries = write_queries(
-                migration,
-                own_statements(text),
-                run,
-                limits,
-                owner=owner,
-                functions=functions,
-                history=history,
-                resume=resumed.get(migration.file, ()),
-            )
-            history = None
-            add(json.dumps(queries, ensure_ascii=False), file=migration.file)
+            queries = [*begin, *script.alone(migration, statements, resumed.get(migration.file, ()))]
+            steps.append(_step(len(steps) + 1, queries, migration.file))
+        begin = script.begin(history=False)
     return steps
+
+
+def in_sessions(files: Sequence[tuple[Migration, list[Statement]]]) -> list[list[tuple[Migration, list[Statement]]]]:
+    """Return the files by the session that they share.
+
+    A file without transaction has one of its own. After a file that changes what a new session begins with (ALTER
+    DATABASE ... SET, ALTER ROLE ... SET) or leaves what only a new session forgets (SET app.clinic), a new one begins.
+    """
+    sessions: list[list[tuple[Migration, list[Statement]]]] = []
+    joins = False
+    for migration, statements in files:
+        if joins and migration.transactional:
+            sessions[-1].append((migration, statements))
+        else:
+            sessions.append([(migration, statements)])
+        joins = migration.transactional and not any(statement.renews for statement in statements)
+    return sessions
+
+
+def _step(number: int, sent: list[str], file: str = "") -> dict[str, Any]:
+    """Return one script of a run: SQL for postgresql_script, or a list of queries for postgresql_query."""
+    if file:
+        return {"script": f"{number:03d}.json", "file": file, "text": json.dumps(sent, ensure_ascii=False)}
+    return {"script": f"{number:03d}.sql", "file": "", "text": "\n\n".join(sent) + "\n"}
 
 
 def main() -> None:
@@ -228,13 +225,12 @@ def main() -> None:
         argument_spec={
             "directory": {"type": "path", "required": True},
             "pending": {"type": "list", "elements": "dict", "required": True},
-            "functions": {"type": "path", "required": True},
+            "engine": {"type": "path", "required": True},
             "act": {"type": "str", "choices": list(ACTS), "default": "apply"},
-            "record_functions": {"type": "path"},
-            "rollback_functions": {"type": "path"},
             "standing": {"type": "list", "elements": "str", "default": []},
             "accept_data_loss": {"type": "bool", "default": False},
-            "history": {"type": "path"},
+            "has_history": {"type": "bool", "default": True},
+            "copy": {"type": "bool", "default": False},
             "owner": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
             "backup_id": {"type": "str", "default": ""},
@@ -255,6 +251,7 @@ def main() -> None:
         reason=module.params["reason"] or None,
         act=ACTS[module.params["act"]],
         standing=tuple(module.params["standing"]),
+        copy=module.params["copy"],
     )
     steps = write_steps(module, files, run)
     result: dict[str, Any] = {"changed": module.params["act"] != "count", "run_id": run.run_id}

@@ -18,7 +18,9 @@ from pglast.stream import RawStream
 PROBE = "physioflow_probe"  # a temporary copy of a table, on which an index is made to compare its definition
 
 # Kinds of statements: what was made or dropped can be looked for; what may be repeated is repeated.
-INDEX, DROP, VALUE, REINDEX, REPEAT, UNKNOWN = "index", "drop", "value", "reindex", "repeat", "unknown"
+# A whole one is done or not done, and an error leaves nothing of it; one with steps may have committed some of them.
+INDEX, DROP, VALUE, REINDEX, REPEAT = "index", "drop", "value", "reindex", "repeat"
+WHOLE, STEPS = "whole", "steps"
 
 
 def describe(node: Any, line: int) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def undecidable(steps: list[dict[str, Any]]) -> tuple[int, str] | None:
     """Return line and reason why a file of several statements could not be resolved after an interruption, or None."""
     made: set[str] = set()
     for step in steps:
-        if step["kind"] == UNKNOWN:
+        if step["kind"] in (WHOLE, STEPS):
             return step["line"], (
                 "in a file without transaction, this statement has to be the only one: after an interruption it could "
                 "not be told whether it was done. Split the file."
@@ -59,7 +61,11 @@ def _described(node: Any) -> dict[str, Any]:
         return {"kind": REINDEX, "relation": quoted_name(node.relation.schemaname, node.relation.relname)}
     if isinstance(node, ast.VacuumStmt | ast.AlterSystemStmt | ast.ReindexStmt):
         return {"kind": REPEAT}
-    return {"kind": UNKNOWN}
+    detaches = isinstance(node, ast.AlterTableStmt) and any(
+        command.subtype == enums.AlterTableType.AT_DetachPartition for command in node.cmds
+    )
+    # CALL and DO may commit; DETACH PARTITION CONCURRENTLY has two transactions.
+    return {"kind": STEPS if detaches or isinstance(node, ast.CallStmt | ast.DoStmt) else WHOLE}
 
 
 def _probe(node: Any) -> str:

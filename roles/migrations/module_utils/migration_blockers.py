@@ -12,55 +12,47 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Locks that do not go together, by the first letters of their modes' numbers (PostgreSQL's lockmodes, 1 to 8).
-CONFLICTS = {
-    "AccessShareLock": "8",
-    "RowShareLock": "78",
-    "RowExclusiveLock": "5678",
-    "ShareUpdateExclusiveLock": "45678",
-    "ShareLock": "34678",
-    "ShareRowExclusiveLock": "345678",
-    "ExclusiveLock": "2345678",
-    "AccessExclusiveLock": "12345678",
-}
+from ansible.module_utils.migration_lock_modes import waits_for
 
 # Whom the locks wait for, the surest answer first; only the first answer that finds somebody counts:
-#   1 who holds a conflicting lock on one of the relations, on the table of an index or on a partition
-#   2 the same for tables that a foreign key connects: ALTER and DROP lock them too
-#   3 who may hold a lock on a row: it has written, and has locked rows of one of the relations
-#   4 who has an older snapshot: CREATE INDEX CONCURRENTLY waits for all of them
+#   1 who holds a conflicting lock on one of the relations that the statement certainly locks: itself, the table of an
+#     index, and partitions and children where it reaches them
+#   2 who has an older snapshot, where the statement waits for all of them
+#   3 the same as 1 for what it may lock: other partitions and parents, tables that a foreign key connects (ALTER and
+#     DROP lock them too), and what cannot be told from its text
+#   4 who may hold a lock on a row: it has written, and has locked rows of one of the relations
 BLOCKERS = """
-WITH RECURSIVE mode (name, number) AS (
-    SELECT m.name, m.number::text FROM unnest(ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock',
-        'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'])
-        WITH ORDINALITY AS m (name, number)
-), need AS (
-    SELECT to_regclass(n.relation)::oid AS relation, n.conflicts
-    FROM jsonb_to_recordset(%(needs)s::jsonb) AS n (relation text, conflicts text)
-    WHERE to_regclass(n.relation) IS NOT NULL
-), near (relation, conflicts) AS (
-    SELECT relation, conflicts FROM need
-    UNION SELECT i.indrelid, conflicts FROM need JOIN pg_index AS i ON i.indexrelid = relation
-    UNION SELECT i.inhrelid, conflicts FROM near JOIN pg_inherits AS i ON i.inhparent = relation
-), wide (certainty, relation, conflicts) AS (
-    SELECT 1, relation, conflicts FROM near
-    UNION SELECT 2, CASE relation WHEN conrelid THEN confrelid ELSE conrelid END, conflicts
+WITH RECURSIVE need AS (
+    SELECT CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END AS relation, n.modes, n.reach, n.certain
+    FROM jsonb_to_recordset(%(needs)s::jsonb)
+         AS n (relation text, modes text[], of_index boolean, reach text, certain boolean)
+    CROSS JOIN to_regclass(n.relation) AS r (oid)
+    LEFT JOIN pg_index AS i ON i.indexrelid = r.oid
+    WHERE CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END IS NOT NULL
+), near (relation, modes, reach, certain) AS (
+    SELECT relation, modes, reach, certain FROM need
+    UNION SELECT c.oid, n.modes, n.reach,
+                 n.certain AND (n.reach = 'children' OR n.reach = 'partitions' AND c.relispartition)
+    FROM near AS n JOIN pg_inherits AS i ON i.inhparent = n.relation JOIN pg_class AS c ON c.oid = i.inhrelid
+), wide (certainty, relation, modes) AS (
+    SELECT CASE WHEN certain THEN 1 ELSE 3 END, relation, modes FROM near
+    UNION SELECT 3, i.inhparent, modes FROM near JOIN pg_inherits AS i ON i.inhrelid = relation
+    UNION SELECT 3, CASE relation WHEN conrelid THEN confrelid ELSE conrelid END, modes
         FROM near JOIN pg_constraint ON relation IN (conrelid, confrelid) AND contype = 'f'
-        WHERE conflicts LIKE '%%3%%'
-    UNION SELECT 3, relation, '23' FROM near
+        WHERE 'RowExclusiveLock' = ANY (modes)
+    UNION SELECT 4, relation, ARRAY['RowShareLock', 'RowExclusiveLock'] FROM near
 ), found AS (
     SELECT w.certainty, l.pid, string_agg(DISTINCT l.mode || ' on ' || l.relation::regclass, ', ') AS held
     FROM wide AS w
-    JOIN pg_locks AS l ON l.relation = w.relation AND l.granted AND l.locktype = 'relation'
+    JOIN pg_locks AS l ON l.relation = w.relation AND l.granted AND l.locktype = 'relation' AND l.mode = ANY (w.modes)
     JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database()
-    JOIN mode AS m ON m.name = l.mode AND w.conflicts LIKE '%%' || m.number || '%%'
     GROUP BY 1, 2
     UNION ALL
-    SELECT 4, pid, 'an older snapshot' FROM pg_stat_activity
+    SELECT 2, pid, 'an older snapshot' FROM pg_stat_activity
     WHERE %(snapshots)s AND datname = current_database() AND backend_xmin IS NOT NULL
 ), others AS (
     SELECT f.certainty, f.held, a.* FROM found AS f JOIN pg_stat_activity AS a USING (pid)
-    WHERE pid <> pg_backend_pid() AND (f.certainty <> 3 OR a.backend_xid IS NOT NULL)
+    WHERE pid <> pg_backend_pid() AND (f.certainty <> 4 OR a.backend_xid IS NOT NULL)
 )
 SELECT certainty, pid, held, usename::text AS user, application_name AS application, state,
        backend_start::text AS backend_start,
@@ -70,6 +62,7 @@ SELECT certainty, pid, held, usename::text AS user, application_name AS applicat
 FROM others WHERE certainty = (SELECT min(certainty) FROM others)
 ORDER BY xact_start, pid
 """
+CERTAIN = (1, 2)
 TERMINATE = """
 SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity
 WHERE pid = %(pid)s AND backend_start = %(backend_start)s::timestamptz
@@ -100,18 +93,27 @@ class Blocker:
         )
 
 
-def find_blockers(cursor: Any, needs: Sequence[Mapping[str, str]], snapshots: bool = False) -> list[Blocker]:
+def find_blockers(cursor: Any, needs: Sequence[Mapping[str, Any]]) -> list[Blocker]:
     """Return the sessions that hold what a statement waited for.
 
     Args:
         cursor: of a connection to the database of the migration.
-        needs: the locks of the statement, {relation, mode} each, as `migration_locks` returns them.
-        snapshots: whether the statement waits for older snapshots too.
+        needs: the locks of the statement, as `migration_locks` describes them.
     """
-    wanted = [{"relation": need["relation"], "conflicts": CONFLICTS[need["mode"]]} for need in needs]
+    wanted = [
+        {
+            "relation": need["relation"],
+            "modes": [mode.in_pg_locks for mode in sorted(waits_for(need))],
+            "of_index": bool(need.get("of_index")),
+            "reach": need.get("reach", ""),
+            "certain": not need.get("uncertain"),
+        }
+        for need in needs
+    ]
+    snapshots = any(need.get("snapshots") for need in needs)
     cursor.execute(BLOCKERS, {"needs": json.dumps(wanted), "snapshots": snapshots})
     rows = [dict(row) for row in cursor.fetchall()]
-    return [Blocker(certain=row.pop("certainty") in (1, 4), **row) for row in rows]
+    return [Blocker(certain=row.pop("certainty") in CERTAIN, **row) for row in rows]
 
 
 def terminate(cursor: Any, blockers: Sequence[Blocker]) -> list[str]:

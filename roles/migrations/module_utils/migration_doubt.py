@@ -79,6 +79,27 @@ def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]]) -> list[Answer]:
     ]
 
 
+def left_nothing(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer], line: int | None) -> bool:
+    """Tell whether a file that failed with an error left nothing behind.
+
+    An error takes back its own statement, but for an INVALID index and for what commits in the middle. What stood
+    before it in the file was done, unless it may be repeated.
+
+    Args:
+        steps: the statements as `migration_alone` describes them.
+        answers: how far each of them came.
+        line: where the statement stands that failed.
+    """
+    failed = [(step, answer) for step, answer in zip(steps, answers, strict=True) if step["line"] == line]
+    before = [step for step in steps if line is not None and step["line"] < line]
+    return (
+        len(failed) == 1
+        and failed[0][0]["kind"] != "steps"
+        and failed[0][1].state != AGAIN
+        and all(step["kind"] == "repeat" for step in before)
+    )
+
+
 def read_decisions(text: str) -> dict[str, str]:
     """Read what a person decided: `016:retry,017:applied`.
 

@@ -16,8 +16,8 @@ from typing import Any
 
 MODULE_MESSAGE_END = "' None: "  # what stands between the script and PostgreSQL's words
 QUERY_LIST = ", query list: ["  # what postgresql_query puts after PostgreSQL's words
-ANOTHER_RUN = "another run holds the lock"  # words of files/session.sql
-APPLIED_MEANWHILE = "another run has applied it"  # as well
+ANOTHER_RUN = "another run holds the lock"  # words of files/lock.sql, apply.sql and keep_lock.sql
+APPLIED_MEANWHILE = "another run has applied it"  # words of files/apply.sql and record.sql
 STATEMENT_BEGIN = "Cannot execute SQL '/* migration-statement"  # a statement of a file without transaction
 # Where PostgreSQL's message is all there is, its words (in English) tell the SQLSTATE.
 SQLSTATE_OF_WORDS = {
@@ -30,11 +30,12 @@ SQLSTATE_OF_WORDS = {
     "terminating connection due to administrator command": "57P01",
     "cannot run inside a transaction block": "25001",
 }
-OVERTAKEN = "another run changed what stands"  # words of files/rollback.sql
+OVERTAKEN = "another run changed what stands"  # words of files/apply.sql and record.sql
 QUOTED_VALUE = re.compile(r'"[^"]*"')
 # Somebody else was in the way: lock_not_available, deadlock_detected, serialization_failure.
 # The session ended, and nobody could say in which file.
 LOST = ("server closed the connection", "terminating connection", "connection already closed", "connection is closed")
+OUTSIDE = "PF003"  # of files/apply.sql: a file in a copy of the database would reach outside of it
 LOCKED = ("55P03", "40P01", "40001")
 # Classes of SQLSTATE whose messages quote values of rows, not names: data exception, invalid text representation.
 DATA_CLASSES = ("22",)
@@ -52,7 +53,7 @@ class Failure:
     file: str | None = None
     line: int | None = None
     hint: str | None = None
-    needs: tuple[dict[str, str], ...] = ()
+    needs: tuple[dict[str, Any], ...] = ()
     remedy: str | None = None
 
     def __str__(self) -> str:
@@ -159,6 +160,17 @@ def explain(
         remedy = (
             "run the same command again when they have ended, or let it end them with "
             "-e migrations_terminate_blockers=true; it goes on with the first file that is missing."
+        )
+    elif failure.sqlstate == OUTSIDE:
+        remedy = (
+            "make this change outside of the migrations; or, where the file is right as it is, run the "
+            "same command again with -e rehearse=false."
+        )
+    elif failure.sqlstate == "2D000" and not in_doubt:
+        remedy = (
+            "a procedure with COMMIT or ROLLBACK runs only outside of a transaction: put the CALL into a file of its "
+            f"own with the header line `-- Transactional: no`, out of {failure.file or 'its file'}, and run the same "
+            "command again."
         )
     elif failure.sqlstate == "25001" and not in_doubt:
         remedy = (

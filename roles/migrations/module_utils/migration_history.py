@@ -29,10 +29,27 @@ SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release,
        duration_ms::float8 AS duration_ms
 FROM migrations.applied ORDER BY version
 """
-IN_DOUBT = """
-SELECT version, name, started_at::text, sha256
-FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
-WHERE act = 'start'
+# The newest act of each version. An attempt that left nothing behind (start, fail) is as if it had never been.
+NEWEST = """(
+    SELECT DISTINCT ON (version) * FROM migrations.history AS h
+    WHERE act <> 'fail' AND NOT (act = 'start' AND EXISTS (
+        SELECT FROM migrations.history AS f WHERE f.act = 'fail' AND f.version = h.version AND f.id > h.id))
+    ORDER BY version, id DESC
+) AS newest"""
+IN_DOUBT = f"SELECT version, name, started_at::text, sha256, run_id::text FROM {NEWEST} WHERE act = 'start'"  # noqa: S608 - built from constants
+# Ends an attempt that left nothing behind, unless another run has begun the file since.
+FAIL = f"""
+INSERT INTO migrations.history (act, version, name, description, sha256, sha256_raw, release, run_id, backup_id,
+                                reason, operator, controller, started_at, duration_ms)
+SELECT 'fail', version, name, description, sha256, sha256_raw, release, run_id, backup_id, reason,
+       operator, controller, started_at, round(extract(epoch FROM clock_timestamp() - started_at) * 1000, 1)
+FROM {NEWEST} WHERE act = 'start' AND version = %(version)s AND run_id = %(run_id)s::uuid
+"""  # noqa: S608 - built from constants
+# Indexes that a statement outside of a transaction left behind.
+INVALID = """
+SELECT format('%I.%I', c.relnamespace::regnamespace, c.relname) AS name
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1
 """
 REPEATED = """
 SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release, started_at::text,
@@ -50,12 +67,8 @@ COMES_BACK = ("starting up", "in recovery mode", "not yet accepting connections"
 ASK = 0.3  # seconds between two tries
 FULL = ("too many clients", "remaining connection slots")
 FREE = "all connections of the server are taken, end some of them or raise max_connections"
-FORMAT = 3  # of the history that files/history.sql makes
-ROLLED_BACK = """
-SELECT version, name, run_id::text
-FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
-WHERE act = 'rollback'
-"""
+FORMAT = 4  # of the history that files/history.sql makes
+ROLLED_BACK = f"SELECT version, name, run_id::text FROM {NEWEST} WHERE act = 'rollback'"  # noqa: S608 - built from constants
 
 
 @dataclass
@@ -70,6 +83,7 @@ class History:
         repeated: the newest row of each repeatable file since the last rollback.
         in_doubt: files without transaction that began and whose end was not recorded.
         rolled_back: the newest row of versions that were rolled back and not applied again.
+        invalid: names of INVALID indexes, where a file is in doubt.
         server_version: for instance 16.14; empty where there is no server yet.
     """
 
@@ -80,6 +94,7 @@ class History:
     in_doubt: list[dict[str, Any]] = field(default_factory=list)
     repeated: list[dict[str, Any]] = field(default_factory=list)
     rolled_back: list[dict[str, Any]] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
     server_version: str = ""
 
 
@@ -143,6 +158,7 @@ def history_of(connection: Any) -> History:
     if history.exists:
         history.applied, history.in_doubt, history.repeated = rows(APPLIED), rows(IN_DOUBT), rows(REPEATED)
         history.rolled_back = rows(ROLLED_BACK)
+        history.invalid = [row["name"] for row in rows(INVALID)] if history.in_doubt else []
     return history
 
 

@@ -5,6 +5,7 @@
     007_billing_tables.sql                                  ours, with a header
     000007_billing.up.sql, 000007_billing.down.sql          golang-migrate and its relatives
     V7__billing.sql, V7.1__fees.sql, U7__billing.sql, R__views.sql    Flyway
+    20240131120000_billing.sql, 7-billing.sql               dbmate, goose, sql-migrate, where the file has their marks
 
 A version is kept as the file has it, without Flyway's letter; numbers decide about order and equality.
 """
@@ -12,6 +13,7 @@ A version is kept as the file has it, without Flyway's letter; numbers decide ab
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 MIGRATE, ROLLBACK, REPEAT = "migrate", "rollback", "repeat"
@@ -23,6 +25,10 @@ WORDS = r"[\w-]+(?:\.[\w-]+)*?"
 UP_AND_DOWN = re.compile(rf"(?P<version>\d+)_(?P<name>{WORDS})\.(?P<way>up|down)\.sql")
 FLYWAY = re.compile(rf"(?P<letter>[VU])(?P<version>\d+(?:[._]\d+)*)__(?P<name>{WORDS})\.sql")
 FLYWAY_REPEATABLE = re.compile(rf"R__(?P<name>{WORDS})\.sql")
+CALLBACK = re.compile(r"(?:(?:before|after)[A-Z]\w*|createSchema)(?:__.*)?\.sql")
+BASELINE = re.compile(r"B\d+(?:[._]\d+)*__.*\.sql")
+NO_SQL = re.compile(r"(?:V\d+(?:[._]\d+)*__|\d+[_-]|_\d{8,}_)[\w-]+\.(?:go|java|kt|py)")
+MARKED = re.compile(rf"(?P<version>\d+)[_-](?P<name>{WORDS})\.sql")
 WITHOUT_HEADER = re.compile(rf"(?P<version>\d+)_(?P<name>{WORDS})\.sql")
 
 
@@ -36,19 +42,22 @@ class Name:
     foreign: bool = True
 
 
-def read_name(file: str, folder: str, header_required: bool = True) -> Name | None:
+def read_name(file: str, folder: str, header_required: bool = True, marked: bool = False) -> Name | None:
     """Return what a file name says; None where it is no name of a migration.
 
     Args:
         file: name of the file, without folder.
         folder: `migrations`, `rollbacks` or `repeatable`: where it lies by our own rules.
         header_required: whether a file with a name like ours has to have our header.
+        marked: whether the file has marks of another tool: then its name is that tool's.
     """
     kind = ROLLBACK if folder == "rollbacks" else MIGRATE
     found: Name | None = None
     if folder == "repeatable":
         match = OUR_REPEATABLE.fullmatch(file)
         found = Name(REPEAT, REPEATABLE, match["name"], foreign=False) if match else None
+    elif marked and (match := MARKED.fullmatch(file)):
+        found = Name(kind, match["version"], match["name"])
     elif header_required and (match := OURS.fullmatch(file)):
         found = Name(kind, match["version"], match["name"], foreign=False)
     elif match := UP_AND_DOWN.fullmatch(file):
@@ -61,6 +70,31 @@ def read_name(file: str, folder: str, header_required: bool = True) -> Name | No
     elif not header_required and (match := WITHOUT_HEADER.fullmatch(file)):
         found = Name(kind, match["version"], match["name"])
     return found
+
+
+def is_flyways(file: str) -> bool:
+    """Tell whether a name is one that Flyway reads, which reads folders with all that is in them."""
+    return bool(FLYWAY.fullmatch(file) or FLYWAY_REPEATABLE.fullmatch(file))
+
+
+def stands_between(file: str) -> bool:
+    """Tell whether a file is a migration that is no SQL: its name has a version."""
+    return bool(NO_SQL.fullmatch(file)) and not file.endswith("_test.go")
+
+
+def other_name(file: str, folder: str, header_required: bool = True) -> str:
+    """Return what is wrong with a name that says nothing to `read_name`; empty where no more is known."""
+    if CALLBACK.fullmatch(file):
+        return "is a callback of Flyway, which nothing calls here. Make it a migration, or move it out."
+    if BASELINE.fullmatch(file):
+        return "is a baseline of Flyway, which is not read. Move it out, and keep the migrations that it stands for."
+    composed = unicodedata.normalize("NFC", file)
+    if composed != file and read_name(composed, folder, header_required):
+        return "its name has letters in decomposed Unicode form, as macOS writes them. Rename it with composed letters."
+    joined = re.sub(r"\s+", "_", composed)
+    if joined != composed and read_name(joined, folder, header_required):
+        return f"its name has a space. Rename it to {joined}."
+    return ""
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -57,6 +57,7 @@ def make_plan(
     baseline: str | None = None,
     accept: Collection[str] = (),
     reason: str = "",
+    invalid: Sequence[str] = (),
 ) -> Plan:
     """Compare the catalog of a release with the history of a database.
 
@@ -75,6 +76,7 @@ def make_plan(
         baseline: the version that a database without history is said to be at.
         accept: versions whose edit was reviewed.
         reason: why it is accepted.
+        invalid: names of INVALID indexes of the database, where a file is in doubt.
 
     Returns:
         The plan; with problems where the two contradict each other.
@@ -93,14 +95,16 @@ def make_plan(
     if foreign_tables and not applied and not report_foreign and not plan.problems:
         plan.problems.append(
             f"The database holds {foreign_tables} tables in schema public and no history of migrations: it was not "
-            "made by this project, or by hand. Deploy into an empty database (-e database_name=...), or restore a "
-            "backup that has its history."
+            "made by this project, or by hand. Adopt it with ansible-playbook deploy.yml "
+            "-e migrations_baseline=VERSION, deploy into an empty database (-e database_name=...), or restore a backup "
+            "that has its history."
         )
     for row in plan.applied:
         _compare(row, by_version, plan, accept)
     plan.problems += _not_acceptable(plan, applied, accept, reason)
     resumed = {
-        row["version"]: _resume(row, by_version, (answers or {}).get(row["version"], ()), plan) for row in in_doubt
+        row["version"]: _resume(row, by_version, (answers or {}).get(row["version"], ()), plan, invalid)
+        for row in in_doubt
     }
     last = _number({"version": target}) if target in by_version else None
     for entry in catalog:
@@ -120,7 +124,7 @@ def make_plan(
 
 
 def _resume(
-    row: Row, by_version: Mapping[str, Row], answers: Sequence[Answer], plan: Plan
+    row: Row, by_version: Mapping[str, Row], answers: Sequence[Answer], plan: Plan, invalid: Sequence[str]
 ) -> list[dict[str, Any]] | None:
     """Say how an interrupted file without transaction goes on; None where that cannot be told, which is a problem."""
     name = f"{row['version']}_{row['name']}.sql"
@@ -130,6 +134,9 @@ def _resume(
         plan.problems.append(f"{doubt}; and the release has no such file. Bring it back (git log --diff-filter=D).")
         return None
     said = sentences(answers)
+    if not answers and invalid:
+        drops = "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in invalid)
+        said = [f"the database holds the INVALID index {', '.join(invalid)}, which it may have left behind: {drops}"]
     if not answers or any(answer.state == OPEN for answer in answers):
         plan.problems.append(
             f"{'; '.join([doubt, *said])}. Then decide: -e migrations_resolve={row['version']}:retry sends the "
@@ -139,6 +146,10 @@ def _resume(
     plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")
     if row.get("sha256") not in (None, by_version[row["version"]]["sha256"]):
         plan.notes.append(f"{name} was edited since it began: what it made before and makes no more is still there.")
+        left = sorted(set(invalid) - {index for answer in answers for index in answer.drop})
+        if left:
+            drops = "; ".join(f"DROP INDEX CONCURRENTLY {index}" for index in left)
+            plan.notes.append(f"INVALID indexes that it may have left, and that cost every write: {drops}.")
     return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
 
 

@@ -24,6 +24,11 @@ def waits_for_application(failure: Failure) -> bool:
     return failure.sqlstate in LOCKED and not waits_for_run(failure)
 
 
+def waited_in_vain(failure: Failure) -> bool:
+    """Tell whether a session of somebody else can have been in the way: a serialization failure waits for nobody."""
+    return waits_for_application(failure) and failure.sqlstate != "40001"
+
+
 def waits_for_run(failure: Failure) -> bool:
     """Tell whether a run failed because another run of migrations is at work, or was."""
     return ANOTHER_RUN in failure.message or APPLIED_MEANWHILE in failure.message

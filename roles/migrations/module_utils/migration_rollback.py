@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.migration_names import version_key
+from ansible.module_utils.migration_names import FLYWAY, UP_AND_DOWN, version_key
 
 Row = Mapping[str, Any]
 SETS_FILE = "rollback_sets.yml"
@@ -119,10 +119,23 @@ def plan_rollback(
             )
         if not entry["rollback"]:
             rollback.problems.append(
-                f"{entry['file']} has no way back: there is no {entry['file'].replace('/migrations/', '/rollbacks/')}. "
+                f"{entry['file']} has no way back: there is no {_way_back(entry)}. "
                 "Write it, or restore a backup from before it: ansible-playbook playbooks/restore.yml"
             )
     return rollback
+
+
+def _way_back(entry: Row) -> str:
+    """Return where the way back of a migration has to stand, in the style of its folder."""
+    if entry.get("down_mark"):
+        return f"`{entry['down_mark']}` part with a statement in the same file"
+    folder, _, file = entry["file"].rpartition("/")
+    if UP_AND_DOWN.fullmatch(file):
+        return f"{folder}/{file.removesuffix('.up.sql')}.down.sql"
+    if FLYWAY.fullmatch(file):
+        return f"{folder}/U{file[1:]}"
+    release, _, below = folder.partition("/")
+    return f"{release}/rollbacks/{file}" if below in ("", "migrations", "migration") else f"{folder}/rollbacks/{file}"
 
 
 def _members(

@@ -1,25 +1,40 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Writes the one script of a run: every pending file in a transaction of its own, with its history row.
+"""Writes what a run sends: every pending file in a transaction of its own, with its history row.
 
-The script is sent by community.postgresql.postgresql_script as one query, which costs one connection and one round
-trip for any number of files. PostgreSQL parses the whole text before it runs any of it; what each file may contain is
-therefore settled before, statement by statement, by `migration_catalog`.
+Consecutive files go in one script that community.postgresql.postgresql_script sends as one query, which costs one
+connection and one round trip for any number of files. PostgreSQL parses the whole text before it runs any of it; what
+each file may contain is therefore settled before, statement by statement, by `migration_catalog`.
+
+The SQL stands in the role's files/*.sql, one subject a file, with `'@name@'` where a literal is filled in.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.migration_catalog import Migration, Statement
+from ansible.module_utils.migration_catalog import Migration, Statement, split_file
+
+PLACE = re.compile(r"'@(?P<name>[a-z_]+)@'")
+LONGEST_NAME = 63  # bytes of an application_name
+
+Files = Sequence[tuple[Migration, Sequence[Statement]]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """Who runs the migrations, recorded in each history row."""
+    """Who runs the migrations, recorded in each history row.
+
+    Attributes:
+        act: what the history calls it: apply, rollback, baseline or accept.
+        standing: the versions that stand when a rollback begins.
+        copy: whether the database is a copy that is dropped again: then nothing may reach outside of it.
+    """
 
     release: str
     run_id: str
@@ -28,7 +43,8 @@ class Run:
     backup_id: str | None = None
     reason: str | None = None
     act: str = "apply"
-    standing: tuple[str, ...] = ()  # the versions that stand when a rollback begins
+    standing: tuple[str, ...] = ()
+    copy: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,186 +56,175 @@ class Limits:
 
 
 def quote(text: str) -> str:
-    """Quote a text as a dollar-quoted literal, with a tag that does not occur in it."""
+    """Quote a text as a dollar-quoted literal, with a tag that neither occurs in it nor begins at its end."""
     number = 0
-    tag = "$sql$"
+    tag = "$sql"
     while tag in text:
         number += 1
-        tag = f"$sql{number}$"
-    return f"{tag}{text}{tag}"
+        tag = f"$sql{number}"
+    return f"{tag}${text}{tag}$"
 
 
-def write_script(
-    files: Sequence[tuple[Migration, Sequence[Statement]]],
-    run: Run,
-    limits: Limits,
-    *,
-    owner: str,
-    functions: str,
-    history: str | None,
-) -> str:
-    """Return the script that applies transactional files in order.
+class Script:
+    """Fills in the SQL of the engine for one run."""
 
-    Args:
-        files: the migrations with their statements.
-        run: what the history says of this run.
-        limits: how long it may wait.
-        owner: the role that owns what the files make.
-        functions: SQL of the functions of the run (files/session.sql).
-        history: SQL of the history (files/history.sql), where the database has none yet.
-    """
-    parts = [_prelude(limits, functions, history)]
-    parts += [_transaction(limits, _apply(owner, migration, run, statements)) for migration, statements in files]
-    return "\n\n".join(parts) + "\n"
+    def __init__(self, folder: Path, run: Run, limits: Limits, owner: str) -> None:
+        """Read the SQL.
 
+        Args:
+            folder: the role's `files`.
+            run: what the history says of this run.
+            limits: how long it may wait.
+            owner: the role that owns what the files make.
+        """
+        self.sql = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.sql")}
+        self.run, self.limits, self.owner = run, limits, owner
+        self.fresh = [statement.text for statement in split_file(self.sql["fresh"])]
+        self.left_out: set[str] = set()  # the roles of statements that a copy does not see
 
-def write_count(
-    files: Sequence[tuple[Migration, Sequence[Statement]]], run: Run, limits: Limits, *, owner: str, functions: str
-) -> str:
-    """Return the script that finds out what a rollback would lose; it ends with an error that says it.
+    def begin(self, history: bool) -> list[str]:
+        """Return what every session begins with: the lock, and the history where the database has none."""
+        # In a transaction of its own: without one, its settings would last into that of the first file.
+        lock = "\n".join(["BEGIN;", self._fill("lock", wait=self.limits.run_lock_wait), "COMMIT;"])
+        return [lock, self._transaction(self.sql["history"].strip())] if history else [lock]
 
-    Args:
-        files: the rollbacks in their order, with their statements.
-        run: what the history would say of this run.
-        limits: how long it may wait.
-        owner: the role that owns what the files drop.
-        functions: SQL of the functions of the run (files/session.sql and files/rollback.sql).
-    """
-    steps = [_step(migration, statements) for migration, statements in files]
-    call = f"SELECT pg_temp.migrations_count_loss({quote(owner)},\n{_json(steps)},\n{_json(asdict(run))});"
-    return f"{_prelude(limits, functions, None)}\n\n{_transaction(limits, call)}\n"
+    def apply(self, files: Files) -> list[str]:
+        """Return the transactions that run files, one each."""
+        return [
+            self._transaction(
+                self._apply(self.run, migration, statements), self._record(self._act(migration), migration)
+            )
+            for migration, statements in files
+        ]
 
+    def count(self, files: Files) -> list[str]:
+        """Return the transaction that finds out what rollbacks would lose together; it ends with an error."""
+        return [self._transaction(self._rollback("count", files))]
 
-def write_rollback(
-    files: Sequence[tuple[Migration, Sequence[Statement]]], run: Run, limits: Limits, *, owner: str, functions: str
-) -> str:
-    """Return the script that rolls back in order and refuses, file by file, to lose a row.
+    def rollback(self, files: Files) -> list[str]:
+        """Return the transactions that roll back in order and refuse, file by file, to lose a row."""
+        return [
+            self._transaction(self._rollback("rollback", [file]), self._record("rollback", file[0])) for file in files
+        ]
 
-    Where rows may go, `write_script` does: a rollback is applied like any file. Arguments as in `write_count`.
-    """
-    calls = (
-        f"-- {migration.file}\nSELECT pg_temp.migrations_rollback({quote(owner)},\n"
-        f"{_json(_step(migration, statements))},\n{_json(asdict(run))});"
-        for migration, statements in files
-    )
-    return "\n\n".join([_prelude(limits, functions, None), *(_transaction(limits, call) for call in calls)]) + "\n"
+    def decide(self, files: Iterable[Migration]) -> list[str]:
+        """Return the one transaction that records a baseline or accepted edits."""
+        return [self._transaction(*(self._record(self.run.act, migration) for migration in files))]
 
+    def alone(
+        self, migration: Migration, statements: Sequence[Statement], resume: Sequence[Mapping[str, Any]]
+    ) -> list[str]:
+        """Return what one session sends, one after the other, to apply a file without transaction.
 
-def write_decisions(
-    files: Sequence[Migration], run: Run, limits: Limits, *, functions: str, history: str | None
-) -> str:
-    """Return the script that records a baseline or accepted edits, all of them in one transaction.
+        The session holds the lock of the migrations from its beginning to its end. Should it end before its last query,
+        the file is in doubt, and the next plan says so.
 
-    Args:
-        files: the migrations.
-        run: what the history says of this run; its act is `baseline` or `accept`.
-        limits: how long it may wait.
-        functions: SQL of the functions of the run (files/session.sql and files/record.sql).
-        history: SQL of the history (files/history.sql), where the database has none yet.
-    """
-    calls = (
-        f"SELECT pg_temp.migrations_decide(\n{_json(_described(migration))},\n{_json(asdict(run))});"
-        for migration in files
-    )
-    return f"{_prelude(limits, functions, history)}\n\n{_transaction(limits, chr(10).join(calls))}\n"
+        Args:
+            migration: the file.
+            statements: its statements.
+            resume: for an interrupted file, {send, drop} for each statement: whether it is sent, and which indexes are
+                dropped before.
+        """
+        keep = self.sql["keep_lock"].strip()
+        sent = []
+        for statement, step in zip(statements, resume or [{}] * len(statements), strict=True):
+            place = self._place(migration, statement)
+            sent += [f"{place} DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in step.get("drop", ())]
+            if step.get("send", True) and not (self.run.copy and statement.outside):
+                sent += [f"{place} {statement.text}", keep]
+        return [
+            self._record("start", migration),
+            f"SELECT set_config('statement_timeout', {quote(self.limits.statement_timeout)}, false), "
+            f"set_config('application_name', {quote(application_name(migration))}, false), "
+            f"set_config('role', {quote(self.owner)}, false)",
+            *sent,
+            "SET SESSION AUTHORIZATION DEFAULT",
+            "RESET ROLE",
+            self._record("apply", migration),
+        ]
 
+    def _act(self, migration: Migration) -> str:
+        return "repeat" if migration.version == "R" else self.run.act
 
-def write_queries(
-    migration: Migration,
-    statements: Sequence[Statement],
-    run: Run,
-    limits: Limits,
-    *,
-    owner: str,
-    functions: str,
-    history: str | None,
-    resume: Sequence[Mapping[str, Any]] = (),
-) -> list[str]:
-    """Return what one session sends, one after the other, to apply a file without transaction.
+    def _apply(self, run: Run, migration: Migration, statements: Sequence[Statement]) -> str:
+        """Return the statement that runs one file."""
+        sent, lacking = statements, set[str]()
+        if run.copy:
+            sent = [statement for statement in statements if not statement.outside]
+            self.left_out.update(role for statement in statements if statement.outside for role in statement.roles)
+            lacking = self.left_out
+        return self._fill(
+            "apply",
+            run=_described_run(run),
+            migration=_described(migration),
+            lines="{" + ",".join(str(statement.line) for statement in sent) + "}",
+            needs=json.dumps([statement.needs for statement in sent], ensure_ascii=False),
+            roles=json.dumps([sorted(lacking.intersection(statement.roles)) for statement in sent], ensure_ascii=False),
+            statements=[statement.text for statement in sent],
+            application=application_name(migration),
+            owner=self.owner,
+        )
 
-    The session holds the lock of the migrations from its beginning to its end. Should it end before its last query, the
-    file is in doubt, and the next plan says so. Arguments as in `write_script`; `resume` holds, for an interrupted
-    file, {send, drop} for each statement: whether it is sent, and which indexes are dropped before.
-    """
-    sent = []
-    for statement, step in zip(statements, resume or [{}] * len(statements), strict=True):
-        place = _place(migration, statement, run)
-        sent += [f"{place} DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in step.get("drop", ())]
-        sent += [f"{place} {statement.text}"] if step.get("send", True) else []
-    return [
-        _prelude(limits, functions, history),
-        _record("start", migration, run),
-        f"SELECT set_config('statement_timeout', {quote(limits.statement_timeout)}, false), "
-        f"set_config('application_name', pg_temp.migrations_application({_json(_described(migration))}), false), "
-        f"set_config('role', {quote(owner)}, false)",
-        *sent,
-        "SELECT set_config('role', 'none', false)",
-        _record("apply", migration, run),
-    ]
+    def _rollback(self, mode: str, files: Files) -> str:
+        """Return the statement that finds out what rollbacks lose, and in mode `rollback` rolls one back."""
+        tried = replace(self.run, copy=True)
+        return self._fill(
+            "rollback",
+            mode=mode,
+            owner=self.owner,
+            run_id=self.run.run_id,
+            tried=[self._apply(tried, *file) for file in files],
+            file=[self._apply(self.run, *file) for file in files if mode == "rollback"],
+            fresh=self.fresh,
+        )
 
+    def _record(self, act: str, migration: Migration) -> str:
+        """Return the statement that adds a history row."""
+        return self._fill("record", act=act, run=_described_run(self.run), migration=_described(migration))
 
-def _prelude(limits: Limits, functions: str, history: str | None) -> str:
-    """Return what a script begins with: the functions of the run, and the history where there is none."""
-    parts = [functions.rstrip(), f"SELECT pg_temp.migrations_lock({quote(limits.run_lock_wait)}, true);"]
-    if history:
-        parts.append(_transaction(limits, history.rstrip()))
-    return "\n\n".join(parts)
+    def _transaction(self, *statements: str) -> str:
+        """Wrap statements in a transaction, after which nothing of the session remains but the lock."""
+        return "\n".join(
+            [
+                "BEGIN;",
+                f"SET LOCAL statement_timeout = {quote(self.limits.statement_timeout)};",
+                *statements,
+                *(f"{statement};" for statement in self.fresh),
+                "COMMIT;",
+            ]
+        )
 
+    def _place(self, migration: Migration, statement: Statement) -> str:
+        """Return a comment that says which statement this is: an error of the driver begins with its text."""
+        place = {"file": migration.file, "line": statement.line, "needs": statement.needs}
+        # A name may hold the end of a comment; in JSON a slash may be written so.
+        return f"/* migration-statement {self.run.run_id} {json.dumps(place).replace('/', chr(92) + '/')} */"
 
-def _json(data: object) -> str:
-    """Return plain data as a literal."""
-    return quote(json.dumps(data, ensure_ascii=False))
+    def _fill(self, name: str, **values: str | list[str]) -> str:
+        """Return the SQL of a file with its literals, its comments before the first statement left out."""
+        text = self.sql[name]
+        text = text[text.index("DO $physioflow$") :].strip()
 
+        def literal(match: re.Match[str]) -> str:
+            value = values[match["name"]]
+            return quote(value) if isinstance(value, str) else ",\n".join(map(quote, value))
 
-def _step(migration: Migration, statements: Sequence[Statement]) -> dict[str, object]:
-    """Return a file as the functions of a rollback take it."""
-    return {
-        "migration": _described(migration),
-        "lines": [statement.line for statement in statements],
-        "statements": [statement.text for statement in statements],
-    }
-
-
-def _record(act: str, migration: Migration, run: Run) -> str:
-    """Return the call that adds a history row for a file that runs without a transaction."""
-    return f"SELECT pg_temp.migrations_record({quote(act)},\n{_json(_described(migration))},\n{_json(asdict(run))});"
-
-
-def _place(migration: Migration, statement: Statement, run: Run) -> str:
-    """Return a comment that says which statement this is: an error of the driver begins with its text."""
-    place = {"file": migration.file, "line": statement.line, "needs": statement.needs}
-    # A name may hold the end of a comment; in JSON a slash may be written so.
-    return f"/* migration-statement {run.run_id} {json.dumps(place).replace('/', chr(92) + '/')} */"
-
-
-def _transaction(limits: Limits, body: str) -> str:
-    """Wrap SQL in a transaction that holds the lock of the migrations; afterwards no setting of a file remains."""
-    return (
-        "BEGIN;\n"
-        "SET LOCAL statement_timeout = 0;\n"
-        f"SELECT pg_temp.migrations_lock({quote(limits.run_lock_wait)});\n"
-        f"SET LOCAL statement_timeout = {quote(limits.statement_timeout)};\n"
-        f"{body}\n"
-        "COMMIT;\n"
-        "RESET ALL;"
-    )
+        body = PLACE.sub(literal, text.removeprefix("DO $physioflow$").removesuffix("$physioflow$;"))
+        return f"DO {quote(body)};"
 
 
-def _apply(owner: str, migration: Migration, run: Run, statements: Sequence[Statement]) -> str:
-    """Return the call that runs one file."""
-    lines = ",".join(str(statement.line) for statement in statements)
-    texts = ",\n".join(quote(statement.text) for statement in statements)
-    return (
-        f"-- {migration.file}\n"
-        f"SELECT pg_temp.migrations_apply({quote(owner)},\n"
-        f"{_json(_described(migration))},\n"
-        f"{_json(asdict(run))},\n"
-        f"'{{{lines}}}',\n"
-        f"ARRAY[{texts}],\n"
-        f"{_json([statement.needs for statement in statements])});"
-    )
+def application_name(migration: Migration) -> str:
+    """Return the name that the session carries while it is at a file."""
+    name = migration.file.rpartition("/")[2].removesuffix(".sql")
+    return f"physioflow {name}".encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
-def _described(migration: Migration) -> dict[str, str]:
-    """Return what the history says of a file."""
-    return {key: getattr(migration, key) for key in ("version", "name", "description", "file", "sha256", "sha256_raw")}
+def _described_run(run: Run) -> str:
+    """Return who runs the migrations, as JSON."""
+    return json.dumps(asdict(run), ensure_ascii=False)
+
+
+def _described(migration: Migration) -> str:
+    """Return what the history says of a file, as JSON."""
+    names = ("version", "name", "description", "file", "sha256", "sha256_raw")
+    return json.dumps({name: getattr(migration, name) for name in names}, ensure_ascii=False)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import yaml
 
-# The first words of our roles' variables. A name of another owner that starts so would be a name clash anyway.
+# The first words of our roles' variables. In an inventory they are also those of others: nobody owns `backup_server`.
 OURS = re.compile(
     r"_*(postgresql|database|migrations|status|verification|release|backup|restore|drill|rollback|plan)_\w+"
 )
 CLOSE = 0.75  # similarity of two names from which on one is proposed for the other
+SAME = 0.9  # and from which on it is hardly somebody else's: one letter or two are wrong
 
 
 def declared_variables(roles: Path) -> list[str]:
@@ -28,17 +29,35 @@ def declared_variables(roles: Path) -> list[str]:
     return names
 
 
-def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return a sentence for each variable that starts like one of ours and is declared by no role.
+def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable of the inventory that is nearly called as one of ours.
+
+    An inventory serves other roles, too, so this refuses nothing, and other names that begin as ours are not mentioned.
 
     Args:
-        names: names found in the inventory and on the command line.
+        names: names found in the inventory.
+        known: names in the roles' argument specs.
+    """
+    declared = sorted(set(known))
+    near = {name: difflib.get_close_matches(name, declared, 1, SAME) for name in sorted(set(names) - set(declared))}
+    return [
+        f"The variable {name} is known to no role of ours. Did you mean {found[0]}?"
+        for name, found in near.items()
+        if found
+    ]
+
+
+def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable of a command that starts like one of ours and is declared by no role.
+
+    Args:
+        names: names given with -e: they are meant for this command.
         known: names in the roles' argument specs.
     """
     declared = sorted(set(known))
     sentences = []
     for name in sorted(set(names)):
-        if name in declared or not (OURS.fullmatch(name) or difflib.get_close_matches(name, declared, 1, 0.9)):
+        if name in declared or not (OURS.fullmatch(name) or difflib.get_close_matches(name, declared, 1, SAME)):
             continue
         near = difflib.get_close_matches(name, declared, 1, CLOSE)
         advice = f" Did you mean {near[0]}?" if near else " Remove it, or correct its name."

@@ -219,7 +219,9 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
             f"{cluster.data} && systemctl start {cluster.service}. For another encoding, dump the databases and "
             "restore them on a new host."
         )
+    check_version(module, state)
     if module.check_mode:
+        warn_of(module, cluster, state)
         restart = ["restart"] if state["pending"] or cluster.unit in changed or cluster.waits_for_restart else []
         return [f"write {path}" for path in changed] + closing(cluster) + restart
     former = {path: read(path) for path in changed}
@@ -247,19 +249,23 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
         ) from error
     if problems := state["hba"] + state["ident"] + state["left"]:
         raise ServerError(f"PostgreSQL finds errors in its files: {' '.join(problems)} Correct them on the host.")
-    for place in state["overridden"]:
-        module.warn(f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it.")
     actions += closing(cluster)
     cluster.close()
-    if cluster.history.is_file():
-        module.warn(f"{cluster.history} keeps what the superuser typed, patients' data too. Remove it and run again.")
-    check_version(module, state)
+    warn_of(module, cluster, state)
     if module.params["audit"] == "auto" and not cluster.audit.exists():
         module.warn(
             f"No audit: apt has no package postgresql-{cluster.version}-pgaudit. The log says who connects and what "
             'changes tables, not who writes rows. PGDG has the package; postgresql_audit: "off" ends this message.'
         )
     return actions
+
+
+def warn_of(module: AnsibleModule, cluster: Cluster, state: dict[str, Any]) -> None:
+    """Warn of what this role leaves to a person: also where it has nothing to do, and only looks."""
+    for place in state["overridden"]:
+        module.warn(f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it.")
+    if cluster.history.is_file():
+        module.warn(f"{cluster.history} keeps what the superuser typed, patients' data too. Remove it and run again.")
 
 
 def closing(cluster: Cluster) -> list[str]:
@@ -288,7 +294,7 @@ def check_version(module: AnsibleModule, state: dict[str, Any]) -> None:
         f"postgresql-{module.params['version']}"
     )
     if module.params["minimum_version_enforced"]:
-        raise ServerError(f"{sentence}. The database was not touched.")
+        raise ServerError(f"{sentence}. Nothing was changed.")
     module.warn(sentence)
 
 

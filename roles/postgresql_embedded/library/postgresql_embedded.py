@@ -99,6 +99,14 @@ actions:
   type: list
   elements: str
   returned: always
+ready:
+  description: Whether the server runs, accepts connections, and lets its superuser in with the password file.
+  type: bool
+  returned: with state=started
+settings:
+  description: The settings of the server, by name, once this module was run without check mode.
+  type: dict
+  returned: with state=started
 folders:
   description: What state=absent removes.
   type: list
@@ -135,6 +143,7 @@ def started(module: AnsibleModule) -> dict[str, Any]:
     seen = look(params)
     acts = plan(seen.found)
     connected = seen.running.port if seen.running else 0
+    ready = seen.ready()
     difference = seen.difference() if module._diff else []
     if not module.check_mode:
         if seen.server.user is None:
@@ -151,6 +160,7 @@ def started(module: AnsibleModule) -> dict[str, Any]:
                 )
             acts = do(plan(seen.found), seen, params)
         connected = seen.server.port
+        ready = True
     connection = {
         "login_host": HOST,
         "login_port": connected,
@@ -161,6 +171,8 @@ def started(module: AnsibleModule) -> dict[str, Any]:
         "changed": bool(acts),
         "actions": [ACTS[act] for act in acts],
         "connection": connection if connected else {},
+        "ready": ready,
+        "settings": dict(seen.server.values),
         "bin_dir": str(seen.layout.bin),
         **({"diff": difference} if difference else {}),
     }

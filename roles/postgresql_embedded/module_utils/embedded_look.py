@@ -33,6 +33,12 @@ class Look:
     service: str  # the text that the service file shall have
     found: Found  # what of all this is there
 
+    def ready(self) -> bool:
+        """Return whether the superuser can come in now, with the password file that is there."""
+        known = read_passfile(read_text(self.layout.passfile))
+        port = self.running.port if self.running else 0
+        return known is not None and known[0] == port and self.server.accepts(port)
+
     def difference(self) -> list[dict[str, str]]:
         """Return what the files that hold no secret say and shall say, for --diff."""
         texts = {**self.server.configuration(), self.layout.service_file: self.service}

@@ -156,8 +156,12 @@ class Server:
 
     def await_ready(self) -> None:
         """Wait until the server accepts connections, as after a crash it first has to recover."""
-        command = ["pg_isready", "-q", "-h", HOST, "-p", str(self.port), "-t", "3"]
-        self._await(lambda: self._run(*command).ok, "accepts no connections")
+        self._await(lambda: self.accepts(self.port), "accepts no connections")
+
+    def accepts(self, port: int) -> bool:
+        """Return whether the server on a port accepts connections."""
+        program = self.layout.bin / "pg_isready"
+        return program.exists() and bool(run([program, "-q", "-h", HOST, "-p", str(port), "-t", "3"], self.user).ok)
 
     def _await(self, wanted: Callable[[], bool], failure: str) -> None:
         end = time.monotonic() + self.timeout

@@ -26,7 +26,7 @@ options:
     description: Promises of the migrations that stand in the database, as M(verification_promises) returns them.
     type: list
     elements: dict
-    required: true
+    default: []
   history:
     description:
       - Versions that stand in the view C(migrations.applied), no more and no fewer.
@@ -61,6 +61,30 @@ options:
         description: Number of tables in schema public.
         type: int
         required: true
+  proof:
+    description:
+      - Say whether a database holds exactly what a release makes, instead of whether it keeps all promises. Fails with
+        a line for each definition that differs from the one in a scratch database.
+    type: dict
+    suboptions:
+      scratch:
+        description: Name of the scratch database, to which the migrations up to O(proof.version) were applied.
+        type: str
+        required: true
+      version:
+        description: The version that the database is said to be at.
+        type: str
+        required: true
+      following:
+        description: Version and file of the migration after that one, where the scratch database holds it too.
+        type: list
+        elements: str
+        default: []
+      before:
+        description: The RV(differences) that were found before O(proof.following) was applied there.
+        type: list
+        elements: dict
+        default: []
 attributes:
   check_mode:
     support: full
@@ -106,6 +130,20 @@ failures:
   returned: always
   type: list
   elements: str
+differences:
+  description: What differs from the scratch database, with C(name), C(state) and C(words).
+  returned: O(proof)
+  type: list
+  elements: dict
+lines:
+  description: The refusal that follows from them.
+  returned: O(proof)
+  type: list
+  elements: str
+definitions:
+  description: Number of definitions in the scratch database.
+  returned: O(proof)
+  type: int
 """
 
 import json
@@ -113,6 +151,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.database_objects import MIGRATED, PIN
 from ansible.module_utils.verification_check import (
     Catalog,
     Check,
@@ -132,7 +171,9 @@ from ansible.module_utils.verification_check import (
     render_table,
     seed_totals,
 )
-from ansible.module_utils.verification_promise import Promise, merge_promises
+from ansible.module_utils.verification_definition import definitions
+from ansible.module_utils.verification_promise import DEFINED, Promise, merge_promises
+from ansible.module_utils.verification_proof import Difference, differences, refusal
 from ansible.module_utils.verification_sql import (
     HISTORY,
     batch_sql,
@@ -165,11 +206,11 @@ class QueryError(Exception):
 class Database:
     """The one connection with its one read-only transaction."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: AnsibleModule, name: str = "") -> None:
         """Connect and begin; fails the module where that does not work."""
         ensure_required_libs(module)
         self.module = module
-        name = module.params["database"]
+        name = name or module.params["database"]
         parameters = get_conn_params(module, module.params["connection"] | {"login_db": name})
         parameters = {"connect_timeout": 10, "application_name": "physioflow-verification"} | parameters
         self.connection, error = connect_to_db(
@@ -244,6 +285,14 @@ class Database:
                 results.append(error)
         return results
 
+    def objects(self) -> list[tuple[str, str, str]]:
+        """Return kind, name and definition of every object."""
+        self.execute_or_fail(f"SAVEPOINT look; {PIN.replace('SET ', 'SET LOCAL ')}")
+        self.execute_or_fail(MIGRATED)
+        found = [(row["kind"], row["name"], row["definition"] or "") for row in map(dict, self.cursor.fetchall())]
+        self.execute_or_fail("ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look")
+        return found
+
     def plan(self, entry: dict[str, Any]) -> Any:
         """Return the plan of a query; raises QueryError."""
         try:
@@ -282,7 +331,9 @@ def verify(module: AnsibleModule, promises: list[Promise]) -> list[Check]:
     schemas = {"public", *(table.partition(".")[0] for table in tables if "." in table)}
     schemas |= {promise.key[0] for promise in promises if promise.kind == "schemas"}
     database.execute_or_fail(catalog_sql(schemas))
-    catalog = Catalog(as_json(dict(database.cursor.fetchone()).popitem()[1]))
+    names = as_json(dict(database.cursor.fetchone()).popitem()[1])
+    defined = any(promise.kind in DEFINED and promise.data is not None for promise in promises)
+    catalog = Catalog(names, database.objects() if defined else ())
     checks: list[Check] = []
     history = module.params["history"]
     if history is not None:
@@ -303,6 +354,24 @@ def verify(module: AnsibleModule, promises: list[Promise]) -> list[Check]:
                 checks.append(check_error(promise, str(error)))
     database.close()
     return checks
+
+
+def prove(
+    module: AnsibleModule, scratch: str, version: str, following: list[str], before: list[Difference]
+) -> dict[str, Any]:
+    """Compare all definitions with those of a scratch database."""
+    found = []
+    for name in (module.params["database"], scratch):
+        database = Database(module, name)
+        found.append(definitions(database.objects()))
+        database.close()
+    now = differences(*found)
+    name = module.params["database"]
+    if following:
+        lines = refusal(name, version, before, now, (following[0], following[1]))
+    else:
+        lines = refusal(name, version, now)
+    return {"differences": now, "lines": lines, "definitions": len(found[1])}
 
 
 def check_data(database: Database, promises: list[Promise], catalog: Catalog) -> list[Check]:
@@ -342,11 +411,20 @@ def main() -> None:
         argument_spec={
             "connection": {"type": "dict", "options": postgres_common_argument_spec()},
             "database": {"type": "str", "required": True},
-            "promises": {"type": "list", "elements": "dict", "required": True},
+            "promises": {"type": "list", "elements": "dict", "default": []},
             "history": {"type": "list", "elements": "str"},
             "fresh": {"type": "bool", "default": False},
             "statement_timeout": {"type": "str", "default": "10s"},
             "show_table": {"type": "bool", "default": False},
+            "proof": {
+                "type": "dict",
+                "options": {
+                    "scratch": {"type": "str", "required": True},
+                    "version": {"type": "str", "required": True},
+                    "following": {"type": "list", "elements": "str", "default": []},
+                    "before": {"type": "list", "elements": "dict", "default": []},
+                },
+            },
             "survey": {
                 "type": "dict",
                 "options": {
@@ -358,13 +436,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     documents = [json.loads(promise["text"]) for promise in module.params["promises"]]
-    nothing = not documents and not module.params["history"]
+    nothing = not any([documents, *(module.params[name] for name in ("history", "proof", "survey"))])
     if module.check_mode and (module.params["connection"] is None or nothing):
         module.exit_json(
             changed=False, ok=True, checks=0, summary=NOTHING_YET, table=[NOTHING_YET], files=[], failures=[]
         )
     if module.params["connection"] is None:
         module.fail_json(msg="postgresql_connection is empty: the provider did not say where the server is.")
+    if module.params["proof"]:
+        module.exit_json(changed=False, ok=True, checks=0, failures=[], **prove(module, **module.params["proof"]))
     promises, _ = merge_promises(documents)
     if module.params["survey"]:
         promises = [promise for promise in promises if promise.kind in SURVEYED]

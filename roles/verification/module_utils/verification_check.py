@@ -13,9 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import zip_longest
 from typing import Any
 
-from ansible.module_utils.verification_promise import BY_TABLE, KINDS, NAMES, Promise
+from ansible.module_utils.verification_definition import canonical, definitions
+from ansible.module_utils.verification_promise import BY_NAME, BY_TABLE, KINDS, NAMES, Promise
 
 HISTORY = "migrations.applied"
 NO_TABLE = "no such table"
@@ -44,6 +46,7 @@ class Check:
     """One comparison of something promised with something found.
 
     `needs` is the table whose lack is the only reason of a broken promise: its own line says it once for all.
+    `before` is true where an earlier file promises what was found: this one has not changed it.
     """
 
     file: str
@@ -53,6 +56,7 @@ class Check:
     found: str
     ok: bool
     needs: str = ""
+    before: bool = False
 
     def __str__(self) -> str:
         """Return the sentence for a broken promise."""
@@ -65,17 +69,15 @@ class Check:
 class Catalog:
     """What the catalogs of a database say, made for looking up."""
 
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        """Take the result of the query for the catalogs."""
+    def __init__(self, raw: Mapping[str, Any], objects: Iterable[tuple[str, str, str]] = ()) -> None:
+        """Take the result of the query for the catalogs, and of the look at definitions."""
+        self.definitions = definitions(objects)
         self.names = {kind: set(raw[kind] or ()) for kind in NAMES}
         self.has_history = bool(raw["has_history"])
         self.columns: dict[str, dict[str, str]] = defaultdict(dict)
-        self.not_null: set[tuple[str, str]] = set()
         self.generated: dict[tuple[str, str], str] = {}
-        for table, name, kind, not_null, expression in raw["columns"] or ():
+        for table, name, kind, expression in raw["columns"] or ():
             self.columns[table][name] = kind
-            if not_null:
-                self.not_null.add((table, name))
             if expression:
                 self.generated[table, name] = expression
         self.sound: dict[str, dict[tuple[str, str], bool]] = {
@@ -92,7 +94,7 @@ def missing_in(promise: Promise, catalog: Catalog) -> str | None:
     if columns is None:
         return NO_TABLE
     if promise.kind == "seeds":
-        needed = [*data["key"], *(data.get("values") or ())]
+        needed = [*data["key"], *(data.get("values") or ()), *(data.get("filled") or ())]
     else:
         needed = [name for row in example_rows(promise) for name in row]
     if promise.kind == "generated_examples":
@@ -127,12 +129,8 @@ def example_rows(promise: Promise) -> list[dict[str, Any]]:
 def check_catalog(promises: Iterable[Promise], catalog: Catalog) -> Iterator[Check]:
     """Compare all that the catalogs can say."""
     for promise in promises:
-        if promise.kind in NAMES:
-            yield _check_name(promise, catalog)
-        elif promise.kind == "columns":
-            yield _check_column(promise, catalog)
-        elif promise.kind in BY_TABLE:
-            yield _check_of_table(promise, catalog)
+        if promise.kind in (*NAMES, *BY_TABLE, *BY_NAME):
+            yield _check_object(promise, catalog)
 
 
 def check_history(expected: Sequence[str], applied: Sequence[str] | None) -> Iterator[Check]:
@@ -160,12 +158,22 @@ def check_seeds(promise: Promise, found: Mapping[str, Any], expected_rows: int |
         expected_rows: how many rows the table holds on a fresh database by all promises; None to leave it open.
     """
     data = promise.data
-    missing, other = found["missing"] or [], found["other"] or []
+    missing, other, empty = (found.get(state) or [] for state in ("missing", "other", "empty"))
     width = len(data["key"])
     for position, row in enumerate(data["rows"], start=1):
-        state = "missing" if position in missing else "other values" if position in other else "present"
+        state = (
+            "missing"
+            if position in missing
+            else "an empty text"
+            if position in empty
+            else "other values"
+            if position in other
+            else "present"
+        )
         values = dict(zip(data.get("values") or [], row[width:], strict=True))
         expected = f"present with {show(values)}" if state == "other values" else "present"
+        if state == "an empty text":
+            expected = f"a text in {', '.join(data['filled'])}"
         what = f"{data['table']} {show(row[:width] if width > 1 else row[0])}"
         yield Check(promise.file, "seeds", what, expected, state, state == "present")
     if expected_rows is not None:
@@ -379,41 +387,70 @@ def failure_message(database: str, checks: Sequence[Check]) -> str:
     )
 
 
-def _check_name(promise: Promise, catalog: Catalog) -> Check:
-    """Look a name up."""
-    (name,), names = promise.key, catalog.names[promise.kind]
-    found = "present" if name in names else "nothing of that name"
-    if name not in names and promise.kind == "functions":
-        others = sorted(one for one in names if one.partition("(")[0] == name.partition("(")[0])
-        found = ", ".join(others) or found
-    return Check(promise.file, promise.kind, name, "present", found, name in names)
+def _check_object(promise: Promise, catalog: Catalog) -> Check:
+    """Look an object up, and compare its definition where that is promised."""
+    what = what_of(promise.kind, promise.key)
+    wanted = PRESENT.get(promise.kind, "present")
+    found, sound = _state(promise, catalog)
+    if sound and promise.data is not None:
+        definition = catalog.definitions.get((promise.kind, promise.key), "")
+        if promise.kind == "columns":
+            definition = definition or catalog.columns[promise.key[0]][promise.key[1]]
+        sound = canonical(promise.kind, definition) == canonical(promise.kind, str(promise.data))
+        wanted, found = difference(promise.kind, str(promise.data), definition) if not sound else ("", "")
+    elif promise.kind == "columns":
+        wanted = show(str(promise.data))
+    before = False
+    if not sound and promise.earlier:
+        before = _check_object(promise.earlier, catalog).ok
+        found = f"what {promise.earlier.file} promises" if before else found
+    return Check(promise.file, promise.kind, what, wanted, found, sound, _needs(promise, found), before)
 
 
-def _check_column(promise: Promise, catalog: Catalog) -> Check:
-    """Compare a column's type, and that it is not null where that is promised."""
-    table, name = promise.key
-    wanted = str(promise.data)
-    found = catalog.columns[table].get(name) if table in catalog.columns else NO_TABLE
-    if found is None:
-        found = "no such column"
-    elif wanted.endswith(" not null") and (table, name) in catalog.not_null:
-        found += " not null"
-    needs = _needs(promise, found)
-    return Check(promise.file, promise.kind, f"{table}.{name}", wanted, found, wanted == found, needs)
+def what_of(kind: str, key: tuple[str, ...]) -> str:
+    """Return the name of an object."""
+    return ".".join(key) if kind == "columns" else " on ".join(reversed(key))
 
 
-def _check_of_table(promise: Promise, catalog: Catalog) -> Check:
-    """Look up a constraint, index or trigger of a table."""
-    table, name = promise.key
-    states = catalog.sound[promise.kind]
-    sound = states.get((table, name))
-    found = PRESENT[promise.kind] if sound else SPOILT[promise.kind] if sound is False else "nothing of that name"
-    if sound is None and table not in catalog.columns:
-        found = NO_TABLE
-    elif sound is None and (others := sorted(one for one, other in states if other == name)):
-        found = f"one on {', '.join(others)}"
-    wanted, needs = PRESENT[promise.kind], _needs(promise, found)
-    return Check(promise.file, promise.kind, f"{name} on {table}", wanted, found, bool(sound), needs)
+def _state(promise: Promise, catalog: Catalog) -> tuple[str, bool]:
+    """Return in a word how an object is there, and whether that is well."""
+    kind, key = promise.kind, promise.key
+    if kind in BY_TABLE and key[0] not in catalog.columns:
+        return NO_TABLE, False
+    if kind == "columns":
+        return ("present", True) if key[1] in catalog.columns[key[0]] else ("no such column", False)
+    if kind in BY_NAME:
+        there = (kind, key) in catalog.definitions
+        return ("present" if there else "nothing of that name"), there
+    if kind in NAMES:
+        return _named(kind, key[0], catalog.names[kind])
+    states = catalog.sound[kind]
+    sound = states.get((key[0], key[1]))
+    if sound is not None:
+        return (PRESENT if sound else SPOILT)[kind], sound
+    others = sorted(table for table, name in states if name == key[1])
+    return (f"one on {', '.join(others)}" if others else "nothing of that name"), False
+
+
+def _named(kind: str, name: str, names: set[str]) -> tuple[str, bool]:
+    """Return whether a name is there, and other functions of that name where it is not."""
+    if name in names:
+        return "present", True
+    others = [one for one in names if kind == "functions" and one.partition("(")[0] == name.partition("(")[0]]
+    return ", ".join(sorted(others)) or "nothing of that name", False
+
+
+def difference(kind: str, promised: str, found: str) -> tuple[str, str]:
+    """Return two definitions so that their difference is seen: the line of a function, or the parts that differ."""
+    if kind == "comments":  # whoever wrote another one may have written anything
+        return show(promised), OTHER_TEXT if found.strip() else "no comment"
+    if kind == "functions":
+        pairs = zip_longest(promised.splitlines(), found.splitlines(), fillvalue="")
+        number, wanted = next(
+            ((n, ours) for n, (ours, theirs) in enumerate(pairs, 1) if ours.split() != theirs.split()), (1, promised)
+        )
+        return f"{show(wanted.strip())} (line {number} of its definition)", "another text there"
+    return show(promised), show(found) if found else "another one"
 
 
 def _rows(rows: Sequence[Any]) -> str:

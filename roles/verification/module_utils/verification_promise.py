@@ -16,8 +16,10 @@ from typing import Any
 # The kinds of promises by the shape of their data; the order is the one of the table that is shown.
 NAMES = ("extensions", "collations", "schemas", "types", "tables", "functions")
 BY_TABLE = ("columns", "constraints", "indexes", "triggers")
+BY_NAME = ("comments", "objects")  # always with a definition
+DEFINED = ("types", "tables", "functions", *BY_TABLE, *BY_NAME)  # a name may have its definition
 ENTRIES = ("seeds", "constraint_examples", "generated_examples", "queries", "plans")
-KINDS = (*NAMES, *BY_TABLE, *ENTRIES)
+KINDS = (*NAMES, *BY_TABLE, *BY_NAME, *ENTRIES)
 # What makes an entry the same entry in a later file.
 IDENTITY = {
     "seeds": ("table", "where"),
@@ -36,13 +38,16 @@ class Promise:
         file: the promise file.
         kind: one of `KINDS`.
         key: what it is about: a name, or table and name.
-        data: a column's type, or the whole entry of a kind in `ENTRIES`.
+        data: the definition of a kind in `DEFINED`, None where only the name is promised; or the whole entry of a kind
+            in `ENTRIES`.
+        earlier: the promise of an earlier file that this one replaces.
     """
 
     file: str
     kind: str
     key: tuple[str, ...]
     data: Any = None
+    earlier: Promise | None = None
 
     @property
     def table(self) -> str | None:
@@ -68,14 +73,13 @@ def flatten(document: Mapping[str, Any]) -> Iterator[Promise]:
     file = document["file"]
     for kind in KINDS:
         content = document.get(kind) or ()
-        if kind in NAMES:
-            for name in content:
-                yield Promise(file, kind, (table_name(name) if kind == "tables" else name,))
+        if kind in (*NAMES, *BY_NAME):
+            for name, definition in _defined(content):
+                yield Promise(file, kind, (table_name(name) if kind == "tables" else name,), definition)
         elif kind in BY_TABLE:
             for table, names in content.items() if content else ():
-                for name in names:
-                    data = names[name] if kind == "columns" else None
-                    yield Promise(file, kind, (table_name(table), name), data)
+                for name, definition in _defined(names):
+                    yield Promise(file, kind, (table_name(table), name), definition)
         else:
             for entry in content:
                 tidy = dict(entry) | ({"table": table_name(entry["table"])} if "table" in entry else {})
@@ -103,8 +107,13 @@ def merge_promises(documents: Iterable[Mapping[str, Any]]) -> tuple[list[Promise
                     f"{promise.file}: `{promise.kind}` {' '.join(filter(None, promise.key))} is promised by "
                     f"{earlier.file} too. Rename it, or name it under `withdraws` first."
                 )
-            merged[promise.kind, promise.key] = promise
+            merged[promise.kind, promise.key] = replace(promise, earlier=earlier)
     return list(merged.values()), problems
+
+
+def _defined(names: Any) -> Iterator[tuple[str, str | None]]:
+    """Yield names with their definitions, where they have one."""
+    yield from names.items() if isinstance(names, Mapping) else ((name, None) for name in names)
 
 
 def _entry_key(kind: str, entry: Mapping[str, Any], file: str) -> tuple[str, ...]:
@@ -132,9 +141,17 @@ def _withdraw(merged: dict[tuple[str, tuple[str, ...]], Promise], document: Mapp
                 else:
                     del merged[kind, promise.key]
             if kind == "tables":  # and with it all that was promised about the table
-                for other in [one for one in merged.values() if one.table == key[0]]:
+                for other in [one for one in merged.values() if key[0] in (one.table, _commented(one))]:
                     del merged[other.kind, other.key]
     return problems
+
+
+def _commented(promise: Promise) -> str | None:
+    """Return the table that a promised comment is on, or on a part of."""
+    if promise.kind != "comments":
+        return None
+    kind, _, name = promise.key[0].partition(" ")
+    return name.rpartition(".")[0] if kind == "column" else name.rpartition(" on ")[2]
 
 
 def _is_meant(promise: Promise, key: tuple[str, ...]) -> bool:
@@ -148,7 +165,7 @@ def _withdrawn_keys(kind: str, content: Any) -> Iterator[tuple[tuple[str, ...], 
         for table, names in content.items():
             for name in names:
                 yield (table_name(table), name), None
-    elif kind in NAMES or IDENTITY[kind] == ("name",):
+    elif kind in (*NAMES, *BY_NAME) or IDENTITY[kind] == ("name",):
         for name in content:
             yield (table_name(name) if kind == "tables" else name,), None
     else:

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.verification_promise import BY_TABLE, IDENTITY, KINDS, NAMES, merge_promises, near
+from ansible.module_utils.verification_promise import (
+    BY_NAME,
+    BY_TABLE,
+    DEFINED,
+    IDENTITY,
+    KINDS,
+    NAMES,
+    merge_promises,
+    near,
+)
 from pglast import ast, parser
 
 try:
@@ -34,7 +43,7 @@ REQUIRED = {
     "plans": ("name", "sql"),
 }
 OPTIONAL = {
-    "seeds": ("where", "values"),
+    "seeds": ("where", "values", "filled"),
     "constraint_examples": ("column", "accepts", "refuses"),
     "queries": ("show", "only_fresh"),
     "plans": ("scans", "index", "settings"),
@@ -43,6 +52,7 @@ WORDS: dict[type, str] = {str: "a text", list: "a list", dict: "a mapping", bool
 TYPES: dict[str, type] = {
     "accepts": list,
     "examples": list,
+    "filled": list,
     "key": list,
     "only_fresh": bool,
     "refuses": list,
@@ -168,10 +178,10 @@ def check_document(content: Any) -> Iterator[str]:
 
 def _check_kind(kind: str, content: Any) -> Iterator[str]:
     """Yield what is wrong with all promises of one kind."""
-    if kind in NAMES:
-        yield from _check_names(kind, content)
+    if kind in (*NAMES, *BY_NAME):
+        yield from _check_defined(kind, kind, content)
     elif kind in BY_TABLE:
-        yield from _check_by_table(kind, content, {} if kind == "columns" else [])
+        yield from _check_by_table(kind, kind, content)
     elif not isinstance(content, list):
         yield _wrong(kind, list)
     else:
@@ -182,10 +192,10 @@ def _check_kind(kind: str, content: Any) -> Iterator[str]:
 def _check_withdrawn(kind: str, content: Any) -> Iterator[str]:
     """Yield what is wrong with the withdrawals of one kind."""
     where = f"withdraws.{kind}"
-    if kind in NAMES or IDENTITY.get(kind) == ("name",):
+    if kind in (*NAMES, *BY_NAME) or IDENTITY.get(kind) == ("name",):
         yield from _check_names(where, content)
     elif kind in BY_TABLE:
-        yield from _check_by_table(where, content, [])
+        yield from _check_by_table("", where, content)
     elif not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         yield f"`{where}` is a list of mappings with {', '.join(IDENTITY[kind])}. Correct it."
     else:
@@ -204,16 +214,24 @@ def _check_names(where: str, content: Any) -> Iterator[str]:
         yield f"`{where}` names {next(name for name in content if content.count(name) > 1)} twice. Remove one."
 
 
-def _check_by_table(where: str, content: Any, example: dict[str, str] | list[str]) -> Iterator[str]:
-    """Yield what is wrong with names, or types by name, listed by table."""
+def _check_by_table(kind: str, where: str, content: Any) -> Iterator[str]:
+    """Yield what is wrong with names, or definitions by name, listed by table."""
     if not isinstance(content, dict):
         yield f"`{where}` is a mapping from tables. Correct it."
         return
     for table, names in content.items():
-        if isinstance(example, list):
-            yield from _check_names(f"{where}.{table}", names)
-        elif not isinstance(names, dict) or not all(isinstance(kind, str) for kind in names.values()):
-            yield f"`{where}.{table}` is a mapping from columns to types. Correct it."
+        yield from _check_defined(kind, f"{where}.{table}", names)
+
+
+def _check_defined(kind: str, where: str, content: Any) -> Iterator[str]:
+    """Yield what is wrong with names, or with definitions by name."""
+    must = "types" if kind == "columns" else "definitions" if kind in BY_NAME else ""
+    if kind not in DEFINED or not (must or isinstance(content, dict)):
+        yield from _check_names(where, content)
+        return
+    things = "columns" if kind == "columns" else "names"
+    if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
+        yield f"`{where}` is a mapping from {things} to {must or 'definitions'}. Correct it."
 
 
 def _check_entry(kind: str, entry: Any, where: str) -> Iterator[str]:

@@ -35,7 +35,7 @@ SELECT json_build_object(
     ),
     'columns', (
         SELECT json_agg(json_build_array(
-            class.name, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+            class.name, a.attname, format_type(a.atttypid, a.atttypmod),
             CASE WHEN a.attgenerated = 's' THEN pg_get_expr(d.adbin, d.adrelid) END) ORDER BY a.attnum)
         FROM class
         JOIN pg_attribute AS a ON a.attrelid = class.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -96,7 +96,8 @@ def seeds_sql(entry: Mapping[str, Any], fresh: bool) -> str:
     """Return the query for seeded rows.
 
     Its result is an object: `count` of all rows where the database is fresh, and the positions (from 1) of the
-    `missing` rows and of those that are there with `other` values. Only a fresh database is asked for the latter.
+    `missing` rows, of those with an `empty` text that has to be filled, and of those that are there with `other`
+    values. Only a fresh database is asked for the last.
     """
     table = identifier(entry["table"])
     where = entry.get("where") or "true"
@@ -112,8 +113,9 @@ def seeds_sql(entry: Mapping[str, Any], fresh: bool) -> str:
             for name in names
         )
 
-    def there(names: Iterable[str]) -> str:
-        return f"EXISTS (SELECT FROM {table} AS t WHERE {same(names)} AND (\n{where}\n))"
+    def there(names: Iterable[str], filled: Iterable[str] = ()) -> str:
+        full = "".join(f" AND btrim(t.{column(name)}::text) <> ''" for name in filled)
+        return f"EXISTS (SELECT FROM {table} AS t WHERE {same(names)}{full} AND (\n{where}\n))"
 
     def positions(condition: str) -> str:
         return (
@@ -123,8 +125,10 @@ def seeds_sql(entry: Mapping[str, Any], fresh: bool) -> str:
 
     count = f"(SELECT count(*) FROM {table} AS t WHERE (\n{where}\n))"  # noqa: S608 - quoted above
     other = positions(f"{there(keys)} AND NOT {there([*keys, *values])}")
+    filled = entry.get("filled") or ()
+    empty = positions(f"{there(keys)} AND NOT {there(keys, filled)}")
     return (
-        f"SELECT json_build_object('count', {count if fresh else 'NULL'}, "
+        f"SELECT json_build_object('count', {count if fresh else 'NULL'}, 'empty', {empty if filled else 'NULL'}, "
         f"'missing', {positions(f'NOT {there(keys)}')}, 'other', {other if fresh and values else 'NULL'})"
     )
 

@@ -91,7 +91,7 @@ def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: s
     absent = [holding for holding in holdings if holding.absent]
     if absent and (whole or rest):
         lines.append(f"  Nothing of {_span(absent)} is there.")
-    lines.append(f"Next: {_advice(at, baseline, rest, database)}")
+    lines.append(f"Next: {_advice(at, baseline, rest, database, bool(holdings))}")
     return lines
 
 
@@ -100,7 +100,7 @@ def _key(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str) -> str:
+def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, promised: bool) -> str:
     """Return what to do about a database without a history."""
     other_ways = (
         "or restore a backup that has its history (ansible-playbook playbooks/restore.yml), or deploy into another "
@@ -112,10 +112,17 @@ def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str) -> s
             f"bring {database} to one version by hand: finish {names}, or take it back with psql and the file of that "
             f"name in rollbacks; then run the same command again; {other_ways}"
         )
+    if not promised:
+        return (
+            "the release promises nothing in verify/, so it cannot be said which of its files were applied. Adopt "
+            f"{database} with -e migrations_baseline=VERSION, the last one that was: its definitions are compared "
+            "with those of a scratch database at that version, and each difference is named; where it is another "
+            f"version, they show which; {other_ways}"
+        )
     if not at:
         return f"it was not made by this release: {other_ways.removeprefix('or ')}"
     wrong = f"it is not at {baseline}: " if baseline else ""
-    return f"{wrong}adopt it with -e migrations_baseline={at}, which verifies each promise first; {other_ways}"
+    return f"{wrong}adopt it with -e migrations_baseline={at}, which compares every definition first; {other_ways}"
 
 
 def _unbroken(holdings: Sequence[Holding]) -> list[Holding]:
@@ -133,7 +140,7 @@ def _labels(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
     own_tables = {check.what for check in checks if check.kind == "tables"}
     seeds: dict[str, Counter[bool]] = defaultdict(Counter)
     for check in checks:
-        state = "there" if check.ok else "missing" if check.found in ABSENT else "other"
+        state = "there" if check.ok else "missing" if check.before or check.found in ABSENT else "other"
         if check.kind == "seeds":
             if check.needs and check.needs in own_tables:
                 continue

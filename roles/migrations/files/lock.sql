@@ -1,0 +1,33 @@
+-- Takes the lock of the migrations for the session: the first statement of every run.
+-- `'@name@'` stands for a literal that module_utils/migration_script.py fills in, here and in the files beside it.
+--
+-- It polls and never waits inside PostgreSQL's lock queue: a statement that waits there holds a snapshot, and
+-- CREATE INDEX CONCURRENTLY of the holder would wait for it in turn. The DO block holds a snapshot as well, so whoever
+-- has to wait long does so between statements, as the module migration_plan does.
+DO $physioflow$
+DECLARE
+    c_key      CONSTANT bigint := pg_catalog.hashtextextended('migrations.history', 0);
+    v_deadline timestamptz;
+    v_holder   record;
+BEGIN
+    -- The session may be a superuser's: nothing that the owner of the database made is taken for the server's own.
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    v_deadline := clock_timestamp() + '@wait@'::interval;
+    WHILE NOT pg_try_advisory_lock(c_key) LOOP
+        IF clock_timestamp() > v_deadline THEN
+            SELECT a.pid, a.usename, a.application_name, a.client_addr, a.backend_start INTO v_holder
+            FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+            WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND (l.classid::bigint << 32 | l.objid::bigint) = c_key;
+            RAISE EXCEPTION USING
+                ERRCODE = 'lock_not_available',
+                MESSAGE = format(
+                    'another run holds the lock of the migrations since %s: pid %s, user %s, application %s, from %s',
+                    v_holder.backend_start, v_holder.pid, v_holder.usename, v_holder.application_name,
+                    coalesce(v_holder.client_addr::text, 'this host'));
+        END IF;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END
+$physioflow$;

@@ -1,0 +1,88 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Names the statements whose effect leaves the database that they are sent to.
+
+They change what all databases of a server share (roles, settings of databases, tablespaces), or what lies outside of
+the server. A copy of the database must never see them: there they would change the real one. What a function or a DO
+block does no parser can tell; files/apply.sql looks at the shared catalogs for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pglast import ast, enums
+from pglast.visitors import Visitor
+
+_KIND = enums.ObjectType
+_SHARED = {
+    _KIND.OBJECT_DATABASE: "DATABASE",
+    _KIND.OBJECT_ROLE: "ROLE",
+    _KIND.OBJECT_SUBSCRIPTION: "SUBSCRIPTION",
+    _KIND.OBJECT_TABLESPACE: "TABLESPACE",
+}
+_ALWAYS = {
+    ast.AlterDatabaseRefreshCollStmt: "ALTER DATABASE",
+    ast.AlterDatabaseSetStmt: "ALTER DATABASE",
+    ast.AlterDatabaseStmt: "ALTER DATABASE",
+    ast.AlterRoleSetStmt: "ALTER ROLE",
+    ast.AlterRoleStmt: "ALTER ROLE",
+    ast.AlterSubscriptionStmt: "ALTER SUBSCRIPTION",
+    ast.AlterSystemStmt: "ALTER SYSTEM",
+    ast.AlterTableSpaceOptionsStmt: "ALTER TABLESPACE",
+    ast.CreateRoleStmt: "CREATE ROLE",
+    ast.CreateSubscriptionStmt: "CREATE SUBSCRIPTION",
+    ast.CreateTableSpaceStmt: "CREATE TABLESPACE",
+    ast.CreatedbStmt: "CREATE DATABASE",
+    ast.DropOwnedStmt: "DROP OWNED",
+    ast.DropRoleStmt: "DROP ROLE",
+    ast.DropSubscriptionStmt: "DROP SUBSCRIPTION",
+    ast.DropTableSpaceStmt: "DROP TABLESPACE",
+    ast.DropdbStmt: "DROP DATABASE",
+    ast.ReassignOwnedStmt: "REASSIGN OWNED",
+}
+
+
+def leaves(node: Any) -> str:
+    """Return what a statement does outside of its database, in a word or two; empty where it does nothing."""
+    gives = "GRANT" if getattr(node, "is_grant", False) else "REVOKE"
+    words = _ALWAYS.get(type(node), "")
+    if isinstance(node, ast.CopyStmt) and node.is_program:
+        words = f"COPY {'FROM' if node.is_from else 'TO'} PROGRAM"
+    elif isinstance(node, ast.CopyStmt) and node.filename and not node.is_from:
+        words = "COPY TO a file"
+    elif isinstance(node, ast.CommentStmt) and node.objtype in _SHARED:
+        words = f"COMMENT ON {_SHARED[node.objtype]}"
+    elif isinstance(node, ast.SecLabelStmt) and node.objtype in _SHARED:
+        words = f"SECURITY LABEL ON {_SHARED[node.objtype]}"
+    elif isinstance(node, ast.RenameStmt) and node.renameType in _SHARED:
+        words = f"ALTER {_SHARED[node.renameType]}"
+    elif isinstance(node, ast.AlterOwnerStmt) and node.objectType in _SHARED:
+        words = f"ALTER {_SHARED[node.objectType]}"
+    elif isinstance(node, ast.GrantRoleStmt):
+        words = f"{gives} of a role"
+    elif isinstance(node, ast.GrantStmt) and node.objtype in {*_SHARED, _KIND.OBJECT_PARAMETER_ACL}:
+        words = f"{gives} ON {_SHARED.get(node.objtype, 'PARAMETER')}"
+    return words
+
+
+class _Roles(Visitor):  # type: ignore[misc]  # pglast has no types
+    """Collects the names of roles in a statement."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def visit_RoleSpec(self, _ancestors: Any, node: Any) -> None:  # noqa: N802 - the name of the node
+        self.names.add(node.rolename or "")
+
+
+def roles(node: Any) -> tuple[str, ...]:
+    """Return the names of the roles that a statement makes or speaks of, in order."""
+    found = _Roles()
+    found(node)
+    if isinstance(node, ast.CreateRoleStmt):
+        found.names.add(node.role)
+    elif isinstance(node, ast.RenameStmt) and node.renameType == _KIND.OBJECT_ROLE:
+        found.names.add(node.newname)
+    return tuple(sorted(found.names - {""}))

@@ -1,0 +1,4 @@
+-- +goose Up
+-- nothing is left to do
+
+-- +goose Down

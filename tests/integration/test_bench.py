@@ -1,0 +1,54 @@
+"""A small run of `make bench`: it measures, and what it measures is what a user runs, so it breaks with that."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench import backups, bench, queries
+from tests.local import ROOT, Local
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder that the user of the server may read, too."""
+    folder = Path(tempfile.mkdtemp(prefix="physioflow-bench-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_deploy_is_measured(local: Local, scratch: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.measure(local, scratch, rounds=1, many=2, small=True)
+    said = capsys.readouterr().out
+    assert said.count("files (median of 1 rounds") == 1
+    for way in (
+        "empty play",
+        "one psql session",
+        "psql a file (the guide's loop)",
+        "ours, role migrations from check to history",
+        "ours, deploy.yml with nothing to do",
+    ):
+        assert said.count(f"  {way}  ") == 1, said
+
+
+def test_backups_are_measured(local: Local, scratch: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        backups.measure(local, scratch, rounds=1, megabytes=1)
+    finally:
+        local.psql("DROP DATABASE IF EXISTS clinic WITH (FORCE)", "postgres", role="postgres")
+    said = capsys.readouterr().out
+    assert "ours: dump, hash, read back" in said
+    assert "ours: verify, restore, compare, analyze" in said
+
+
+def test_queries_are_measured(local: Local, database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    local.psql(f"CREATE DATABASE {database} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
+    assert local.run_psql("-f", str(ROOT / "files/seeds/development_data.sql"), database=database).returncode == 0
+    queries.measure_all(local, database)
+    said = capsys.readouterr().out
+    assert [name for name in queries.QUERIES if name not in said] == []

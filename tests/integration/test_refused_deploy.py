@@ -1,0 +1,165 @@
+"""A deploy that is refused changes nothing: not the server, its settings and files, its roles, nor any database.
+
+Each play has a host for every refusal of one kind. All are on the server of the session and want it otherwise than it
+is, so that whatever comes before a refusal would be seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import apart, undo
+from tests.apart import failure_of
+from tests.integration.test_bad_input import append
+from tests.integration.test_deploy import ROLES
+from tests.local import Local
+
+# What each of these deploys would change before it looks at the database.
+OTHERWISE: dict[str, Any] = {
+    "database_connection_limit": 50,
+    "database_role_settings": {"app": {"statement_timeout": "31s"}},
+    "postgresql_embedded_settings": {"log_autovacuum_min_duration": "7s"},
+}
+HISTORY_COLUMNS = (
+    "version, name, description, sha256, sha256_raw, release, run_id, operator, controller, started_at, duration_ms"
+)
+IN_DOUBT = (
+    f"INSERT INTO migrations.history (act, {HISTORY_COLUMNS}) "
+    "SELECT 'start', '016', '016_tidy', description, sha256, sha256_raw, release, run_id, operator, controller, "
+    "started_at, duration_ms FROM migrations.history WHERE version = '015'"
+)
+LATE = "ALTER TABLE migrations.history DISABLE TRIGGER ALL; DELETE FROM migrations.history WHERE version = '004'"
+NO_HISTORY = "DROP SCHEMA migrations CASCADE"
+WITHOUT_RULES = "DROP SCHEMA migrations CASCADE; DROP TABLE bhyt_validation_rules CASCADE"
+
+# kind: {host: (what is done to its database, its variables, the words that refuse it with | between)}. Each is a play.
+KINDS: dict[str, dict[str, tuple[str, dict[str, Any], str]]] = {
+    "server": {
+        "limits": (
+            "",
+            {"database_connection_limits": {"owner": 60, "app": 60, "readonly": 60, "backup": 60}},
+            "database_connection_limits add up to 240",
+        ),
+        "limit": ("", {"database_connection_limit": 500}, "database_connection_limit is 500, and the server has 97"),
+        "extension": (
+            "",
+            {"database_extensions": ["nowhere"], "database_allowed_extensions": ["nowhere"]},
+            "The extension nowhere is not available on the server.",
+        ),
+        "disallowed": ("", {"database_extensions": ["dblink"]}, "The extension dblink is not among"),
+        "owner": ("", {"database_owner": "emr_other"}, "is there with owner emr, not emr_other"),
+        "locale": ("", {"database_locale": "vi_VN.UTF-8"}, "is there with locale C.UTF-8, not vi_VN.UTF-8"),
+        "version": ("", {"database_postgresql_versions": [17]}, "this release is made for 17"),
+        "reserved": ("", {"database_owner": "pg_emr"}, "database_owner is 'pg_emr', a name that PostgreSQL keeps"),
+        "superuser": ("", {"database_owner": "postgres"}, "database_owner is 'postgres', a name that PostgreSQL keeps"),
+        "purpose": ("", {"database_role_settings": {"apps": {}}}, "database_role_settings has the key 'apps'"),
+    },
+    "history": {
+        "edited": (
+            "",
+            {},
+            "007_billing_tables.sql was edited after it was applied|014_renamed|"
+            "015_bhyt_validation_rules.sql is applied and missing in the release",
+        ),
+        "late": (LATE, {}, "004_scheduling_schema.sql is not applied, but the later 015"),
+        "target": ("", {"migrations_target": "010"}, "The target 010 is before 015, which is applied"),
+        "unknown": ("", {"migrations_target": "099"}, "The target 099 is no version of this release"),
+        "doubt": (IN_DOUBT, {}, "016_tidy.sql"),
+    },
+    "adoption": {
+        "foreign": (NO_HISTORY, {}, "tables in schema public and no history of migrations"),
+        "wrong": (WITHOUT_RULES, {"migrations_baseline": "015"}, "015_bhyt_validation_rules is there in part"),
+        "far": (NO_HISTORY, {"migrations_baseline": "010"}, "it is not at 010"),
+    },
+    "settings": {
+        "refused": ("", {"postgresql_embedded_settings": {"work_mem": "much"}}, "PostgreSQL refuses the settings"),
+    },
+    "listener": {
+        "port": ("", {"postgresql_embedded_port": 70000}, "Port 70000 cannot be used"),
+    },
+}
+
+
+def spoil(release: Path) -> None:
+    """Edit, rename, delete, and add late and in doubt."""
+    append(release, "007_billing_tables.sql", b"-- one more word\n")
+    for folder in ("migrations", "rollbacks", "verify"):
+        for path in (release / folder).glob("015_*"):
+            path.unlink()
+        for path in (release / folder).glob("014_*"):
+            name = path.stem
+            path.with_name(f"014_renamed{path.suffix}").write_text(path.read_text().replace(name, "014_renamed"))
+            path.unlink()
+    alone = "-- Migration: 016_tidy\n-- Description: x\n-- Depends on: 001\n-- Transactional: no\n\n"
+    (release / "migrations/016_tidy.sql").write_text(f"{alone}UPDATE patients SET id = id;\n")
+
+
+def everything(local: Local) -> str:
+    """Return all that there is of a server but rows: roles, settings, databases, schemas, and the files beside them."""
+    dumped = local.run_program(
+        "pg_dumpall", "--schema-only", "-d", local.conninfo("postgres", options="-c role=postgres")
+    )
+    assert dumped.returncode == 0, dumped.stderr
+    lines = [line for line in dumped.stdout.splitlines() if not re.match(r"\\(un)?restrict ", line)]
+    data = local.server / "server/data"
+    files = [
+        *(data / name for name in ("postgresql.conf", "physioflow.conf", "postgresql.auto.conf", "pg_hba.conf")),
+        *(local.server / name for name in ("pgpass", "pg_service.conf", ".physioflow-embedded.json")),
+        *(local.folder / "passwords" / role for role in ROLES.values()),
+    ]
+    started = local.psql("SELECT pg_postmaster_start_time(), pg_conf_load_time()", "postgres", role="postgres")
+    return "\n".join([*lines, started, *(f"{path} {path.read_bytes()!r}" for path in files)])
+
+
+@pytest.fixture
+def databases(local: Local, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """A copy of the deployed database for each host of a kind."""
+    kind = request.node.callspec.params["kind"]
+    made = {host: f"test_refused_{kind}_{host}" for host in KINDS[kind]}
+    with ExitStack() as stack:
+        for host, name in made.items():
+            drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+            stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
+            local.psql(f'CREATE DATABASE "{name}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
+            if sql := KINDS[kind][host][0]:
+                local.psql(sql, name, role="postgres")
+        yield made
+
+
+def inventory_of(kind: str, databases: dict[str, str], folder: Path) -> Path:
+    """Write an inventory like `local` with a host for each refusal."""
+    hosts = {
+        host: OTHERWISE | {"database_name": databases[host]} | variables
+        for host, (_, variables, _) in KINDS[kind].items()
+    }
+    return apart.inventory(folder, hosts)
+
+
+# The rows of the matrix of faults that a kind holds: edited, deleted and renamed, added late.
+ROWS = {"history": (15, 16, 25)}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.fault(row) for row in ROWS.get(kind, ())]) for kind in KINDS]
+)
+def test_a_refused_deploy_changes_nothing(
+    local: Local, databases: dict[str, str], release: Path, tmp_path: Path, kind: str
+) -> None:
+    if kind == "history":
+        spoil(release)
+    inventory = inventory_of(kind, databases, tmp_path / "inventory")
+    before = everything(local)
+    result = local.play("deploy.yml", "-i", str(inventory), release_directory=str(release))
+    assert result.status != 0
+    assert result.changed == 0, result.output
+    for host, (_, _, words) in KINDS[kind].items():
+        for sentence in words.split("|"):
+            assert sentence in failure_of(result, host), f"{host}: {sentence}\n{result.output}"
+    assert everything(local) == before

@@ -1,0 +1,202 @@
+"""The ways back of the release on a database that clinics have used: counted, refused, done, and forth again.
+
+The plan and the scripts are those of the playbook, without its seconds; test_rollback.py runs the playbook itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import role_python  # noqa: F401 - importing it makes the names known
+from tests.integration.test_rollback import untouched
+from tests.local import ROOT, Local
+
+from ansible.module_utils.migration_catalog import Migration, own_statements, read_catalog  # isort: skip
+from ansible.module_utils.migration_loss import read_loss  # isort: skip
+from ansible.module_utils.migration_rollback import plan_rollback, read_sets  # isort: skip
+from ansible.module_utils.migration_script import Limits, Run, Script  # isort: skip
+
+module: Any = importlib.import_module("migration_rollback")
+
+SEED = ROOT / "files/seeds/development_data.sql"
+ENGINE = ROOT / "roles/migrations/files"
+USED = "rollback_used"
+CATALOG = {entry.version: entry for entry in read_catalog(ROOT / "files").migrations}
+# Rows of a clinic with the names of seeded ones, and what refers to those: they stay (decision R3).
+OF_A_CLINIC = """
+    INSERT INTO pt_service_codes (clinic_id, code, service_name) SELECT id, 'PT001', 'own' FROM clinics;
+    INSERT INTO invoice_line_items (invoice_id, service_code_id, description, unit_price, total_price)
+    SELECT i.id, s.id, 'own', 1, 1 FROM pt_service_codes AS s JOIN invoices AS i USING (clinic_id);
+    INSERT INTO invoice_line_items (invoice_id, description, unit_price, total_price)
+    SELECT id, 'no service', 1, 1 FROM invoices;
+    INSERT INTO clinical_protocols (clinic_id, protocol_name) SELECT id, 'Post-Stroke Rehabilitation' FROM clinics;
+    INSERT INTO patient_protocols (patient_id, protocol_id, therapist_id, clinic_id)
+    SELECT t.patient_id, c.id, t.therapist_id, c.clinic_id
+    FROM clinical_protocols AS c JOIN treatment_plans AS t USING (clinic_id);
+    INSERT INTO outcome_measures_library (measure_type) VALUES ('OWN');
+    INSERT INTO outcome_measures (patient_id, library_id, measure_type, measurement_date)
+    SELECT p.id, l.id, 'OWN', '2026-01-01' FROM patients AS p, outcome_measures_library AS l
+    WHERE measure_type = 'OWN';
+    INSERT INTO outcome_measures (patient_id, measure_type, measurement_date)
+    SELECT id, 'VAS', '2026-01-01' FROM patients;
+"""
+STAYS = """
+    SELECT (SELECT count(*) FROM pt_service_codes WHERE clinic_id IS NOT NULL),
+           (SELECT count(*) FROM invoice_line_items WHERE description IN ('own', 'no service')),
+           (SELECT count(*) FROM clinical_protocols WHERE clinic_id IS NOT NULL),
+           (SELECT count(*) FROM patient_protocols AS p JOIN clinical_protocols AS c ON c.id = p.protocol_id
+            WHERE c.clinic_id IS NOT NULL),
+           (SELECT count(*) FROM outcome_measures WHERE measure_type = 'OWN')
+"""
+VALUES = """
+    SELECT count(*) FROM insurance_info
+    WHERE num_nonnulls(bhyt_card_number, bhyt_prefix_code, bhyt_coverage_percent, bhyt_copay_rate) > 0 OR version <> 1
+"""
+SEEDED = """
+    SELECT (SELECT count(*) FROM pt_service_codes WHERE clinic_id IS NULL),
+           (SELECT count(*) FROM vietnamese_medical_terms),
+           (SELECT count(*) FROM clinical_protocols WHERE clinic_id IS NULL),
+           (SELECT count(*) FROM bhyt_validation_rules),
+           (SELECT count(*) FROM outcome_measures_library WHERE measure_type <> 'OWN')
+"""
+STANDING = "SELECT coalesce(string_agg(version, ' ' ORDER BY version), '') FROM migrations.applied"
+NUMBERS = """
+    SELECT relname, (xpath('//n/text()', query_to_xml('SELECT count(*) AS n FROM ' || c.oid::regclass, false, true,
+                                                      '')))[1]
+    FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+"""
+
+
+@pytest.fixture(scope="module")
+def used(local: Local) -> Iterator[Local]:
+    """The server with a database that the release was deployed to, and that clinics have used."""
+    local.psql(f"CREATE DATABASE {USED} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
+    done = local.run_psql("-f", str(SEED), "-c", OF_A_CLINIC, database=USED)
+    assert done.returncode == 0, done.stderr
+    yield local
+    local.psql(f"DROP DATABASE {USED} WITH (FORCE)", "postgres", role="postgres")
+
+
+def numbers(local: Local, database: str) -> dict[str, int]:
+    """Count the rows of every table."""
+    lines = (line.split("|") for line in local.psql(NUMBERS, database).splitlines())
+    return {table: int(number) for table, number in lines}
+
+
+def public(local: Local, database: str) -> str:
+    options = ("--schema-only", "--schema=public", "--no-privileges", local.conninfo(database, options=""))
+    done = local.run_program("pg_dump", *options)
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"^\\(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
+
+
+def apply_by_hand(local: Local, database: str, versions: list[str]) -> None:
+    files = [option for version in versions for option in ("-f", str(ROOT / CATALOG[version].file))]
+    done = local.run_psql(*files, database=database)
+    assert done.returncode == 0, done.stderr
+
+
+def fresh(local: Local, database: str, versions: list[str]) -> str:
+    """Return the catalogs of a new database with these versions."""
+    local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE template0', "postgres", role="postgres")
+    try:
+        local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', database, role="postgres")
+        apply_by_hand(local, database, versions)
+        return public(local, database)
+    finally:
+        local.psql(f'DROP DATABASE "{database}" WITH (FORCE)', "postgres", role="postgres")
+
+
+def send(local: Local, database: str, tmp_path: Path, statements: list[str]) -> str:
+    path = tmp_path / "script.sql"
+    path.write_text("\n".join(statements))
+    return local.run_psql("-f", str(path), database=database, role="postgres").stderr
+
+
+def expected_loss(before: dict[str, int], after: dict[str, int]) -> list[tuple[str, int, str]]:
+    """Return what psql's own counting says of rows that are gone."""
+    gone = [(table, rows, "the table is dropped") for table, rows in before.items() if table not in after and rows]
+    return gone + [
+        (table, rows - after[table], "rows are deleted")
+        for table, rows in before.items()
+        if table in after and after[table] != rows
+    ]
+
+
+# Rows that refer to what 011 and 012 seeded: they stay, without the reference.
+REFERRING = {
+    "011": "SELECT count(*) FROM outcome_measures AS o JOIN outcome_measures_library AS l ON l.id = o.library_id "
+    "WHERE l.measure_type <> 'OWN'",
+    "012": "SELECT count(*) FROM invoice_line_items AS i JOIN pt_service_codes AS c ON c.id = i.service_code_id "
+    "WHERE c.clinic_id IS NULL",
+}
+WISHES: dict[str, dict[str, Any]] = {
+    "all Vietnamese PT features": {"named": "vietnamese_pt"},
+    "to 004": {"to": "004"},
+    "to 010": {"to": "010"},
+    "everything": {"to": "000"},
+    **{f"{version} alone": {"only": version} for version in ("011", "012", "013", "014", "015")},
+    "003, 004 and 009": {"named": "x", "sets": {"x": ["003", "004", "009"]}},
+    # Whatever depends on one of the others goes with it.
+    "005": {"named": "x", "sets": {"x": ["005", "015"]}},
+    "006": {"named": "x", "sets": {"x": ["006", "011"]}},
+    "007": {"named": "x", "sets": {"x": ["007", "012"]}},
+    "008": {"named": "x", "sets": {"x": ["008", "014"]}},
+    "010": {"named": "x", "sets": {"x": ["010", "013"]}},
+    "002": {"named": "x", "sets": {"x": ["002", "003", "008", "009", "014"]}},
+}
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_a_used_database_goes_back_after_consent_and_forth_again(
+    used: Local, database: str, tmp_path: Path, name: str
+) -> None:
+    wish = {"sets": read_sets(ROOT / "files")[0]} | WISHES[name]
+    plan = plan_rollback([entry.as_dict() for entry in CATALOG.values()], list(CATALOG), **wish)
+    steps = module.read_steps(ROOT / "files", plan)
+    assert plan.problems == []
+    gone = sorted(step["version"] for step in steps)
+    files = [
+        (Migration.of(step), [] if step["subsumed"] else own_statements((ROOT / step["file"]).read_text()))
+        for step in steps
+    ]
+    run = Run("r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", standing=tuple(CATALOG))
+    script = Script(ENGINE, run, Limits(), "emr")
+    used.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE {USED}', "postgres", role="postgres")
+    content, full, before = untouched(used, database), public(used, database), numbers(used, database)
+    stays, values = used.psql(STAYS, database), used.psql(VALUES, database)
+    referring = {version: int(used.psql(query, database)) for version, query in REFERRING.items()}
+
+    said = send(used, database, tmp_path, [*script.begin(history=False), *script.count(files)])
+    loss = read_loss(said, run.run_id)
+    assert loss, said
+    assert untouched(used, database) == content
+
+    said = send(used, database, tmp_path, [*script.begin(history=False), *script.apply(files)])
+    assert "ERROR" not in said, said
+    expected = set(expected_loss(before, numbers(used, database)))
+    if "005" in gone and "001" not in gone:
+        columns = "bhyt_card_number, bhyt_prefix_code, bhyt_coverage_percent, bhyt_copay_rate, version"
+        expected.add(("insurance_info", int(values), f"values of {columns} go"))
+    for version, (table, makes) in {"011": ("outcome_measures", "006"), "012": ("invoice_line_items", "007")}.items():
+        if version in gone and makes not in gone:
+            expected.add((table, referring[version], "rows are changed"))
+    assert {(entry["table"], entry["rows"], entry["what"]) for entry in loss} == expected
+    standing = used.psql(STANDING, database, role="postgres").split()
+    assert standing == [version for version in CATALOG if version not in gone]
+    if not set(gone) - {"011", "012", "014"}:
+        assert used.psql(STAYS, database) == stays
+
+    if set(gone) <= {"011", "012", "013", "014"}:
+        assert public(used, database) == full  # seeds make nothing but rows
+    else:
+        assert public(used, database) == fresh(used, f"{database[:50]}_fresh", standing)
+    apply_by_hand(used, database, gone)
+    assert public(used, database) == full
+    assert used.psql(SEEDED, database) == "8|56|5|18|8"
