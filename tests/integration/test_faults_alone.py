@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from ansible.module_utils.migration_alone import describe
 from ansible.module_utils.migration_catalog import split_statements
-from ansible.module_utils.migration_doubt import Answer, look_at
+from ansible.module_utils.migration_doubt import Answer, look_at, sentences
 from psycopg.rows import dict_row
 
 from tests.integration.oracle import MIDDLE, SECRET, Case
@@ -80,6 +80,53 @@ def test_what_cannot_be_told_is_decided_by_a_person(case: Case) -> None:
     decided = case.run(migrations_resolve="002:applied")
     assert decided.status == 0, decided.output
     case.converges_after(decided)
+
+
+PARTED = """
+CREATE TABLE parted (id int, name text) PARTITION BY LIST (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE INDEX parted_name ON parted (name);
+"""
+REINDEXED = {
+    "TABLE CONCURRENTLY rooms": "rooms",
+    "INDEX CONCURRENTLY rooms_pkey": "rooms",
+    "INDEX CONCURRENTLY parted_name": "parted_1",
+    "SCHEMA CONCURRENTLY public": "rooms",
+    "DATABASE CONCURRENTLY": "rooms",
+}
+
+
+@pytest.mark.parametrize("what", REINDEXED)
+def test_what_a_reindex_leaves_is_dropped_also_of_toast_tables_and_partitions(case: Case, what: str) -> None:
+    case.write("002_parted", PARTED)
+    case.begin()
+    case.write("003_reindex", f"REINDEX {what};", more=ALONE)
+    with case.session() as application:
+        application.execute(f"INSERT INTO {REINDEXED[what]} VALUES (1, 'a')")
+        outcome = case.apply(lock_timeout="200ms", lock_retries=0)
+        assert "_ccnew behind" in outcome.failure
+        assert ("INVALID index pg_toast.pg_toast_" in outcome.failure) == ("INDEX" not in what)
+        application.rollback()
+    case.converges()
+
+
+def test_what_only_a_superuser_can_drop_is_named_and_does_not_stand_in_the_way(
+    case: Case, cursor: psycopg.Cursor[dict[str, Any]]
+) -> None:
+    cursor.execute("SET ROLE emr; CREATE TABLE a (b text)")
+    sql = "REINDEX TABLE CONCURRENTLY a"
+    with case.session() as application:
+        application.execute("LOCK TABLE a IN ROW EXCLUSIVE MODE")
+        cursor.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            cursor.execute(sql)
+    [answer] = look_at(cursor, [describe(node, statement.line) for statement, node in split_statements(sql)])
+    assert answer.state == "again"
+    assert answer.drop == ()
+    [index] = answer.stay
+    assert f"a superuser drops what is left: DROP INDEX CONCURRENTLY {index}" in sentences([answer])[0]
+    cursor.execute("RESET ROLE")
+    cursor.execute(f"DROP INDEX CONCURRENTLY {index}")
 
 
 @pytest.fixture

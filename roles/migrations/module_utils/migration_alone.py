@@ -57,15 +57,22 @@ def _described(node: Any) -> dict[str, Any]:
     if isinstance(node, ast.AlterEnumStmt) and node.newVal and not node.oldVal:
         kind = REPEAT if node.skipIfNewValExists else VALUE
         return {"kind": kind, "type": quoted_name(*(part.sval for part in node.typeName)), "value": node.newVal}
-    if isinstance(node, ast.ReindexStmt) and node.relation:
-        return {"kind": REINDEX, "relation": quoted_name(node.relation.schemaname, node.relation.relname)}
-    if isinstance(node, ast.VacuumStmt | ast.AlterSystemStmt | ast.ReindexStmt):
+    if isinstance(node, ast.ReindexStmt):
+        return {"kind": REINDEX} | _reindexed(node)
+    if isinstance(node, ast.VacuumStmt | ast.AlterSystemStmt):
         return {"kind": REPEAT}
     detaches = isinstance(node, ast.AlterTableStmt) and any(
         command.subtype == enums.AlterTableType.AT_DetachPartition for command in node.cmds
     )
     # CALL and DO may commit; DETACH PARTITION CONCURRENTLY has two transactions.
     return {"kind": STEPS if detaches or isinstance(node, ast.CallStmt | ast.DoStmt) else WHOLE}
+
+
+def _reindexed(node: Any) -> dict[str, str]:
+    """Return what a REINDEX takes in: a relation, a schema, or the whole database."""
+    if node.relation:
+        return {"relation": quoted_name(node.relation.schemaname, node.relation.relname)}
+    return {"schema": quoted_name(node.name)} if node.kind == enums.ReindexObjectType.REINDEX_OBJECT_SCHEMA else {}
 
 
 def _probe(node: Any) -> str:

@@ -29,14 +29,21 @@ SELECT s.ordinality AS n, (SELECT json_build_object(
     (SELECT json_agg(format('%%I.%%I', c.relnamespace::regnamespace, c.relname))::text
     FROM jsonb_array_elements_text(s.step -> 'names') AS n (name) JOIN pg_class AS c ON c.oid = to_regclass(n.name)
     WHERE s.step ->> 'kind' = 'drop') AS left_to_drop,
-    (SELECT json_agg(format('%%I.%%I', c.relnamespace::regnamespace, c.relname))::text
+    (SELECT json_agg(json_build_array(format('%%I.%%I', c.relnamespace::regnamespace, c.relname),
+            has_schema_privilege(c.relnamespace, 'USAGE')) ORDER BY c.relname)::text
     FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+        LEFT JOIN pg_class AS t ON t.reltoastrelid = i.indrelid
+        JOIN pg_class AS r ON r.oid = COALESCE(t.oid, i.indrelid)
     WHERE s.step ->> 'kind' = 'reindex' AND NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
-      AND (i.indrelid = to_regclass(s.step ->> 'relation') OR i.indrelid =
-           (SELECT x.indrelid FROM pg_index AS x WHERE x.indexrelid = to_regclass(s.step ->> 'relation')))) AS remains,
+      AND CASE WHEN s.step ? 'relation' THEN r.oid IN (
+              SELECT w.oid UNION ALL SELECT p.relid FROM pg_partition_tree(w.oid) AS p)
+          WHEN s.step ? 'schema' THEN r.relnamespace = to_regnamespace(s.step ->> 'schema')
+          ELSE TRUE END) AS remains,
     EXISTS (SELECT FROM pg_enum WHERE s.step ->> 'kind' = 'value'
         AND enumtypid = to_regtype(s.step ->> 'type') AND enumlabel = s.step ->> 'value') AS has_value
-FROM jsonb_array_elements(%(steps)s::jsonb) WITH ORDINALITY AS s (step, ordinality) ORDER BY 1
+FROM jsonb_array_elements(%(steps)s::jsonb) WITH ORDINALITY AS s (step, ordinality), LATERAL (
+    SELECT COALESCE((SELECT x.indrelid FROM pg_index AS x WHERE x.indexrelid = o.oid), o.oid) AS oid
+    FROM (SELECT to_regclass(s.step ->> 'relation')::oid AS oid) AS o) AS w ORDER BY 1
 """
 PROBE_TABLE = "CREATE TEMPORARY TABLE physioflow_probe (LIKE {table} INCLUDING GENERATED)"
 PROBE_DEFINITION = "SELECT pg_get_indexdef(format('pg_temp.%%I', %(name)s::text)::regclass) AS definition"
@@ -50,12 +57,14 @@ class Answer:
         line: where the statement stands.
         state: DONE, TO_DO, AGAIN or OPEN.
         drop: the invalid indexes to drop before it is sent again.
+        stay: those of TOAST tables that only a superuser can drop, and the session is none.
         look: the query that shows a person what is there, where the state is OPEN.
     """
 
     line: int
     state: str
     drop: tuple[str, ...] = ()
+    stay: tuple[str, ...] = ()
     look: str = ""
 
 
@@ -90,13 +99,14 @@ def left_nothing(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer], 
         answers: how far each of them came.
         line: where the statement stands that failed.
     """
-    failed = [(step, answer) for step, answer in zip(steps, answers, strict=True) if step["line"] == line]
-    before = [step for step in steps if line is not None and step["line"] < line]
+    pairs = list(zip(steps, answers, strict=True))
+    failed = [(step, answer) for step, answer in pairs if step["line"] == line]
+    before = [(step, answer) for step, answer in pairs if line is not None and step["line"] < line]
     return (
         len(failed) == 1
         and failed[0][0]["kind"] != "steps"
         and failed[0][1].state != AGAIN
-        and all(step["kind"] == "repeat" for step in before)
+        and all(step["kind"] in ("repeat", "reindex") and answer.state != AGAIN for step, answer in before)
     )
 
 
@@ -126,17 +136,27 @@ def sentences(answers: Sequence[Answer]) -> list[str]:
     """Say what the next run does about each statement, and what is the way by hand."""
     words = []
     for answer in answers:
-        if answer.state == AGAIN:
-            by_hand = "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in answer.drop)
+        if answer.drop:
             words.append(
                 f"line {answer.line} left the INVALID index {', '.join(answer.drop)} behind: the next run drops it and "
-                f"makes it again (by hand: {by_hand})"
+                f"makes it again (by hand: {drops(answer.drop)})"
             )
-        elif answer.state == DONE:
+        if answer.stay:
+            words.append(
+                f"line {answer.line} left the INVALID index {', '.join(answer.stay)} of a TOAST table behind, which "
+                f"costs every write: the next run makes it again, and a superuser drops what is left: "
+                f"{drops(answer.stay)}"
+            )
+        if answer.state == DONE:
             words.append(f"line {answer.line} was done and is not sent again")
         elif answer.state == OPEN:
             words.append(f"whether line {answer.line} was done cannot be told; look: {answer.look}")
     return words
+
+
+def drops(names: Sequence[str]) -> str:
+    """Return the statements that drop indexes by hand."""
+    return "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in names)
 
 
 def _plain(names: Sequence[str]) -> set[str]:
@@ -154,8 +174,10 @@ def _answer(cursor: Any, step: Mapping[str, Any], row: Mapping[str, Any]) -> Ans
     if step["kind"] == "value":
         return Answer(line, DONE if row["has_value"] else TO_DO)
     if step["kind"] == "reindex":
-        remains = tuple(json.loads(row["remains"])) if row["remains"] else ()
-        return Answer(line, AGAIN if remains else TO_DO, remains)
+        remains = json.loads(row["remains"]) if row["remains"] else []
+        drop = tuple(name for name, reachable in remains if reachable)
+        stay = tuple(name for name, reachable in remains if not reachable)
+        return Answer(line, AGAIN if remains else TO_DO, drop, stay)
     if step["kind"] == "repeat":
         return Answer(line, TO_DO)
     return Answer(line, OPEN, look="read the statement, and look for what it makes")

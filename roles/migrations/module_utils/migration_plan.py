@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.migration_doubt import DONE, OPEN, Answer, sentences
+from ansible.module_utils.migration_doubt import DONE, OPEN, Answer, drops, sentences
 from ansible.module_utils.migration_names import version_key
 from ansible.module_utils.migration_repeatable import due
 
@@ -135,8 +135,8 @@ def _resume(
         return None
     said = sentences(answers)
     if not answers and invalid:
-        drops = "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in invalid)
-        said = [f"the database holds the INVALID index {', '.join(invalid)}, which it may have left behind: {drops}"]
+        held = f"the database holds the INVALID index {', '.join(invalid)}"
+        said = [f"{held}, which it may have left behind: {drops(invalid)}"]
     if not answers or any(answer.state == OPEN for answer in answers):
         plan.problems.append(
             f"{'; '.join([doubt, *said])}. Then decide: -e migrations_resolve={row['version']}:retry sends the "
@@ -146,10 +146,9 @@ def _resume(
     plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")
     if row.get("sha256") not in (None, by_version[row["version"]]["sha256"]):
         plan.notes.append(f"{name} was edited since it began: what it made before and makes no more is still there.")
-        left = sorted(set(invalid) - {index for answer in answers for index in answer.drop})
+        left = sorted(set(invalid) - {index for answer in answers for index in answer.drop + answer.stay})
         if left:
-            drops = "; ".join(f"DROP INDEX CONCURRENTLY {index}" for index in left)
-            plan.notes.append(f"INVALID indexes that it may have left, and that cost every write: {drops}.")
+            plan.notes.append(f"INVALID indexes that it may have left, and that cost every write: {drops(left)}.")
     return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
 
 

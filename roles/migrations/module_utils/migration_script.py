@@ -126,14 +126,18 @@ class Script:
                 dropped before.
         """
         keep = self.sql["keep_lock"].strip()
-        sent = []
+        first, sent = [], []
         for statement, step in zip(statements, resume or [{}] * len(statements), strict=True):
             place = self._place(migration, statement)
-            sent += [f"{place} DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in step.get("drop", ())]
+            for name in step.get("drop", ()):
+                # The owner of a table cannot reach the index of its TOAST table: that one is dropped by the login.
+                drops = first if name.startswith("pg_toast.") else sent
+                drops.append(f"{place} DROP INDEX CONCURRENTLY IF EXISTS {name}")
             if step.get("send", True) and not (self.run.copy and statement.outside):
                 sent += [f"{place} {statement.text}", keep]
         return [
             self._record("start", migration),
+            *first,
             f"SELECT set_config('statement_timeout', {quote(self.limits.statement_timeout)}, false), "
             f"set_config('application_name', {quote(application_name(migration))}, false), "
             f"set_config('role', {quote(self.owner)}, false)",
