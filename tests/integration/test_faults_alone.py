@@ -167,6 +167,7 @@ INSERT INTO a VALUES ('x', 1), ('x', 2);
         ("DROP INDEX CONCURRENTLY plain", "to do"),
         ("DROP INDEX CONCURRENTLY IF EXISTS missing", "done"),
         ("DROP INDEX CONCURRENTLY plain; CREATE INDEX CONCURRENTLY plain ON a (b)", "done"),
+        ("CREATE INDEX CONCURRENTLY missing ON a (b); ALTER TYPE colour ADD VALUE 'red'", "to do"),
         ("ALTER TYPE colour ADD VALUE 'red'", "done"),
         ("ALTER TYPE colour ADD VALUE 'blue'", "to do"),
         ("VACUUM a", "to do"),

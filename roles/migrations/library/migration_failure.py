@@ -134,7 +134,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migration_blockers import find_blockers, terminate
-from ansible.module_utils.migration_doubt import left_nothing, look_at, sentences
+from ansible.module_utils.migration_doubt import edited, left_nothing, look_at, sentences
 from ansible.module_utils.migration_failure import Failure, explain, lost, read_failure
 from ansible.module_utils.migration_history import (
     FAIL,
@@ -187,11 +187,12 @@ def close_attempts(module: AnsibleModule, cursor: Any, history: History, line: i
         history: what the database says of its migrations.
         line: where the statement stands that failed; None where it is not known, or the session is gone.
     """
-    steps = {entry["version"]: entry["steps"] for entry in module.params["pending"] if entry.get("steps")}
+    alone = {entry["version"]: entry for entry in module.params["pending"] if entry.get("steps")}
     found = []
-    for row in (row for row in history.in_doubt if row["version"] in steps):
-        answers = look_at(cursor, steps[row["version"]])
-        if row["run_id"] == module.params["run_id"] and left_nothing(steps[row["version"]], answers, line):
+    for row in (row for row in history.in_doubt if row["version"] in alone):
+        entry = alone[row["version"]]
+        answers = look_at(cursor, entry["steps"], not edited(row, entry))
+        if row["run_id"] == module.params["run_id"] and left_nothing(entry["steps"], answers, line):
             cursor.execute(FAIL, {"version": row["version"], "run_id": row["run_id"]})
         else:
             found += [f"{row['version']}_{row['name']}.sql: {words}." for words in sentences(answers)]

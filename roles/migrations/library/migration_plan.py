@@ -168,7 +168,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.database_pooler import POOLED, is_pooled
-from ansible.module_utils.migration_doubt import decide, look_at, read_decisions
+from ansible.module_utils.migration_doubt import decide, edited, look_at, read_decisions
 from ansible.module_utils.migration_history import (
     FORMAT,
     History,
@@ -189,12 +189,12 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
     except ValueError as error:
         module.fail_json(msg=f"migrations_resolve: {error}. Nothing was changed. Correct it.")
     catalog = json.loads(module.params["migrations"])
-    steps = {entry["version"]: entry["steps"] for entry in catalog if entry.get("steps")}
-    answers = {
-        version: decide(look_at(connection.cursor(**pg_cursor_args), steps[version]), decisions.get(version))
-        for version in (row["version"] for row in history.in_doubt)
-        if version in steps
-    }
+    alone = {entry["version"]: entry for entry in catalog if entry.get("steps")}
+    answers = {}
+    for row in (row for row in history.in_doubt if row["version"] in alone):
+        entry = alone[row["version"]]
+        found = look_at(connection.cursor(**pg_cursor_args), entry["steps"], not edited(row, entry))
+        answers[row["version"]] = decide(found, decisions.get(row["version"]))
     plan: Plan = make_plan(
         catalog=catalog,
         applied=history.applied,

@@ -68,12 +68,18 @@ class Answer:
     look: str = ""
 
 
-def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]]) -> list[Answer]:
+def edited(begun: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    """Tell whether a file is another one than when it began: its row in the history, its entry of the catalog."""
+    return begun.get("sha256") not in (None, entry["sha256"])
+
+
+def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]], in_order: bool = True) -> list[Answer]:
     """Ask the catalogs for each statement of a file.
 
     Args:
         cursor: of a connection in autocommit.
         steps: the statements as `migration_alone` describes them.
+        in_order: whether nothing can have been done behind what was not: False where the file was edited.
     """
     cursor.execute(LOOK, {"steps": json.dumps(list(steps))})
     rows = [dict(row) for row in cursor.fetchall()]
@@ -82,10 +88,20 @@ def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]]) -> list[Answer]:
         step["name"] for step, answer in zip(steps, answers, strict=True) if answer.state == DONE and "name" in step
     }
     # An index that is dropped and made anew in one file, and was made: then it had been dropped before.
-    return [
+    answers = [
         Answer(answer.line, DONE) if step["kind"] == "drop" and _plain(step["names"]) <= made else answer
         for step, answer in zip(steps, answers, strict=True)
     ]
+    return _in_order(steps, answers) if in_order else answers
+
+
+def _in_order(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> list[Answer]:
+    """Send what stands behind a statement that was not done: what it makes was there before, and is an error."""
+    stopped, found = False, []
+    for step, answer in zip(steps, answers, strict=True):
+        found.append(Answer(answer.line, TO_DO) if stopped and answer.state == DONE else answer)
+        stopped |= answer.state == AGAIN or (answer.state == TO_DO and step["kind"] in ("index", "drop", "value"))
+    return found
 
 
 def left_nothing(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer], line: int | None) -> bool:

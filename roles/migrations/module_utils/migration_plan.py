@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.migration_doubt import DONE, OPEN, Answer, drops, sentences
+from ansible.module_utils.migration_doubt import DONE, OPEN, Answer, drops, edited, sentences
 from ansible.module_utils.migration_names import version_key
 from ansible.module_utils.migration_repeatable import due
 
@@ -144,7 +144,7 @@ def _resume(
         )
         return None
     plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")
-    if row.get("sha256") not in (None, by_version[row["version"]]["sha256"]):
+    if edited(row, by_version[row["version"]]):
         plan.notes.append(f"{name} was edited since it began: what it made before and makes no more is still there.")
         left = sorted(set(invalid) - {index for answer in answers for index in answer.drop + answer.stay})
         if left:

@@ -126,7 +126,8 @@ class Script:
                 dropped before.
         """
         keep = self.sql["keep_lock"].strip()
-        first, sent = [], []
+        first: list[str] = []
+        sent: list[str] = []
         for statement, step in zip(statements, resume or [{}] * len(statements), strict=True):
             place = self._place(migration, statement)
             for name in step.get("drop", ()):
