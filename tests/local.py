@@ -99,7 +99,7 @@ def descendants(pid: int) -> list[int]:
 def command_of(pid: int) -> str:
     """Return the command line of a process, empty where there is none."""
     return subprocess.run(
-        ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
 
 

@@ -18,7 +18,8 @@ from tests import (
     role_python,  # noqa: F401 - importing it makes the Python of the roles known
     undo,
 )
-from tests.backups import Clinic, drop_clinic, make_clinic, make_filled
+from tests.backups import Clinic, drop_clinic, give_up, make_clinic, make_filled
+from tests.hosts.system import HostsError, need
 from tests.integration.oracle import Case
 from tests.local import ROOT, Local
 
@@ -83,3 +84,12 @@ def clinic(_filled: Local, database: str) -> Iterator[Clinic]:
     yield made
     drop_clinic(made)
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def restic_program() -> None:
+    """The program that copies backups off the host."""
+    try:
+        need("restic", "restic")
+    except HostsError as error:
+        give_up(f"no restic for copies off the host: {error}")

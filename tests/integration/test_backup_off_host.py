@@ -12,16 +12,9 @@ from typing import Any
 import pytest
 from ansible.module_utils.backup_errors import BackupError
 
-from tests.backups import CANARY, RESTIC_PASSWORD, Clinic, give_up, wait
-from tests.hosts.system import HostsError, need
+from tests.backups import CANARY, RESTIC_PASSWORD, Clinic, wait
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _restic() -> None:
-    try:
-        need("restic", "restic")
-    except HostsError as error:
-        give_up(f"no restic for copies off the host: {error}")
+pytestmark = pytest.mark.usefixtures("restic_program")
 
 
 @pytest.fixture

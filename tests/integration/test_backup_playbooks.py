@@ -18,6 +18,8 @@ from tests.apart import failure_of
 from tests.backups import CANARY, RESTIC_PASSWORD, Clinic
 from tests.local import BIN, ROOT, SECONDS, Result, run_to_end
 
+pytestmark = pytest.mark.usefixtures("restic_program")
+
 Variables = dict[str, Any]
 HISTORY = """
 SELECT string_agg(concat_ws(' ', version, backup_id, reason), '; ' ORDER BY id) FROM migrations.history

@@ -29,7 +29,7 @@ from tests.integration.test_managed import LOGIN, ROLES, Managed, login_role
 from tests.integration.test_security import OWNER, connect
 from tests.local import ROOT, Local, Result, until
 
-pytestmark = [pytest.mark.control("S23"), pytest.mark.control("S24")]
+pytestmark = [pytest.mark.control("S23"), pytest.mark.control("S24"), pytest.mark.usefixtures("restic_program")]
 
 MARK = f"canary-of-{os.getpid()}-"  # the fixtures of another worker put theirs on command lines
 FOUND = "found-canary-"  # of the test of the watch itself; other workers look for MARK meanwhile
