@@ -34,6 +34,11 @@ LOOKS = ("Ask", "Compare", "Look", "Read", "Refuse", "Tell", "Validating")
 FIRST = "postgresql : Look at the host"  # those before it are on the controller
 PACKAGES = "postgresql : Install the packages"
 FINISH = "postgresql : Finish what a run before began to install"
+AGAIN = "postgresql : Install these once more"
+# What dpkg writes before it unpacks: the power was cut there, which this test alone would meet by chance only.
+UNPACKED_BY_HALF = (
+    "sed -i '/^Package: ca-certificates$/,/^$/ s/^Status: .*/Status: install reinstreq unpacked/' /var/lib/dpkg/status"
+)
 CLUSTER = "postgresql : Bring settings and access rules into effect"
 ROLES = "database : Make roles, database, extensions and privileges"
 SCRIPTS = "migrations : Apply the migrations"
@@ -95,6 +100,8 @@ def reboot_in_every_task(host: Host, met: set[str], **variables: Any) -> tuple[l
                 assert run.result().status != 0, run.output
                 docker("start", host.name)
                 host.wait_until_up()
+                if task == PACKAGES:
+                    host.run(UNPACKED_BY_HALF)
                 break
         else:
             assert run.result().status == 0, run.output
@@ -140,7 +147,7 @@ def test_a_reboot_in_any_task_is_made_good_by_the_same_command(host: Host, tmp_p
     met: set[str] = set()
     down, changed = reboot_in_every_task(host, met)
     assert {PACKAGES, CLUSTER, ROLES, SCRIPTS} <= set(down)
-    assert FINISH in changed
+    assert {FINISH, AGAIN} <= changed
     assert host.sql(STANDS, "physioflow") == f"{' '.join(f'{n:03}' for n in range(1, 16))}|0|0"
 
     # The tasks of a release on top of it, in a database with rows.

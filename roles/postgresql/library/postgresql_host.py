@@ -87,6 +87,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postgresql_apt import REPAIR
 from ansible.module_utils.postgresql_look import (
     os_release,
     port_holder,
@@ -131,8 +132,7 @@ def problems_of(module: AnsibleModule, cluster: bool, unfinished: str) -> list[s
         )
     if unfinished:
         problems.append(
-            f"dpkg has packages that are installed by half: {' '.join(unfinished.split())} Repair them on the host "
-            "with: dpkg --configure -a && apt-get install --fix-broken"
+            f"dpkg has packages that are installed by half: {' '.join(unfinished.split())} {REPAIR}"
         )
     port = module.params["port"]
     ours = running_port(Path(f"/var/lib/postgresql/{module.params['version']}/main"))

@@ -18,6 +18,10 @@ _NETWORK = re.compile(
     r"connect|resolv|timed? ?out|Failed to fetch|404|403|unreachable|Download.*failed|Certificate", re.I
 )
 _MISSING = re.compile(r"No package matching '([^']+)'|Unable to locate package (\S+)|no installation candidate", re.I)
+REPAIR = (
+    "Repair them on the host with: dpkg --configure -a && apt-get install --fix-broken; where dpkg says that one has "
+    "to be reinstalled: apt-get install --reinstall NAME."
+)
 STATE = "Nothing was installed without a valid signature, and a server that runs was not touched."
 
 
@@ -40,7 +44,7 @@ def explain(message: str, *, repository: str, proxy: str, holder: str, unfinishe
         remedy = "Let that process end, or wait longer with postgresql_apt_lock_timeout."
     elif unfinished or _DPKG.search(said):
         what = f"dpkg has packages that are installed by half: {' '.join(unfinished.split())} {said}"
-        remedy = "Repair them on the host with: dpkg --configure -a && apt-get install --fix-broken"
+        remedy = REPAIR
     elif _DATE.search(said):
         what = f"apt refuses the lists of {where} because of their date: {said}"
         remedy = "Correct the clock of the host, or bring the mirror up to date."
