@@ -23,7 +23,6 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 
-from tests import role_python  # noqa: F401 - importing it makes the names known
 from tests.local import ROOT, SECONDS, Local
 
 CANARY = "Canary-Nguyễn-Thị-Bí-Mật"  # stands in rows, and never in any output
@@ -113,13 +112,12 @@ class Clinic:
         self, act: str, /, *, check_mode: bool = False, settings: dict[str, Any] | None = None, **request: Any
     ) -> Any:
         """Do an act as the module does; where root runs the tests, a drill's own server is run by another user."""
-        from ansible.module_utils.backup_acts import perform  # noqa: PLC0415 - known only since the import above
+        from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import perform  # noqa: PLC0415 - known only since the import above
 
         given = self.settings(**(settings or {}))
         if os.geteuid() == 0 and request.get("server") == "own":
-            from ansible.module_utils.backup_errors import BackupError  # noqa: PLC0415
-
-            from backup_act import perform_as  # type: ignore[import-not-found]  # noqa: PLC0415
+            from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError  # noqa: PLC0415
+            from ansible_collections.physioflow.database.plugins.modules.backup_act import perform_as  # noqa: PLC0415
 
             owner = pwd.getpwnam("physioflow")
             for path in (self.folder, *self.folder.rglob("*")):
@@ -163,8 +161,8 @@ class Clinic:
 
     def reseal(self, backup: str, change: Callable[[dict[str, Any]], object] = lambda _: None) -> None:
         """Change a manifest, and the checksums with it: what a forger does who knows the code."""
-        from ansible.module_utils.backup_manifest import write_manifest  # noqa: PLC0415
-        from ansible.module_utils.backup_store import sha256_of  # noqa: PLC0415
+        from ansible_collections.physioflow.database.plugins.module_utils.backup.manifest import write_manifest  # noqa: PLC0415
+        from ansible_collections.physioflow.database.plugins.module_utils.backup.store import sha256_of  # noqa: PLC0415
 
         manifest = self.manifest(backup)
         manifest["files"] = sha256_of(self.folder / backup)
@@ -328,8 +326,8 @@ def _literal(text: str) -> str:
 
 def main() -> int:
     """Do the act that a file describes."""
-    from ansible.module_utils.backup_acts import perform  # noqa: PLC0415
-    from ansible.module_utils.backup_errors import BackupError  # noqa: PLC0415
+    from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import perform  # noqa: PLC0415
+    from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError  # noqa: PLC0415
 
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:

@@ -19,6 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+TASK = r"^TASK \[(?:physioflow\.database\.)?(.*?)\]"
 SECONDS = 300  # a playbook that takes longer hangs
 
 
@@ -36,8 +37,8 @@ class Result:
 
     @property
     def tasks(self) -> list[str]:
-        """Names of the tasks that were run and shown."""
-        return re.findall(r"^TASK \[(.*?)\] \**$", self.output, re.MULTILINE)
+        """Names of the tasks that were run and shown, without the collection before that of the role."""
+        return re.findall(rf"{TASK} \**$", self.output, re.MULTILINE)
 
 
 class Running:

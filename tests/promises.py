@@ -16,13 +16,11 @@ from typing import Any
 
 import psycopg
 import yaml
+from ansible_collections.physioflow.database.plugins.module_utils.database.objects import MIGRATED, PIN
+from ansible_collections.physioflow.database.plugins.module_utils.verification.definition import Key, definitions
+from ansible_collections.physioflow.database.plugins.module_utils.verification.promise import BY_TABLE, DEFINED
 
-from tests import role_python  # noqa: F401 - importing it makes the Python of the roles known
 from tests.local import ROOT, Local
-
-from ansible.module_utils.database_objects import MIGRATED, PIN  # isort: skip
-from ansible.module_utils.verification_definition import Key, definitions  # isort: skip
-from ansible.module_utils.verification_promise import BY_TABLE, DEFINED  # isort: skip
 
 SCRATCH = "physioflow_promises"
 ORDER = ("extensions", "collations", "schemas", *DEFINED)

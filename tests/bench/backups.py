@@ -47,9 +47,8 @@ CREATE INDEX idx_visits_{n}_seen ON visits_{n} (seen_at);
 # Runs an act of the role as the timers do: a process of its own.
 ACT = """
 import json, sys
-sys.path.insert(0, {root!r})
-from tests import role_python
-from ansible.module_utils.backup_acts import perform
+sys.path.insert(0, {collections!r})
+from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import perform
 print(json.dumps(perform(*json.load(sys.stdin))))
 """
 
@@ -122,7 +121,7 @@ class Backups:
         """Run an act of the role."""
         role = "emr_backup" if act == "create" else ""
         text = json.dumps([act, self.settings | {"role": role}, request])
-        return self.measure([sys.executable, "-c", ACT.format(root=str(ROOT))], text)
+        return self.measure([sys.executable, "-c", ACT.format(collections=str(ROOT / "collections"))], text)
 
     # The ways.
 

@@ -47,10 +47,9 @@ ROLE_PLAY = """
   module_defaults:
     group/community.postgresql.all: "{{ postgresql_connection }}"
   tasks:
-    - import_role: {name: database, tasks_from: names} # whose Python the role migrations has a part of
-    - import_role: {name: migrations, tasks_from: release}
-    - import_role: {name: migrations, tasks_from: plan}
-    - import_role: {name: migrations, tasks_from: apply}
+    - import_role: {name: physioflow.database.migrations, tasks_from: release}
+    - import_role: {name: physioflow.database.migrations, tasks_from: plan}
+    - import_role: {name: physioflow.database.migrations, tasks_from: apply}
 """
 
 

@@ -30,7 +30,7 @@ def check(server: Server, statements: tuple[str, ...], folder: Path, told: Told)
     Raises:
         DifferenceError: where they differ, or something fails that PostgreSQL's programs can do.
     """
-    from ansible.module_utils.backup_errors import BackupError  # noqa: PLC0415 - known by an import of tests.backups
+    from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError  # noqa: PLC0415 - known by an import of tests.backups
 
     shutil.rmtree(folder / "backups", ignore_errors=True)
     (folder / "backups").mkdir(mode=0o700)

@@ -18,10 +18,12 @@ from typing import Any
 import jinja2
 import yaml
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import ReleaseError, read_release
 
-from tests import role_python
+from tests.local import ROOT
 
-ROLE = role_python.ROOT / "roles/migrations"
+ROLE = ROOT / "roles/migrations"
+MODULES = "ansible_collections.physioflow.database.plugins.modules."
 COLLECTION = "ansible_collections.community.postgresql.plugins.modules."
 
 
@@ -53,7 +55,7 @@ class _Module(AnsibleModule):  # type: ignore[misc]
 
 def run_module(name: str, **arguments: Any) -> dict[str, Any]:
     """Run a module and return its result."""
-    module = importlib.import_module(name)
+    module = importlib.import_module(name if "." in name else MODULES + name)
     module.AnsibleModule = type("Module", (_Module,), {"arguments": arguments})  # type: ignore[attr-defined]
     try:
         module.main()
@@ -117,14 +119,14 @@ class Driver:
         """Read the release, plan, apply: what a deploy does with migrations, without backup and verification."""
         self.sent = self.failed = 0
         given = self._variables(variables)
-        read = run_module(
-            "migration_release",
-            directory=str(self.release.resolve()),
-            header_required=given["header_required"],
-            roles=str(self.scratch / "no-roles"),  # no variables are given, so none is looked for
-        )
-        if read.get("failed"):
-            return Outcome(refused=read["msg"])
+        try:
+            read, _ = read_release(
+                str(self.release.resolve()),
+                header_required=given["header_required"],
+                roles=str(self.scratch / "no-roles"),  # no variables are given, so none is looked for
+            )
+        except ReleaseError as error:
+            return Outcome(refused=str(error))
         plan = self._plan(read, given)
         if plan.get("failed"):
             return Outcome(refused=plan["msg"])

@@ -14,10 +14,8 @@ from typing import Any
 
 import yaml
 
-from tests import role_python
 from tests.hosts.system import ROOT, run
 
-assert role_python  # makes the Python of the roles importable
 MAJOR = "16"
 MAINTAINER = "PhysioFlow tests <tests@localhost>"
 DEPENDS = {
@@ -58,7 +56,7 @@ def build(target: Path, work: Path) -> list[dict[str, str]]:
 
 
 def _embedded() -> Any:
-    return importlib.import_module("ansible.module_utils.embedded_packages")
+    return importlib.import_module("ansible_collections.physioflow.database.plugins.module_utils.embedded.packages")
 
 
 def _deb(part: str, version: str, root: Path, target: Path) -> dict[str, str]:

@@ -205,7 +205,8 @@ def test_a_clock_that_jumped_removes_nothing(host: Host) -> None:
     script = (
         f"import sys; sys.path.insert(0, '{PROGRAM}')\n"
         "from pathlib import Path\n"
-        "from ansible.module_utils.backup_manifest import read_manifest, update_manifest\n"
+        "from ansible_collections.physioflow.database.plugins.module_utils.backup.manifest "
+        "import read_manifest, update_manifest\n"
         f"folder = Path('{STORE}/{first}')\n"
         "year = int(read_manifest(folder)['finished_at'][:4])\n"
         "update_manifest(folder, lambda old: {'finished_at': old['finished_at'].replace(str(year), sys.argv[1])})\n"
@@ -250,21 +251,21 @@ def test_root_who_runs_it_by_hand_leaves_no_file_of_root(host: Host) -> None:
 
 
 def test_the_program_needs_no_ansible_of_the_host_and_takes_none(host: Host) -> None:
-    packages = "/usr/lib/python3/dist-packages/ansible"
-    host.run(f"mkdir {packages} && echo 'raise SystemExit(9)' > {packages}/__init__.py")
+    folders = "/usr/lib/python3/dist-packages/ansible /usr/lib/python3/dist-packages/ansible_collections"
+    host.run(f"mkdir {folders} && echo 'raise SystemExit(9)' | tee {folders.replace(' ', '/__init__.py ')}/__init__.py")
     try:
         start(host)
     finally:
-        host.run(f"rm -r {packages}")
+        host.run(f"rm -r {folders}")
 
 
 def test_a_deploy_renews_the_program_and_stops_a_timer(host: Host) -> None:
-    code = f"{PROGRAM}/ansible/module_utils"
-    host.run(f"cd {code} && sha256sum *.py > /root/code && echo raise > backup_acts.py && touch backup_of_before.py")
+    code = f"{PROGRAM}/ansible_collections/physioflow/database/plugins/module_utils/backup"
+    host.run(f"cd {code} && sha256sum *.py > /root/code && echo raise > acts.py && touch of_before.py")
     try:
         result = host.deploy(backup_timer="")
         assert (result.status, result.changed) == (0, 1), result.output
-        host.run(f"cd {code} && sha256sum --quiet -c /root/code && test ! -e backup_of_before.py")
+        host.run(f"cd {code} && sha256sum --quiet -c /root/code && test ! -e of_before.py")
         states = host.run("systemctl is-enabled physioflow-backup.timer physioflow-drill.timer", check=False)
         assert states.split() == ["disabled", "enabled"]
         assert host.run("systemctl is-active physioflow-backup.timer", check=False) == "inactive"

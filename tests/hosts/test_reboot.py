@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.hosts.host import Host, docker, made
-from tests.local import ROOT, Running, until
+from tests.local import ROOT, TASK, Result, Running, until
 
 pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("reboot")]
 
@@ -68,7 +68,7 @@ def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
 
 def begun(output: str) -> list[str]:
     """Return the tasks that were begun, on the host only."""
-    names = re.findall(r"^TASK \[(.*?)\] \**$", output, re.MULTILINE)
+    names = Result(0, output).tasks
     return names[names.index(FIRST) :] if FIRST in names else []
 
 
@@ -114,7 +114,7 @@ def reboot_in_every_task(host: Host, met: set[str], **variables: Any) -> tuple[l
 
 def tasks_that(run: Running, word: str) -> set[str]:
     """Return the tasks after whose name a word stands: changed, skipping."""
-    return set(re.findall(rf"^TASK \[(.*?)\] \**\n{word}", run.output, re.MULTILINE))
+    return set(re.findall(rf"{TASK} \**\n{word}", run.output, re.MULTILINE))
 
 
 def next_task(run: Running, met: set[str]) -> str:

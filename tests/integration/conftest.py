@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests import (
-    role_python,  # noqa: F401 - importing it makes the Python of the roles known
     undo,
 )
 from tests.backups import Clinic, drop_clinic, give_up, make_clinic, make_filled

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from ansible.module_utils.backup_errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 
 from tests.backups import CANARY, Clinic
 

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import backup_create
-from ansible.module_utils.backup_errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup import create as backup_create
+from ansible_collections.physioflow.database.plugins.module_utils.backup.archive import (
+    read_contents as read_archive_contents,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.manifest import utc_now
 
 from tests.backups import Clinic, descendants, kill, mounted, wait
 from tests.local import BIN, ROOT, environment
@@ -196,9 +200,9 @@ def test_migrations_wait_for_a_dump_and_not_for_what_follows(clinic: Clinic, mon
         assert clinic.sql(free) == "f"
     assert running.wait() == 0
     seen = []
-    reading_back = backup_create.read_contents
+    reading_back = read_archive_contents
 
-    def read_contents(*arguments: object) -> object:
+    def read_contents(*arguments: Any) -> object:
         seen.append(clinic.sql(free))
         return reading_back(*arguments)
 
@@ -421,7 +425,7 @@ def test_a_clock_that_jumped_removes_nothing(clinic: Clinic, monkeypatch: pytest
     assert done["removed"] == []
     assert "one of them is wrong, so no backup was removed" in done["problems"][0]
     assert clinic.act("drill")["backup"] == done["id"]  # the newest by number, whatever the clock said
-    monkeypatch.setattr(backup_create.time, "time", lambda now=time.time: now() + 400 * 86400)
+    monkeypatch.setattr(time, "time", lambda now=time.time: now() + 400 * 86400)
     with pytest.raises(BackupError, match=r"clocks of this host and of the server differ by 34560\d\d\d s"):
         clinic.act("create")
 
@@ -449,7 +453,7 @@ def test_time_zones_and_formats_of_the_database_change_no_hash(clinic: Clinic, m
     manifest = clinic.manifest(backup)
     assert manifest["finished_at"].endswith("+00:00")
     assert backup.endswith(re.sub(r"[-:]", "", manifest["started_at"][:19]).replace("T", "_"))
-    assert abs(time.time() - backup_create.utc_now().timestamp()) < 60
+    assert abs(time.time() - utc_now().timestamp()) < 60
     clinic.sql(f"ALTER DATABASE {clinic.name} SET TimeZone = 'America/New_York'")
     clinic.act("restore", database=clinic.name, in_place=True)
     assert clinic.sql("SELECT to_char(at AT TIME ZONE 'Asia/Ho_Chi_Minh', 'YYYY-MM-DD') FROM moments") == "2026-02-03"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.backup_errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 
 from tests.backups import CANARY, RESTIC_PASSWORD, Clinic, wait
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from ansible.module_utils.migration_alone import describe
-from ansible.module_utils.migration_catalog import split_statements
-from ansible.module_utils.migration_doubt import Answer, look_at, sentences
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.alone import describe
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import split_statements
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.doubt import Answer, look_at, sentences
 from psycopg.rows import dict_row
 
 from tests.integration.oracle import MIDDLE, SECRET, Case

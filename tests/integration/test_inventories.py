@@ -342,7 +342,7 @@ def test_a_provider_that_does_not_exist_is_refused_below_a_limit_too(production:
 def test_hosts_that_need_a_ca_at_once_get_one(production: Path) -> None:
     hosts: dict[str, None] = dict.fromkeys(f"db{number}.example.invalid" for number in range(5))
     (production / "hosts.yml").write_text(yaml.safe_dump({"database_servers": {"hosts": hosts}}))
-    make = ("-m", "ansible.builtin.include_role", "-a", "name=postgresql tasks_from=authority")
+    make = ("-m", "ansible.builtin.include_role", "-a", "name=physioflow.database.postgresql tasks_from=authority")
     result = run("ansible", "database_servers", "-i", production, "--forks", "5", *make)
     assert result.status == 0, result.output
     assert result.output.count("serial_number: ") == 1, result.output
@@ -369,7 +369,10 @@ def test_a_controller_without_the_ca_of_one_host_makes_none_for_another(producti
         "gather_facts": False,
         "tasks": [
             {"ansible.builtin.set_fact": {"__postgresql_certificate": looked}},
-            {"ansible.builtin.include_role": {"name": "postgresql", "tasks_from": "certificate"}, "when": "not has_ca"},
+            {
+                "ansible.builtin.include_role": {"name": "physioflow.database.postgresql", "tasks_from": "certificate"},
+                "when": "not has_ca",
+            },
         ],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))

@@ -13,16 +13,20 @@ from typing import Any
 
 import psycopg
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.blockers import find_blockers
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.lock_modes import BY_NAME, CONFLICTS, Mode
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import (
+    _RULES,
+    CHILDREN,
+    PARTITIONS,
+    Reader,
+    is_unreadable,
+)
 from pglast import ast, enums, parser
 from psycopg.rows import dict_row
 
-from tests import role_python  # noqa: F401 - importing it makes the names known
 from tests.integration.oracle import Case
 from tests.local import Local
-
-from ansible.module_utils.migration_blockers import find_blockers  # isort: skip
-from ansible.module_utils.migration_lock_modes import BY_NAME, CONFLICTS, Mode  # isort: skip
-from ansible.module_utils.migration_locks import _RULES, CHILDREN, PARTITIONS, Reader, is_unreadable  # isort: skip
 
 TABLES = """
     CREATE TABLE a (id int PRIMARY KEY, b int, x int NOT NULL, note text, CONSTRAINT chk CHECK (b > 0) NOT VALID);

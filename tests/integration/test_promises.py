@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible.module_utils.verification_release import read_promises
+from ansible_collections.physioflow.database.plugins.module_utils.verification.release import read_promises
+from ansible_collections.physioflow.database.plugins.modules import database_verification
 
 from tests.backups import Clinic
 from tests.local import ROOT, Local
@@ -129,7 +130,6 @@ CHANGES = {
 
 def verify(clinic: Clinic, files: Path = ROOT / "files") -> dict[str, Any]:
     """Run the module that a playbook runs, on a database that others may have written to."""
-    import database_verification  # type: ignore[import-not-found]  # noqa: PLC0415 - known only since the import above
 
     documents = read_promises(files / "verify", [path.stem for path in (files / "migrations").glob("*.sql")])
     assert documents.problems == []

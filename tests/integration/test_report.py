@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.report_look import look_at_backups, look_at_database
-from ansible.module_utils.report_page import render
-from ansible.module_utils.report_words import WORDS
-from ansible.module_utils.status_findings import described, findings, read_limits
+from ansible_collections.physioflow.database.plugins.module_utils.report.look import look_at_backups, look_at_database
+from ansible_collections.physioflow.database.plugins.module_utils.report.page import render
+from ansible_collections.physioflow.database.plugins.module_utils.report.words import WORDS
+from ansible_collections.physioflow.database.plugins.module_utils.status.findings import (
+    described,
+    findings,
+    read_limits,
+)
 
 from tests import apart
 from tests.apart import changed_of, failed_in, said_of
@@ -29,8 +33,7 @@ from tests.browser import DARK, DESK, LIGHT, PHONE, Browser, browser
 from tests.integration.test_status import LIMITS, Watch, session
 from tests.local import BIN, ROOT, Local, Result, environment, until
 
-ROLE = ROOT / "roles/report"
-TEMPLATES = ROLE / "templates"
+TEMPLATES = ROOT / "roles/report/templates"
 DATABASE = "reported"
 FIGURE = re.compile(r'<data data-figure="([^"]+)" value="([^"]+)">')
 VERIFIED = {"ok": True, "files": [{"file": "files/verify/001_a.yml", "expected": 7, "found": 7}], "failures": []}
@@ -372,11 +375,11 @@ def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, wh
     page = tmp_path / "page.html"
     given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": zone}
     given |= {"status": {}, "found": {}, "verification": {}}
-    command = [str(BIN / "ansible"), "localhost", "--module-name=report_page", f"--module-path={ROLE / 'library'}"]
+    command = [str(BIN / "ansible"), "localhost", "--module-name=physioflow.database.report_page"]
     done = subprocess.run(
         [*command, f"--args={json.dumps(given)}"],
         cwd=ROOT,
-        env=environment() | {"ANSIBLE_MODULE_UTILS": str(ROLE / "module_utils"), "PYTHONPATH": str(tmp_path)},
+        env=environment() | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from ansible.module_utils.backup_errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 
 from tests.backups import Clinic
 

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import Migration, own_statements
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import read_loss
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script, quote
 
-from tests import role_python  # noqa: F401 - importing it makes the names known
 from tests.local import ROOT, Local
-
-from ansible.module_utils.migration_catalog import Migration, own_statements  # isort: skip
-from ansible.module_utils.migration_loss import read_loss  # isort: skip
-from ansible.module_utils.migration_script import Limits, Run, Script, quote  # isort: skip
 
 ROLE = ROOT / "roles/migrations/files"
 RUN = Run("r1", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", standing=("001",))

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
+    Migration,
+    own_statements,
+    read_catalog,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import read_loss
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.rollback import plan_rollback, read_sets
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script
 
-from tests import role_python  # noqa: F401 - importing it makes the names known
 from tests.integration.test_rollback import untouched
 from tests.local import ROOT, Local
 
-from ansible.module_utils.migration_catalog import Migration, own_statements, read_catalog  # isort: skip
-from ansible.module_utils.migration_loss import read_loss  # isort: skip
-from ansible.module_utils.migration_rollback import plan_rollback, read_sets  # isort: skip
-from ansible.module_utils.migration_script import Limits, Run, Script  # isort: skip
-
-module: Any = importlib.import_module("migration_rollback")
+module: Any = importlib.import_module("ansible_collections.physioflow.database.plugins.modules.migration_rollback")
 
 SEED = ROOT / "files/seeds/development_data.sql"
 ENGINE = ROOT / "roles/migrations/files"

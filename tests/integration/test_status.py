@@ -16,10 +16,14 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from ansible.module_utils.status_findings import Finding, findings, read_limits
-from ansible.module_utils.status_look import look_at_backups, look_at_database, look_at_disks
-from ansible.module_utils.status_program import text_of
-from ansible.module_utils.status_screen import screen
+from ansible_collections.physioflow.database.plugins.module_utils.status.findings import Finding, findings, read_limits
+from ansible_collections.physioflow.database.plugins.module_utils.status.look import (
+    look_at_backups,
+    look_at_database,
+    look_at_disks,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.status.program import text_of
+from ansible_collections.physioflow.database.plugins.module_utils.status.screen import screen
 
 from tests import apart
 from tests.apart import changed_of, failed_in, said_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.backup_errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 
 from tests.backups import Clinic
 

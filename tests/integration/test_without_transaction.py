@@ -8,13 +8,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
+    NEVER_IN_TRANSACTION,
+    _needs_no_transaction,
+)
 from pglast import parser
 
-from tests import role_python  # noqa: F401 - importing it makes the names known
 from tests.integration.oracle import Case
 from tests.local import Local
-
-from ansible.module_utils.migration_catalog import NEVER_IN_TRANSACTION, _needs_no_transaction  # isort: skip
 
 DATABASE = "test_without_transaction"
 MADE = """

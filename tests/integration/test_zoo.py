@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.database_objects import OBJECTS, PIN
+from ansible_collections.physioflow.database.plugins.module_utils.database.objects import OBJECTS, PIN
 
 from tests.backups import Clinic, drop_clinic
 from tests.local import Local
@@ -188,9 +188,9 @@ CHANGES = (
 
 
 def test_what_differs_is_seen(zoo: Clinic) -> None:
-    from ansible.module_utils.backup_database import Session  # noqa: PLC0415
-    from ansible.module_utils.backup_programs import programs  # noqa: PLC0415
-    from ansible.module_utils.backup_restore import compare_objects  # noqa: PLC0415
+    from ansible_collections.physioflow.database.plugins.module_utils.backup.database import Session  # noqa: PLC0415
+    from ansible_collections.physioflow.database.plugins.module_utils.backup.programs import programs  # noqa: PLC0415
+    from ansible_collections.physioflow.database.plugins.module_utils.backup.restore import compare_objects  # noqa: PLC0415
 
     wanted = looked_at(zoo, "zoo")
     with programs(zoo.local.server / "bin", zoo.connection) as tools, Session(tools.conninfo("zoo")) as session:

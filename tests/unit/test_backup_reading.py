@@ -6,12 +6,19 @@ import io
 from typing import Any
 
 import pytest
-from ansible.module_utils import backup_archive
-from ansible.module_utils.backup_archive import Rows, contents_problem, count_contents, read_items, schema_sha256
-from ansible.module_utils.backup_database import _Reader, identifier, is_named
-from ansible.module_utils.backup_errors import BackupError
-from ansible.module_utils.backup_merge import names_of, parents_first
-from ansible.module_utils.backup_selection import select, table_of
+from ansible_collections.physioflow.database.plugins.module_utils.backup import archive as backup_archive
+from ansible_collections.physioflow.database.plugins.module_utils.backup.archive import (
+    Rows,
+    contents_problem,
+    count_contents,
+    read_items,
+    schema_sha256,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.backup.database import _Reader, is_named
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.merge import names_of, parents_first
+from ansible_collections.physioflow.database.plugins.module_utils.backup.selection import select, table_of
+from ansible_collections.physioflow.database.plugins.module_utils.sql import identifier
 
 DUMP = rb"""--
 SET statement_timeout = 0;
@@ -181,6 +188,7 @@ def test_parents_come_before_children() -> None:
         def __init__(self, place: str) -> None:
             self.place = place
 
+    places: Any = map(Place, "abcxy")
     keys = [
         {"table": "a", "references": "b"},
         {"table": "b", "references": "c"},
@@ -188,7 +196,7 @@ def test_parents_come_before_children() -> None:
         {"table": "x", "references": "y"},
         {"table": "y", "references": "x"},
     ]
-    assert [merge.place for merge in parents_first(map(Place, "abcxy"), keys)] == ["c", "b", "a", "x", "y"]
+    assert [merge.place for merge in parents_first(places, keys)] == ["c", "b", "a", "x", "y"]
 
 
 @pytest.mark.parametrize("size", [1, 3, 8192])

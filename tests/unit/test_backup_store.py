@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.backup_acts import age_text, table
-from ansible.module_utils.backup_create import summary
-from ansible.module_utils.backup_errors import BackupError
-from ansible.module_utils.backup_manifest import (
+from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import age_text, table
+from ansible_collections.physioflow.database.plugins.module_utils.backup.create import summary
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.manifest import (
     ID,
     checksum,
     claimed_number,
@@ -23,17 +23,26 @@ from ansible.module_utils.backup_manifest import (
     update_manifest,
     write_manifest,
 )
-from ansible.module_utils.backup_programs import (
+from ansible_collections.physioflow.database.plugins.module_utils.backup.programs import (
     Programs,
     check_ended,
     plain_words,
     without_pg_variables,
     without_values,
 )
-from ansible.module_utils.backup_restic import shown
-from ansible.module_utils.backup_retention import clock_problem, to_remove
-from ansible.module_utils.backup_settings import Settings, libpq_keywords, read_settings
-from ansible.module_utils.backup_store import Backup, Store, sha256_of, size_text
+from ansible_collections.physioflow.database.plugins.module_utils.backup.restic import shown
+from ansible_collections.physioflow.database.plugins.module_utils.backup.retention import clock_problem, to_remove
+from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import (
+    Settings,
+    libpq_keywords,
+    read_settings,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.backup.store import (
+    Backup,
+    Store,
+    sha256_of,
+    size_text,
+)
 
 GIVEN: dict[str, Any] = {"database": "physioflow", "directory": "/b", "bin_dir": "/bin"}
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)

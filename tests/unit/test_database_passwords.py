@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.database_passwords import password_problems
+from ansible_collections.physioflow.database.plugins.module_utils.database.passwords import password_problems
 
 NAMES = ["physioflow", "emr", "emr_app"]
 GOOD = {"owner": "rTz0bq/8Yw+N2kLs4Vd", "app": "đi chợ mua cá kho tộ", "readonly": "correct horse battery staple"}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.database_patients import audit_statements, protection_statements, without_way
+from ansible_collections.physioflow.database.plugins.module_utils.database.patients import (
+    audit_statements,
+    protection_statements,
+    without_way,
+)
 
 NUMBERS = {
     "clinics": 1,

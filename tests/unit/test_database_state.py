@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.database_problems import (
+from ansible_collections.physioflow.database.plugins.module_utils.database.problems import (
     input_problems,
     login_notes,
     login_problems,
     notes_of,
     server_problems,
 )
-from ansible.module_utils.database_scram import is_scram_verifier_of, scram_verifier
-from ansible.module_utils.database_state import (
+from ansible_collections.physioflow.database.plugins.module_utils.database.scram import (
+    is_scram_verifier_of,
+    scram_verifier,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.database.state import (
     cluster_statements,
     create_statement,
     extension_statements,
@@ -24,7 +27,7 @@ from ansible.module_utils.database_state import (
     new_inside,
     routine_statements,
 )
-from ansible.module_utils.database_wanted import Login, Wanted, audit_is_on
+from ansible_collections.physioflow.database.plugins.module_utils.database.wanted import Login, Wanted, audit_is_on
 
 from tests.local import ROOT
 
@@ -248,13 +251,19 @@ def test_the_locale_is_a_literal() -> None:
         ({"name": "a" * 64}, "has 63 at most"),
         ({"name": "physio\n"}, "database_name is"),
         ({"name": "template1"}, "a name that PostgreSQL keeps for itself"),
-        ({"roles": WANTED.roles | {"app": "pg_app"}}, "database_app_role is 'pg_app', a name that PostgreSQL keeps"),
-        ({"roles": WANTED.roles | {"owner": "Emr App"}}, "database_owner is 'Emr App'"),
-        ({"roles": WANTED.roles | {"app": "emr"}}, "Each role needs a name of its own"),
+        (
+            {"roles": {**WANTED.roles, "app": "pg_app"}},
+            "database_app_role is 'pg_app', a name that PostgreSQL keeps",
+        ),
+        ({"roles": {**WANTED.roles, "owner": "Emr App"}}, "database_owner is 'Emr App'"),
+        ({"roles": {**WANTED.roles, "app": "emr"}}, "Each role needs a name of its own"),
         ({"passwords": {"app": ""}}, "password of app in database_passwords is empty"),
         ({"passwords": {"emr_app": "x"}}, "database_passwords has the key 'emr_app'; it takes owner, app, readonly"),
         ({"settings": {"reader": {}}}, "database_role_settings has the key 'reader'"),
-        ({"connection_limits": LIMITS | {"app": -1}}, "database_connection_limits has -1 for app; the least is 1"),
+        (
+            {"connection_limits": {**LIMITS, "app": -1}},
+            "database_connection_limits has -1 for app; the least is 1",
+        ),
         ({"connection_limits": {"owner": 1, "app": 1, "backup": 1}}, "says nothing of readonly"),
         ({"connection_limit": -1}, "database_connection_limit is -1"),
         ({"extensions": ["dblink"]}, "The extension dblink is not among database_allowed_extensions"),
@@ -363,7 +372,7 @@ def test_a_password_that_logs_in_is_not_set_again() -> None:
         ({}, {"roles": {"emr": role(admin=False)}}, "lacks ADMIN OPTION on the role emr, which somebody else made"),
     ],
 )
-def test_a_right_that_is_missing_is_named(login: dict[str, bool], found: dict[str, Any], words: str) -> None:
+def test_a_right_that_is_missing_is_named(login: dict[str, Any], found: dict[str, Any], words: str) -> None:
     (problem,) = login_problems(WANTED, cluster(**found), dataclasses.replace(CLOUD, **login))
     assert words in problem
 

@@ -17,11 +17,24 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils import embedded_packages as packages
-from ansible.module_utils import embedded_port as ports
-from ansible.module_utils.embedded_files import EmbeddedError, link_is, locked, make_link, remove, write_file
-from ansible.module_utils.embedded_layout import Marker
-from ansible.module_utils.embedded_process import Postmaster, await_end, make_user, run, running_server
+from ansible_collections.physioflow.database.plugins.module_utils.embedded import packages
+from ansible_collections.physioflow.database.plugins.module_utils.embedded import port as ports
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.files import (
+    EmbeddedError,
+    link_is,
+    locked,
+    make_link,
+    remove,
+    write_file,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.layout import Marker
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.process import (
+    Postmaster,
+    await_end,
+    make_user,
+    run,
+    running_server,
+)
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "postgresql_embedded"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")

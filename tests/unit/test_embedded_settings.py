@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.embedded_checks import check_data, check_folder, check_name, check_path
-from ansible.module_utils.embedded_files import MARKER, EmbeddedError
-from ansible.module_utils.embedded_plan import ACTS, Found, plan
-from ansible.module_utils.embedded_port import check_port
-from ansible.module_utils.embedded_server import log_excerpt
-from ansible.module_utils.embedded_settings import (
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.checks import (
+    check_data,
+    check_folder,
+    check_name,
+    check_path,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.files import MARKER, EmbeddedError
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.plan import ACTS, Found, plan
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.port import check_port
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.server import log_excerpt
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.settings import (
     HBA_TEXT,
     passfile_text,
     read_passfile,
@@ -152,7 +157,7 @@ def test_a_setting_with_its_own_variable_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Work_Mem", "a b", "x = 1\ny", "", "a.b.c", 1])
-def test_something_else_than_a_setting_name_is_refused(name: object) -> None:
+def test_something_else_than_a_setting_name_is_refused(name: Any) -> None:
     with pytest.raises(EmbeddedError, match="is not the name of a server setting"):
         setting_values(5999, Path("/l"), {name: "x"})
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.migration_catalog import (
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
     Catalog,
     Migration,
     SqlText,

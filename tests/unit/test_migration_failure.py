@@ -6,7 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from ansible.module_utils.migration_failure import Failure, explain, read_failure, without_values
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import (
+    Failure,
+    explain,
+    read_failure,
+    without_values,
+)
 
 RUN = "11111111-1111-4111-8111-111111111111"
 OTHER_RUN = "22222222-2222-4222-8222-222222222222"
@@ -60,7 +65,7 @@ def test_a_statement_of_a_file_without_transaction_is_read_from_its_comment() ->
 
 
 def tell(failure: Failure, **sets: set[str]) -> str:
-    none: dict[str, set[str]] = {"applied": set(), "theirs": set(), "in_doubt": set()}
+    none: dict[str, Any] = {"applied": set(), "theirs": set(), "in_doubt": set()}
     return str(explain(failure, planned=FILES, database="emr", **(none | sets)))
 
 

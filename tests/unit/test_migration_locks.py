@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.migration_catalog import own_statements, split_statements
-from ansible.module_utils.migration_lock_modes import CONFLICTS, Mode, waits_for
-from ansible.module_utils.migration_locks import _ALTERS, _LOCKS_NOTHING, _RULES, _UNREADABLE, run_locks
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
+    own_statements,
+    split_statements,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.lock_modes import (
+    CONFLICTS,
+    Mode,
+    waits_for,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import (
+    _ALTERS,
+    _LOCKS_NOTHING,
+    _RULES,
+    _UNREADABLE,
+    run_locks,
+)
 from pglast import ast, enums
 
 EXCLUSIVE, SHARE_ROW, SHARE, SHARE_UPDATE = (

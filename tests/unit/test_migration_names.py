@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.migration_names import Name, other_name, read_name, stands_between, version_key
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.names import (
+    Name,
+    other_name,
+    read_name,
+    stands_between,
+    version_key,
+)
 
 
 @pytest.mark.parametrize(

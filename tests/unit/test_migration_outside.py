@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pglast
-
-from tests import role_python  # noqa: F401 - importing it makes the names known
-
-from ansible.module_utils.migration_outside import leaves, roles  # isort: skip
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.outside import leaves, roles
 
 LEAVES = {
     "ALTER DATABASE a SET work_mem = '1MB'": "ALTER DATABASE",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.migration_doubt import Answer, decide, read_decisions
-from ansible.module_utils.migration_plan import make_plan
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.doubt import Answer, decide, read_decisions
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import make_plan
 
 
 def entry(version: str, name: str = "x", sha: str = "", raw: str = "") -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.migration_plan import make_plan
-from ansible.module_utils.migration_repeatable import due, in_order
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import make_plan
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.repeatable import due, in_order
 
 
 def entry(name: str, *depends: str, sha: str = "") -> dict[str, Any]:

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from ansible.module_utils.migration_catalog import split_statements
-from ansible.module_utils.migration_drift import differences, lines
-from ansible.module_utils.migration_locks import run_locks
-from ansible.module_utils.migration_report import read_squawk, states
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import split_statements
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.drift import differences, lines
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import run_locks
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.report import read_squawk, states
 
 
 def entry(version: str, name: str = "x", sha: str = "a", *depends: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.migration_failure import Failure
-from ansible.module_utils.migration_retry import (
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import Failure
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.retry import (
     pause_before,
     read_duration,
     waited_in_vain,

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.migration_loss import loss_failure, loss_table, read_loss
-from ansible.module_utils.migration_rollback import plan_rollback, read_sets
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import (
+    loss_failure,
+    loss_table,
+    read_loss,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.rollback import plan_rollback, read_sets
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "0aee8018-f1e7-4540-bb7f-3ba39587919a"

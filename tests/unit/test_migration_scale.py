@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.migration_catalog import read_catalog
-from ansible.module_utils.migration_plan import make_plan
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import read_catalog
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import make_plan
 
 
 def seconds(folder: Path, number: int) -> float:

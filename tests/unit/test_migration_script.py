@@ -7,13 +7,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ansible.module_utils.migration_catalog import Migration, Statement, own_statements, split_statements
-from ansible.module_utils.migration_script import Limits, Run, Script, application_name, quote
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
+    Migration,
+    Statement,
+    own_statements,
+    split_statements,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import (
+    Limits,
+    Run,
+    Script,
+    application_name,
+    quote,
+)
 
 from tests.local import ROOT
 
 # The module, beside its module_utils of the same name.
-module: Any = importlib.import_module("migration_script")
+module: Any = importlib.import_module("ansible_collections.physioflow.database.plugins.modules.migration_script")
 ENGINE = ROOT / "roles/migrations/files"
 RUN = Run(release="r1", run_id="0aee8018-f1e7-4540-bb7f-3ba39587919a", operator="lan", controller="desk")
 MIGRATION = Migration("001", "a", "files/migrations/001_a.sql", "it's $sql$", (), True, "0" * 64, "1" * 64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.migration_subsumed import subsumed
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.subsumed import subsumed
 
 ROLLBACKS = Path(__file__).resolve().parents[2] / "files/rollbacks"
 

@@ -6,7 +6,11 @@ import re
 from pathlib import Path
 
 import yaml
-from ansible.module_utils.migration_variables import declared_variables, resembling_variables, unknown_variables
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.variables import (
+    declared_variables,
+    resembling_variables,
+    unknown_variables,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ROOT / "roles"

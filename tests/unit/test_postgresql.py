@@ -7,8 +7,8 @@ import hashlib
 from typing import Any
 
 import pytest
-from ansible.module_utils.postgresql_apt import explain
-from ansible.module_utils.postgresql_files import (
+from ansible_collections.physioflow.database.plugins.module_utils.system.apt import explain
+from ansible_collections.physioflow.database.plugins.module_utils.system.files import (
     cluster_differences,
     hba_problems,
     hba_text,
@@ -17,9 +17,14 @@ from ansible.module_utils.postgresql_files import (
     settings_text,
     version_number,
 )
-from ansible.module_utils.postgresql_look import listening, lock_pid, memory, os_release
-from ansible.module_utils.postgresql_server import plain_words
-from ansible.module_utils.postgresql_tuning import tuned_settings, usual_memory
+from ansible_collections.physioflow.database.plugins.module_utils.system.look import (
+    listening,
+    lock_pid,
+    memory,
+    os_release,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.system.server import plain_words
+from ansible_collections.physioflow.database.plugins.module_utils.system.tuning import tuned_settings, usual_memory
 
 from tests.local import ROOT
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.embedded_files import EmbeddedError
-from ansible.module_utils.embedded_layout import Marker
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.files import EmbeddedError
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.layout import Marker
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "postgresql_embedded"
-module: Any = importlib.import_module("postgresql_embedded")
+module: Any = importlib.import_module("ansible_collections.physioflow.database.plugins.modules.postgresql_embedded")
 
 
 def asked(directory: Path, *, check_mode: bool = False, **others: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible.module_utils.postgresql_tls import (
+from ansible_collections.physioflow.database.plugins.module_utils.system.tls import (
     alternative_name,
     ca_refusal,
     ends_within,

@@ -8,9 +8,15 @@ from datetime import UTC, timedelta, timezone
 from xml.etree import ElementTree as ET
 
 import pytest
-from ansible.module_utils.report_charts import Bar, Dot, bars, columns, timeline
-from ansible.module_utils.report_view import Format, durations, last_day, levels, runs
-from ansible.module_utils.report_words import MATTERS, WORDS
+from ansible_collections.physioflow.database.plugins.module_utils.report.charts import Bar, Dot, bars, columns, timeline
+from ansible_collections.physioflow.database.plugins.module_utils.report.view import (
+    Format,
+    durations,
+    last_day,
+    levels,
+    runs,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.report.words import MATTERS, WORDS
 
 from tests.local import ROOT
 
@@ -92,8 +98,9 @@ def test_the_languages_have_the_same_words_and_each_is_used() -> None:
     assert set(WORDS["vi"]) == set(WORDS["en"])
     code = "".join(
         path.read_text()
-        for path in (ROOT / "roles/report").rglob("*")
-        if path.suffix in (".j2", ".py") and path.name != "report_words.py"
+        for folder in ("roles/report", "plugins/module_utils/report")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".j2", ".py") and path.name != "words.py"
     )
     spans = {"second", "minute", "hour", "day"}
     unused = {word for word in WORDS["vi"] if not re.search(rf"\b{word}\b", code) and not word.startswith("act_")}
@@ -106,7 +113,7 @@ def test_vietnamese_is_composed(text: str) -> None:
 
 
 def test_every_matter_of_the_status_screen_has_a_vietnamese_name() -> None:
-    code = (ROOT / "roles/status/module_utils/status_findings.py").read_text()
+    code = (ROOT / "plugins/module_utils/status/findings.py").read_text()
     matters = set(re.findall(r'Finding\(\s*"([A-Z][a-z ]+)"', code))
     assert len(matters) > 10
     assert matters <= set(MATTERS)

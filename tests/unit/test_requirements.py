@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
-import ansible_collections
 import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
@@ -21,6 +21,6 @@ def test_there_are_requirements() -> None:
 
 @pytest.mark.parametrize("collection", COLLECTIONS, ids=lambda collection: collection["name"])
 def test_the_collection_is_in_the_range(collection: dict[str, str]) -> None:
-    folder = Path(next(iter(ansible_collections.__path__))) / collection["name"].replace(".", "/")
+    folder = Path(next(iter(importlib.import_module(f"ansible_collections.{collection['name']}").__path__)))
     version = json.loads((folder / "MANIFEST.json").read_text())["collection_info"]["version"]
     assert version in SpecifierSet(collection["version"])

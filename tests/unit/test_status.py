@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from ansible.module_utils.status_findings import (
+from ansible_collections.physioflow.database.plugins.module_utils.status.findings import (
     Finding,
     Limits,
     age_text,
@@ -17,7 +17,7 @@ from ansible.module_utils.status_findings import (
     verdict,
     worst,
 )
-from ansible.module_utils.status_screen import WIDTH, screen
+from ansible_collections.physioflow.database.plugins.module_utils.status.screen import WIDTH, screen
 
 LIMITS: dict[str, Any] = {
     "minimum_version": "16.15",

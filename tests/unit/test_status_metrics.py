@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import yaml
-from ansible.module_utils.status_findings import Limits, findings
-from ansible.module_utils.status_metrics import HELP, metrics
-from ansible.module_utils.status_program import pending
+from ansible_collections.physioflow.database.plugins.module_utils.status.findings import Limits, findings
+from ansible_collections.physioflow.database.plugins.module_utils.status.metrics import HELP, metrics
+from ansible_collections.physioflow.database.plugins.module_utils.status.program import pending
 
 from tests.local import ROOT
 from tests.unit.test_status import BACKUPS, FACTS, FIGURES, LIMITS, SESSION, WAITER

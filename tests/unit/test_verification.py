@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.verification_check import (
+from ansible_collections.physioflow.database.plugins.module_utils.sql import literal
+from ansible_collections.physioflow.database.plugins.module_utils.verification.check import (
     Catalog,
     Check,
     check_catalog,
@@ -24,11 +25,22 @@ from ansible.module_utils.verification_check import (
     same,
     seed_totals,
 )
-from ansible.module_utils.verification_definition import Key, canonical
-from ansible.module_utils.verification_promise import Promise, merge_promises
-from ansible.module_utils.verification_proof import MORE, differences, halves, refusal
-from ansible.module_utils.verification_release import read_promises
-from ansible.module_utils.verification_sql import examples_sql, identifier, literal, plan_sql, seeds_sql, value_text
+from ansible_collections.physioflow.database.plugins.module_utils.verification.definition import Key, canonical
+from ansible_collections.physioflow.database.plugins.module_utils.verification.promise import Promise, merge_promises
+from ansible_collections.physioflow.database.plugins.module_utils.verification.proof import (
+    MORE,
+    differences,
+    halves,
+    refusal,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.verification.release import read_promises
+from ansible_collections.physioflow.database.plugins.module_utils.verification.sql import (
+    examples_sql,
+    plan_sql,
+    qualified,
+    seeds_sql,
+    value_text,
+)
 from pglast import parser
 
 from tests.local import ROOT
@@ -302,7 +314,7 @@ def test_seeds_are_exact_when_fresh_and_present_later() -> None:
 def test_constraint_examples_are_accepted_and_refused() -> None:
     example = {"table": "t", "constraint": "c", "column": "a", "accepts": [1, None], "refuses": [2, "long"]}
     promise = only(constraint_examples=[example])
-    good = [
+    good: list[dict[str, Any]] = [
         {"valid": True, "value": True},
         {"valid": True, "value": None},
         {"valid": True, "value": False},
@@ -456,8 +468,8 @@ def test_a_failure_lists_everything_at_once_and_says_state_and_next_command() ->
 
 def test_names_and_values_are_quoted() -> None:
     assert literal("a'b\\") == "'a''b\\'"
-    assert identifier('we"ird') == '"public"."we""ird"'
-    assert identifier("migrations.h") == '"migrations"."h"'
+    assert qualified('we"ird') == '"public"."we""ird"'
+    assert qualified("migrations.h") == '"migrations"."h"'
     assert value_text(True, "boolean") == "true"
     assert value_text(["a", 'b"', None], "text[]") == '{"a","b\\"",NULL}'
     assert value_text({"a": ["đ"]}, "jsonb") == '{"a": ["đ"]}'

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.verification_check import Check
-from ansible.module_utils.verification_survey import Holding, survey, verdict
+from ansible_collections.physioflow.database.plugins.module_utils.verification.check import Check
+from ansible_collections.physioflow.database.plugins.module_utils.verification.survey import Holding, survey, verdict
 
 DOCUMENTS = [
     {"version": f"{number:03d}", "name": f"{number:03d}_x", "file": f"files/verify/{number:03d}_x.yml"}

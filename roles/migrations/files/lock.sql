@@ -1,5 +1,5 @@
 -- Takes the lock of the migrations for the session: the first statement of every run.
--- `'@name@'` stands for a literal that module_utils/migration_script.py fills in, here and in the files beside it.
+-- `'@name@'` stands for a literal that plugins/module_utils/migrations/script.py fills in, here and in the files beside it.
 --
 -- It polls and never waits inside PostgreSQL's lock queue: a statement that waits there holds a snapshot, and
 -- CREATE INDEX CONCURRENTLY of the holder would wait for it in turn. The DO block holds a snapshot as well, so whoever

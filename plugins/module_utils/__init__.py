@@ -1,0 +1,1 @@
+"""What the modules and actions of the collection share: one package a subject, imported relatively."""

@@ -1,0 +1,1 @@
+"""Backups: taken, verified, kept, restored, drilled. Runs on hosts also without Ansible, by timers."""

@@ -1,0 +1,224 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads a dump back, in full: every data block is decoded, every row counted.
+
+pg_restore ends well on many dumps that are damaged (reference: it lists truncated ones, and reads an emptied data file
+of the directory format). So its status alone is never taken for a proof.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import BackupError, DamagedError
+from .manifest import DUMP
+from .programs import Programs, check_ended
+from .store import Backup, sha256_of
+
+CHUNK = 1 << 20
+
+# How pg_restore writes a table's rows and a sequence's value. A name is quoted where it has to be.
+_QUOTED = rb'(?:"(?:[^"]|"")*"|[^" (.]+)'
+_COPY = re.compile(rb"^COPY (%s\.%s) (?:\((.*)\))? FROM stdin;$" % (_QUOTED, _QUOTED))
+_SETVAL = re.compile(rb"^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$")
+_END = b"\\.\n"
+_RANDOM = re.compile(r"^\\(un)?restrict ")  # a line that is new in every output
+
+
+@dataclass
+class Contents:
+    """What a dump holds.
+
+    Attributes:
+        rows: number of rows by schema.table.
+        sequences: last value, and whether it was given out, by schema.sequence.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
+
+
+def read_contents(programs: Programs, dump: Path) -> Contents:
+    """Decode all data of a dump and count it. Memory does not grow with the dump.
+
+    Raises:
+        BackupError: where pg_restore cannot read it.
+    """
+    child = programs.start("pg_restore", "--data-only", "--file=-", dump, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    with suppress(OSError, AttributeError):
+        fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
+    try:
+        contents = count_contents(child.stdout)
+    finally:
+        child.stdout.close()
+        _, err = child.communicate()
+    check_ended("pg_restore", child.returncode, err)
+    return contents
+
+
+def count_contents(stream: IO[bytes]) -> Contents:
+    """Count the rows in what pg_restore writes."""
+    contents = Contents()
+    for item in read_items(stream):
+        if isinstance(item, Rows):
+            contents.rows[item.key] = sum(chunk.count(b"\n") for chunk in item.chunks)
+        else:
+            contents.sequences[item.key] = (item.last_value, item.is_called)
+    return contents
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one table in a dump; they have to be read before the next item."""
+
+    key: str  # schema.table
+    columns: str  # as COPY takes them
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class SequenceValue:
+    """The value of one sequence in a dump."""
+
+    key: str  # schema.sequence
+    last_value: int
+    is_called: bool
+
+
+def read_items(stream: IO[bytes]) -> Iterator[Rows | SequenceValue]:
+    """Yield what pg_restore --data-only writes, in its order."""
+    lines = _Lines(stream)
+    while (line := lines.next()) is not None:
+        if copy := _COPY.match(line):
+            yield Rows(_key(copy[1]), (copy[2] or b"").decode(), lines.to_end())
+        elif setval := _SETVAL.match(line):
+            yield SequenceValue(_key(setval[1].replace(b"''", b"'")), int(setval[2]), setval[3] == b"true")
+
+
+class _Lines:
+    """Reads a stream by lines, and rows by the megabyte."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+        self.buffer = b""
+
+    def _more(self) -> bool:
+        chunk = self.stream.read(CHUNK)
+        self.buffer += chunk
+        return bool(chunk)
+
+    def next(self) -> bytes | None:
+        """Return the next line without its end, None at the end of the stream."""
+        while (end := self.buffer.find(b"\n")) < 0:
+            if not self._more():
+                return None
+        line, self.buffer = self.buffer[:end], self.buffer[end + 1 :]
+        return line
+
+    def to_end(self) -> Iterator[bytes]:
+        """Yield the lines up to the mark that ends a table's rows, in chunks."""
+        self.buffer = b"\n" + self.buffer  # so that the mark of a table without rows stands at the start of a line too
+        skip = 1
+        while True:
+            end = self.buffer.find(b"\n" + _END)
+            # Without the mark in it: it may begin in this chunk and end in the next one.
+            upto = end + 1 if end >= 0 else len(self.buffer) - len(_END)
+            if upto > skip:
+                yield self.buffer[skip:upto]
+            if end >= 0:
+                self.buffer = self.buffer[end + 1 + len(_END) :]
+                return
+            if upto > skip:
+                self.buffer, skip = self.buffer[upto:], 0
+            if not self._more():
+                raise BackupError("the rows of a table end without their mark: the dump is cut off")
+
+
+def _key(name: bytes) -> str:
+    """Return schema.name of a quoted or plain qualified name."""
+    parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', name.decode("utf-8"))
+    return ".".join(quoted.replace('""', '"') or plain for quoted, plain in parts)
+
+
+def schema_lines(text: str) -> list[str]:
+    """Return the lines of a schema as pg_dump or pg_restore writes it, without what is another in every output."""
+    return [line for line in text.splitlines() if line and not line.startswith("--") and not _RANDOM.match(line)]
+
+
+def schema_sha256(text: str) -> str:
+    """Return a checksum of a schema that does not depend on the order of its statements' lines."""
+    return hashlib.sha256("\n".join(sorted(schema_lines(text))).encode()).hexdigest()
+
+
+def verify(programs: Programs, backup: Backup, *, decode: bool = False) -> None:
+    """Compare a backup with its manifest: every byte of every file, and with `decode` what is in the dump.
+
+    A file with the SHA-256 of one that was read back in full is that file; so a restore, which decodes it anyway, does
+    not need to read it back once more.
+
+    Args:
+        programs: of the server that it would be restored to; their pg_restore has to understand it.
+        backup: whose manifest was read.
+        decode: read the dump in full and count its rows.
+
+    Raises:
+        BackupError: with the first file that is missing, changed or too much, or what the dump lacks.
+    """
+    manifest = backup.manifest
+    check_files(backup.folder, manifest["files"])
+    programs.run("pg_restore", "--list", backup.folder / DUMP)
+    if decode:
+        contents = read_contents(programs, backup.folder / DUMP)
+        if problem := contents_problem(contents, manifest["tables"], manifest["sequences"]):
+            raise BackupError(f"The dump of {backup.id} is not what its manifest says: {problem}")
+
+
+def check_files(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Compare the files of a backup with sizes and checksums."""
+    found = sha256_of(folder)
+    for name, entry in wanted.items():
+        if name not in found:
+            raise DamagedError(f"{folder / name} is missing")
+        if found[name]["size"] != entry["size"]:
+            raise DamagedError(f"{folder / name} has {found[name]['size']} bytes, not {entry['size']}")
+        if found[name]["sha256"] != entry["sha256"]:
+            raise DamagedError(f"{folder / name} was changed since it was written: its SHA-256 is another")
+    if more := sorted(set(found) - set(wanted)):
+        raise DamagedError(f"{folder / more[0]} does not belong to the backup")
+
+
+def contents_problem(
+    contents: Contents, tables: list[dict[str, Any]], sequences: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Return the first difference between a dump and what was counted in its snapshot; empty where there is none."""
+    wanted = {f"{table['schema']}.{table['name']}": table["rows"] for table in tables}
+    for key, rows in wanted.items():
+        if key not in contents.rows:
+            return f"it has no rows of {key}, of which there were {rows}"
+        if contents.rows[key] != rows:
+            return f"it has {contents.rows[key]} rows of {key}, not {rows}"
+    if more := sorted(set(contents.rows) - set(wanted)):
+        return f"it has rows of {more[0]}, which was not there"
+    for key, entry in sequences.items():
+        if list(contents.sequences.get(key, ())) != [entry["last_value"], entry["is_called"]]:
+            return f"it has another value of the sequence {key}"
+    return ""
+
+
+def entries(programs: Programs, dump: Path) -> Iterator[tuple[str, str]]:
+    """Yield the table of contents of a dump: each line as pg_restore's --use-list takes it, and what it describes.
+
+    The description is as pg_restore -l shows it: `TABLE public patients emr`.
+    """
+    for line in programs.run("pg_restore", "--list", dump).splitlines():
+        if match := re.match(r"\d+; \d+ \d+ (.+)$", line):
+            yield line, match[1]

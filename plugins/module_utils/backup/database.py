@@ -1,0 +1,353 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks at a database: what is in it, how many rows, and a hash of them that a restore has to give again.
+
+Rows are hashed as text, so everything that a text depends on is pinned. A sum of hashes does not depend on the order
+of the rows, and so needs no sort.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import queue
+import re
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ..sql import identifier, literal
+from .errors import BackupError, ServerError
+from .programs import without_pg_variables, without_values
+
+driver: Any = None
+for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only the latter
+    try:
+        driver = importlib.import_module(_name)
+        break
+    except ImportError:
+        continue
+
+PINNED = {
+    "client_encoding": "UTF8",
+    "bytea_output": "hex",
+    "DateStyle": "ISO, YMD",
+    "extra_float_digits": "3",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "search_path": "pg_catalog",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "row_security": "off",  # an error where rows would be left out
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+}
+# The lock of roles/migrations/files/session.sql. A migration holds it exclusively, a dump shares it.
+MIGRATIONS_LOCK = "hashtextextended('migrations.history', 0)"
+
+_PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
+_QUALIFIED = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))?")
+
+# Schemas and tables of extensions and of the server are not dumped.
+_OURS = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+
+CONTENTS = f"""
+WITH class AS (
+    SELECT c.oid, c.relkind, n.nspname AS schema, c.relname AS name, n.nspname || '.' || c.relname AS key
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE {_OURS}
+)
+SELECT json_build_object(
+    'tables', (SELECT coalesce(json_agg(json_build_object(
+            'schema', schema, 'name', name,
+            'columns', (SELECT coalesce(json_agg(attname ORDER BY attname), '[]') FROM pg_attribute
+                        WHERE attrelid = class.oid AND attnum > 0 AND NOT attisdropped),
+            'root', (SELECT key FROM class AS r WHERE r.oid = pg_partition_root(class.oid) AND r.oid <> class.oid)
+        ) ORDER BY key), '[]') FROM class WHERE relkind = 'r'),
+    -- Both names of a key: a schema's may hold a dot.
+    'places', (SELECT coalesce(json_object_agg(key, json_build_array(schema, name)), '{{}}') FROM class
+               WHERE relkind IN ('r', 'p', 'S')),
+    'partitioned', (SELECT coalesce(json_agg(key ORDER BY key), '[]') FROM class WHERE relkind = 'p'),
+    'indexes', (SELECT coalesce(json_object_agg(i.key, t.key), '{{}}')
+                FROM pg_index JOIN class AS i ON i.oid = indexrelid JOIN class AS t ON t.oid = indrelid),
+    'foreign_keys', (SELECT coalesce(json_agg(json_build_object(
+            'name', conname, 'table', t.key, 'references', r.key) ORDER BY t.key, conname), '[]')
+        FROM pg_constraint JOIN class AS t ON t.oid = conrelid JOIN class AS r ON r.oid = confrelid
+        WHERE contype = 'f' AND conparentid = 0),
+    'statistics', (SELECT coalesce(json_object_agg(nspname || '.' || stxname, key), '{{}}') FROM pg_statistic_ext
+                   JOIN pg_namespace AS n ON n.oid = stxnamespace JOIN class ON class.oid = stxrelid),
+    'sequences', (SELECT coalesce(json_object_agg(s.key, json_build_object('table', (
+            SELECT t.key FROM pg_depend AS d JOIN class AS t ON t.oid = d.refobjid
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')))), '{{}}')
+        FROM class AS s WHERE s.relkind = 'S'),
+    'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{{}}') FROM pg_extension),
+    'roles', (SELECT coalesce(json_agg(DISTINCT pg_get_userbyid(role)), '[]') FROM (
+            SELECT refobjid AS role FROM pg_shdepend
+            WHERE refclassid = 'pg_authid'::regclass
+              AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+              AND (dbid <> 0 OR classid = 'pg_database'::regclass AND objid = (
+                  SELECT oid FROM pg_database WHERE datname = current_database()))
+            UNION SELECT datdba FROM pg_database WHERE datname = current_database()
+            UNION SELECT setrole FROM pg_db_role_setting JOIN pg_database AS own ON own.oid = setdatabase
+                  WHERE datname = current_database()) AS named
+        WHERE role >= 16384)
+)::text AS j
+"""
+
+# What would be lost with a database, besides what extensions bring.
+OBJECTS = f"""
+SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE {_OURS})
+     + (SELECT count(*) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'))
+     + (SELECT count(*) FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typtype IN ('e', 'd', 'r')
+          AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = t.oid AND deptype = 'e'))
+     + (SELECT count(*) FROM pg_largeobject_metadata) AS n
+"""
+
+DATABASE = """
+SELECT json_build_object(
+    'name', datname, 'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding),
+    'collate', datcollate, 'ctype', datctype, 'icu', coalesce(  -- its name is another in each version
+        to_jsonb(pg_database) ->> 'daticulocale', to_jsonb(pg_database) ->> 'datlocale'),
+    'icu_rules', to_jsonb(pg_database) ->> 'daticurules',
+    'connection_limit', datconnlimit,
+    'size', pg_database_size(datname), 'comment', shobj_description(oid, 'pg_database'),
+    'acl', CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
+            'grantee', CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END,
+            'privilege', privilege_type, 'grantable', is_grantable)
+        ORDER BY grantee, privilege_type), '[]') FROM aclexplode(datacl) WHERE grantee <> datdba) END,
+    'settings', (SELECT coalesce(json_agg(json_build_object(
+            'role', CASE setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(setrole) END, 'setting', setting)
+        ORDER BY setrole, setting), '[]')
+        FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setdatabase = pg_database.oid)
+)::text AS j FROM pg_database WHERE datname = current_database()
+"""
+
+SERVER = """
+SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
+       current_setting('server_version_num')::int AS version_num, extract(epoch FROM clock_timestamp()) AS clock
+"""
+
+
+class Session:
+    """A connection in autocommit, with everything pinned that texts of rows depend on."""
+
+    def __init__(self, conninfo: str, role: str = "") -> None:
+        """Connect.
+
+        Args:
+            conninfo: connection string without a password.
+            role: role to become after login; empty is none.
+        """
+        if driver is None:
+            raise BackupError("The Python package psycopg is missing: install python3-psycopg on that host.")
+        try:
+            with without_pg_variables():
+                self.connection = driver.connect(conninfo)
+        except driver.Error as error:
+            raise BackupError(f"The server cannot be reached: {' '.join(str(error).split())}") from error
+        self.connection.autocommit = True
+        self.cursor = self.connection.cursor()
+        self.pin()
+        if role:
+            self.execute(f"SET ROLE {identifier(role)}")
+
+    def __enter__(self) -> Session:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def execute(self, sql: str) -> None:
+        """Run SQL. Values are in it as literals, so nothing in it is a placeholder.
+
+        Raises:
+            BackupError: with SQLSTATE and first line of the server's words.
+        """
+        try:
+            self.cursor.execute(sql)
+        except driver.Error as error:
+            raise _server_error(error) from error
+
+    def pin(self) -> None:
+        """Set everything that texts of rows depend on."""
+        self.execute("".join(f"SET {name} = {literal(value)};" for name, value in PINNED.items()))
+
+    def copy(self, sql: str, chunks: Iterator[bytes]) -> None:
+        """Run a COPY FROM STDIN with data as pg_restore writes it."""
+        try:
+            if hasattr(self.cursor, "copy_expert"):  # psycopg2
+                self.cursor.copy_expert(sql, _Reader(chunks))
+                return
+            with self.cursor.copy(sql) as stream:
+                for chunk in chunks:
+                    stream.write(chunk)
+        except driver.Error as error:
+            raise _server_error(error) from error
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query."""
+        self.execute(sql)
+        names = [column[0] for column in self.cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in self.cursor.fetchall()]
+
+    def row(self, sql: str) -> dict[str, Any]:
+        """Return the only row of a query."""
+        (found,) = self.rows(sql)
+        return found
+
+    def json(self, sql: str) -> Any:
+        """Return the JSON value that is the only one of a query."""
+        return json.loads(self.row(sql)["j"])
+
+
+def _server_error(error: Exception) -> ServerError:
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "?????"
+    words = getattr(getattr(error, "diag", None), "message_primary", None) or str(error).split("\n", 1)[0]
+    return ServerError(state, without_values(words))
+
+
+class _Reader:
+    """What psycopg2 reads a COPY from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.chunks = chunks
+        self.buffer = b""
+
+    def read(self, size: int) -> bytes:
+        while len(self.buffer) < size and (chunk := next(self.chunks, b"")):
+            self.buffer += chunk
+        found, self.buffer = self.buffer[:size], self.buffer[size:]
+        return found
+
+
+def key_of(table: Mapping[str, Any]) -> str:
+    """Return schema.name of a table."""
+    return f"{table['schema']}.{table['name']}"
+
+
+def share_migrations_lock(session: Session, seconds: float) -> None:
+    """Wait until no migration runs, by polling, and keep the next one waiting for as long as the session lives."""
+    end = time.monotonic() + seconds
+    while not session.row(f"SELECT pg_try_advisory_lock_shared({MIGRATIONS_LOCK}) AS got")["got"]:
+        if time.monotonic() > end:
+            raise BackupError(f"A run of migrations goes on since more than {seconds:.0f} s. Wait for its end.")
+        time.sleep(0.1)
+
+
+def let_migrations_go_on(session: Session) -> None:
+    """Give back what `share_migrations_lock` took: the snapshot is dumped, whoever changes the database now may."""
+    session.execute(f"SELECT pg_advisory_unlock_shared({MIGRATIONS_LOCK})")
+
+
+def measure(
+    session: Session, tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str], *, by_name: bool = True
+) -> list[dict[str, Any]]:
+    """Count the rows of tables, and hash them.
+
+    Args:
+        session: in a transaction with a snapshot where others write.
+        tables: entries with schema and name.
+        hashed: counts, hash, or the names of the tables to hash.
+        by_name: hash the columns in the order of their names: a table that inherits comes back with another order.
+            Manifests of earlier releases have the hash of the row as it is.
+
+    Returns:
+        The entries with `rows` and `hash`; the latter is None where a table is only counted.
+    """
+    measured = []
+    for table in tables:
+        wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
+        row = f"ROW({', '.join(f't.{identifier(name)}' for name in table['columns'])})" if by_name else "t"
+        total = f"sum(hashtextextended({row}::text, 0)::numeric)::text" if wanted else "NULL"
+        place = identifier(table["schema"], table["name"])
+        try:
+            found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
+        except ServerError as error:
+            raise BackupError(f"the rows of {key_of(table)} cannot be read: {error}") from error
+        kept = {key: value for key, value in table.items() if key != "columns"}
+        measured.append({**kept, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
+    return measured
+
+
+def measure_at_once(
+    sessions: Sequence[Session],
+    tables: Iterable[Mapping[str, Any]],
+    hashed: str | Sequence[str],
+    *,
+    by_name: bool = True,
+) -> list[dict[str, Any]]:
+    """Do the same with several sessions, a table each at a time; where nobody writes they see the same."""
+    free: queue.SimpleQueue[Session] = queue.SimpleQueue()
+    for session in sessions:
+        free.put(session)
+
+    def one(table: Mapping[str, Any]) -> dict[str, Any]:
+        session = free.get()
+        try:
+            return measure(session, [table], hashed, by_name=by_name)[0]
+        finally:
+            free.put(session)
+
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        return list(pool.map(one, tables))
+
+
+def place_of(key: str, contents: Mapping[str, Any]) -> str:
+    """Return what has a key as an SQL identifier.
+
+    Args:
+        key: schema.name.
+        contents: of a database, or a manifest; those of earlier releases do not tell the two names apart.
+    """
+    return identifier(*(contents.get("places", {}).get(key) or key.split(".", 1)))
+
+
+def key_of_name(name: str, known: Collection[str]) -> str | None:
+    """Return the key (schema.name) of a table as a person names it; None where there is no such table.
+
+    Args:
+        name: plain or quoted as in SQL; the schema public may be left out.
+        known: keys of the tables that there are.
+    """
+    parts = [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _PART.findall(name)]
+    wanted = [name, f"public.{name}"]
+    if '"' in name and _QUALIFIED.fullmatch(name):
+        wanted += [".".join(parts if len(parts) > 1 else ["public", *parts])]
+    return next((key for key in wanted if key in known), None)
+
+
+def is_named(table: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Tell whether a table or its partitioned root is among names as `key_of_name` takes them."""
+    keys = {key_of(table), table["root"] or key_of(table)}
+    return any(key_of_name(name, keys) for name in names)
+
+
+def holds_data(session: Session, tables: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether any table outside the history of migrations has a row."""
+    places = [identifier(t["schema"], t["name"]) for t in tables if t["schema"] != "migrations"]
+    if not places:
+        return False
+    tests = " OR ".join(f"EXISTS (SELECT FROM {place})" for place in places)
+    return bool(session.row(f"SELECT {tests} AS found")["found"])
+
+
+def history_of(session: Session) -> dict[str, Any]:
+    """Return which migrations stand: version of the last, their number, and a hash of all of them."""
+    if session.row("SELECT to_regclass('migrations.applied') IS NULL AS none")["none"]:
+        return {"version": "", "applied": 0, "hash": ""}
+    rows = session.rows("SELECT version, name, sha256 FROM migrations.applied ORDER BY version")
+    text = "".join(f"{row['version']} {row['name']} {row['sha256']}\n" for row in rows)
+    return {
+        "version": rows[-1]["version"] if rows else "",
+        "applied": len(rows),
+        "hash": hashlib.sha256(text.encode()).hexdigest(),
+    }

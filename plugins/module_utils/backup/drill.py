@@ -1,0 +1,166 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The drill: restores a backup where it hurts nobody, and proves that it is equal to what was backed up.
+
+Either into a scratch database of the same server, or, where the server's own programs are at hand, into a server that
+is made for it and thrown away: that needs no right on the live server, and shows that roles come back too.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from .archive import verify
+from .database import Session
+from .errors import BackupError, UnrestorableError
+from .manifest import GLOBALS, update_manifest, utc_now
+from .programs import Programs, programs
+from .restore import MAINTENANCE, beside, check_server, set_access, set_comment
+from .settings import Settings
+from .source import AUTO, obtained
+from .store import Store, alone_in
+
+SUPERUSER = "postgres"
+SERVER = ".drill-"  # begins the name of the folder of a server that is thrown away
+KEPT = 20  # records in a manifest
+# Of globals.sql: roles, not tablespaces, whose folders are those of the live server.
+_ROLES = re.compile(r"(CREATE|ALTER) ROLE (?!postgres\b)|GRANT ")
+
+_SERVER_SETTINGS = """\
+listen_addresses = ''
+fsync = off
+full_page_writes = off
+maintenance_work_mem = 128MB
+log_min_messages = fatal
+"""
+
+
+def drill(settings: Settings, name: str, source: str = AUTO, *, own_server: bool) -> dict[str, Any]:
+    """Restore a backup, compare it with its manifest, and write the result into the manifest.
+
+    Args:
+        settings: of the backups.
+        name: id of the backup, or latest.
+        source: disk, off_host, or auto.
+        own_server: make a server for it; False takes a scratch database of the live one.
+
+    Raises:
+        BackupError: why the backup is not proven.
+    """
+    began = time.monotonic()
+    store = Store(settings)
+    record = {"at": utc_now().isoformat(), "ok": True, "from": source, "server": "own" if own_server else "live"}
+    with obtained(settings, name, source) as backup:
+        record["from"] = "disk" if backup.folder.parent == store.directory else "off_host"
+        if not backup.whole:
+            raise BackupError(f"{backup.id} holds single tables: only a backup of the whole database is drilled.")
+        notes: list[str] = []
+        helpless = False
+        try:
+            notes = _prove(settings, backup, own_server)
+        except BackupError as error:
+            record |= {"ok": False, "why": str(error)}
+            helpless = isinstance(error, UnrestorableError)
+        record["seconds"] = round(time.monotonic() - began, 2)
+        remember(store, backup.id, record)
+        if not record["ok"]:
+            raise BackupError(
+                f"The drill failed: {backup.id} could not be proven. {record['why']}\nThe live database was not "
+                "touched."
+                + (
+                    ""
+                    if helpless
+                    else " Do not rely on this backup: take a new one (ansible-playbook playbooks/backup.yml) and "
+                    "drill again."
+                )
+            )
+        manifest = backup.manifest
+    return {
+        "backup": manifest["id"],
+        "number": manifest["number"],
+        "tables": len(manifest["tables"]),
+        "rows": sum(table["rows"] for table in manifest["tables"]),
+        "warnings": notes,
+        "hashed": sum(table["hash"] is not None for table in manifest["tables"]),
+        **record,
+    }
+
+
+def _prove(settings: Settings, backup: Any, own_server: bool) -> list[str]:
+    notes: list[str] = []
+    with ExitStack() as stack:
+        if own_server:
+            tools = stack.enter_context(throwaway_server(settings))
+        else:
+            tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
+        verify(tools, backup)
+        server = stack.enter_context(Session(tools.conninfo(MAINTENANCE)))
+        if own_server:
+            make_roles(server, backup.folder / GLOBALS)
+        check_server(server, backup)
+        name = f"{settings.database[:47]}_drill"
+        scratch = stack.enter_context(beside(server, tools, backup, settings, name=name, notes=notes))
+        set_access(server, scratch, backup.manifest["database"])
+        set_comment(server, scratch, backup.manifest["database"]["comment"])
+    return notes
+
+
+def make_roles(server: Session, path: Path) -> None:
+    """Make the roles of a backup on a server that has none."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if _ROLES.match(line):
+            server.execute(line)
+
+
+def remember(store: Store, name: str, record: dict[str, Any]) -> None:
+    """Write the result of a drill into the manifest of its backup, if that is on this host."""
+    folder = store.directory / name
+    with suppress(BackupError):  # the manifest was damaged: there is nothing to write to
+        update_manifest(folder, lambda manifest: {"drills": [*manifest["drills"], record][-KEPT:]})
+
+
+@contextmanager
+def throwaway_server(settings: Settings) -> Iterator[Programs]:
+    """Run a server of our own for as long as the block lasts: no network, one user of the host, no care for crashes."""
+    user = getpass.getuser()
+    if os.geteuid() == 0:
+        raise BackupError("PostgreSQL does not run as root: a drill with a server of its own needs another user.")
+    if not (settings.bin_dir / "initdb").exists():
+        raise BackupError(f"{settings.bin_dir} has no initdb: drill in the live server (backup_drill_server: live).")
+    tools = Programs(settings.bin_dir, {})
+    for left in settings.directory.glob(f"{SERVER}*"):
+        with alone_in(left) as unused:  # else that drill goes on
+            if unused:
+                _end_server(tools, left)
+    folder = Path(tempfile.mkdtemp(prefix=SERVER, dir=settings.directory))
+    sockets = Path(tempfile.mkdtemp(prefix="physioflow-drill-"))  # a socket's path has 107 bytes at most
+    data = folder / "data"
+    with alone_in(folder):
+        try:
+            tools.run(
+                "initdb", f"--pgdata={data}", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync"
+            )
+            (data / "pg_hba.conf").write_text(f"local all {SUPERUSER} peer map=drill\n", encoding="utf-8")
+            (data / "pg_ident.conf").write_text(f"drill {user} {SUPERUSER}\n", encoding="utf-8")
+            with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
+                stream.write(f"unix_socket_directories = '{sockets}'\n{_SERVER_SETTINGS}")
+            tools.run("pg_ctl", "start", f"--pgdata={data}", f"--log={folder / 'log'}", "--wait", "--silent")
+            yield Programs(settings.bin_dir, {"host": str(sockets), "user": SUPERUSER})
+        finally:
+            _end_server(tools, folder)
+            shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _end_server(tools: Programs, folder: Path) -> None:
+    with suppress(BackupError):  # it may never have been started
+        tools.run("pg_ctl", "stop", f"--pgdata={folder / 'data'}", "--mode=immediate", "--silent")
+    shutil.rmtree(folder, ignore_errors=True)

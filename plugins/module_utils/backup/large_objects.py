@@ -1,0 +1,83 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Large objects: who may read them, and a hash of them that a restore has to give again.
+
+PostgreSQL 16 has no role that reads all of them: pg_read_all_data does not, and lo_compat_privileges would let the role
+that dumps write them too. So it gets SELECT on each that it lacks, by whoever may give it; it can never write one.
+"""
+
+from __future__ import annotations
+
+from ..sql import identifier
+from .database import Session
+from .errors import BackupError
+
+MOST_SHOWN = 5
+AT_ONCE = 1000
+
+# Those that the role of the session may not read.
+_UNREADABLE = """
+SELECT o.oid, o.lomowner::regrole::text AS owner, coalesce(pg_has_role('{giver}', o.lomowner, 'USAGE'), false) AS ours
+FROM pg_largeobject_metadata AS o
+WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AND NOT EXISTS (
+    SELECT FROM aclexplode(coalesce(o.lomacl, acldefault('L', o.lomowner)))
+    WHERE privilege_type = 'SELECT' AND (grantee = 0 OR pg_has_role(grantee, 'USAGE')))
+ORDER BY 1
+"""
+# What is read as zeros need not be there, and is there after a restore: neither counts.
+_MEASURE = """
+SELECT count(*) AS objects, coalesce(sum(hashtextextended(concat_ws(' ', o.oid, o.lomowner::regrole,
+    (SELECT max(pageno::bigint * 2048 + octet_length(data)) FROM pg_largeobject WHERE loid = o.oid),
+    obj_description(o.oid, 'pg_largeobject'),
+    (SELECT string_agg(concat_ws(' ', grantee::regrole, privilege_type, is_grantable), ',' ORDER BY 1, grantee)
+     FROM aclexplode(coalesce(o.lomacl, acldefault('L', o.lomowner)))
+     GROUP BY o.oid)), 0)::numeric), 0)::text AS facts,
+    (SELECT coalesce(sum(
+        hashtextextended(concat_ws(' ', loid, pageno, md5(rtrim(data, '\\x00'))), 0)::numeric), 0)::text
+     FROM pg_largeobject WHERE rtrim(data, '\\x00') <> '') AS pages
+FROM pg_largeobject_metadata AS o
+"""
+
+
+def measure_large_objects(session: Session) -> dict[str, object] | None:
+    """Return number and hashes of the large objects: owners, privileges, comments and bytes; None where unreadable."""
+    readable = session.row("SELECT has_table_privilege('pg_largeobject', 'SELECT') AS yes")["yes"]
+    return session.row(_MEASURE) if readable else None
+
+
+def permit(giver: Session, role: str) -> int:
+    """Let a role read the large objects that it may not read yet, as far as the session may give that.
+
+    Args:
+        giver: session of a superuser, of the owner, or of a member of the owner.
+        role: that takes the backups.
+
+    Returns:
+        To how many.
+    """
+    name = giver.row("SELECT current_user AS name")["name"]
+    query = _UNREADABLE.replace("current_user", f"'{_quoted(role)}'").replace(
+        "pg_has_role(grantee", f"pg_has_role('{_quoted(role)}', grantee"
+    )
+    found = [row["oid"] for row in giver.rows(query.format(giver=_quoted(name))) if row["ours"]]
+    for begin in range(0, len(found), AT_ONCE):
+        listed = ", ".join(map(str, found[begin : begin + AT_ONCE]))
+        giver.execute(f"GRANT SELECT ON LARGE OBJECT {listed} TO {identifier(role)}")
+    return len(found)
+
+
+def refuse_unreadable(session: Session) -> None:
+    """Refuse a backup where large objects cannot be read: pg_dump would, later and without a remedy."""
+    name = session.row("SELECT current_user AS name")["name"]
+    if found := session.rows(_UNREADABLE.format(giver=_quoted(name))):
+        listed = ", ".join(str(row["oid"]) for row in found[:MOST_SHOWN])
+        owners = ", ".join(sorted({row["owner"] for row in found}))
+        raise BackupError(
+            f"{len(found)} large objects of {owners} cannot be read by {name}: {listed}"
+            f"{' and more' if len(found) > MOST_SHOWN else ''}. Next: as their owner or a superuser, GRANT SELECT ON "
+            f"LARGE OBJECT {listed} TO {identifier(name)}."
+        )
+
+
+def _quoted(name: str) -> str:
+    return name.replace("'", "''")

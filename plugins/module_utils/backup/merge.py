@@ -1,0 +1,227 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Brings the rows of a backup into a table that is there.
+
+They are loaded beside it and merged in SQL, all in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..sql import identifier, literal
+from .database import Session
+from .errors import BackupError
+
+_KEY = """
+SELECT a.attname AS name FROM pg_index AS i
+JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indrelid = {place}::regclass AND i.indisprimary ORDER BY array_position(i.indkey, a.attnum)
+"""
+_COLUMNS = """
+SELECT attname AS name, attidentity = 'a' AS identity FROM pg_attribute
+WHERE attrelid = {place}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+"""
+_TRIGGERS = """
+SELECT t.tgrelid::regclass::text AS place, t.tgname AS name,
+       CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
+FROM pg_trigger AS t WHERE t.tgrelid IN ({places}) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') ORDER BY 1, 2
+"""
+_RULES = """
+SELECT ev_class::regclass::text AS place, rulename AS name,
+       CASE ev_enabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
+FROM pg_rewrite WHERE ev_class IN ({places}) AND rulename <> '_RETURN' AND ev_enabled IN ('O', 'A') ORDER BY 1, 2
+"""
+_RULED = "SELECT oid FROM pg_rewrite WHERE ev_class IN ({places}) AND rulename <> '_RETURN'"
+# Foreign keys of other tables to this one, as the columns on both sides.
+_REFERRING = """
+SELECT conname AS name, conrelid::regclass::text AS child,
+       (SELECT json_agg(attname ORDER BY n) FROM unnest(conkey) WITH ORDINALITY AS k (number, n)
+        JOIN pg_attribute ON attrelid = conrelid AND attnum = number)::text AS child_columns,
+       (SELECT json_agg(attname ORDER BY n) FROM unnest(confkey) WITH ORDINALITY AS k (number, n)
+        JOIN pg_attribute ON attrelid = confrelid AND attnum = number)::text AS columns
+FROM pg_constraint
+WHERE contype = 'f' AND confrelid = {place}::regclass AND conrelid <> confrelid AND conparentid = 0
+"""
+
+
+# A name in the list of columns of a COPY, quoted or plain.
+_NAME = re.compile(r'"(?:[^"]|"")*"|[^", ]+')
+
+
+class Merge:
+    """One table, a partitioned one as a whole, and the rows that are to come into it."""
+
+    def __init__(
+        self, session: Session, place: str, identifiers: Mapping[str, str], keys: list[str], *, replace: bool
+    ) -> None:
+        """Look at the table.
+
+        Args:
+            session: on the live database.
+            place: schema.name of the table that is written to.
+            identifiers: of that table and of `keys`, by schema.name.
+            keys: the tables whose rows are restored: itself, or some of its partitions.
+            replace: make it what it was; False only adds what is missing.
+        """
+        self.session = session
+        self.place = place
+        self.keys = keys
+        self.replace = replace
+        self.table = identifiers[place]
+        self.regclass = literal(self.table)
+        self.staging = f"pg_temp.{identifier(f'restored {place}'[:63])}"
+        self.columns: list[str] = []  # of the dump, as identifiers
+        self.silenced: list[str] = []  # statements that make what was switched off be as it was
+        self.places = ", ".join(literal(name) + "::regclass" for name in identifiers.values())
+        self.removed = 0
+        # Of partitions that are not restored no row counts.
+        restored = ", ".join(literal(identifiers[key]) + "::regclass" for key in keys)
+        self.mine = f"t.tableoid IN ({restored})"
+        self.rows = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {self.mine}")
+        self.key = [row["name"] for row in session.rows(_KEY.format(place=self.regclass))]
+        if not self.key and self.rows and not replace:
+            raise BackupError(
+                f"{place} has no primary key, so it cannot be told which of its rows are missing. Use "
+                "restore_existing_rows=replace, or restore into a new database."
+            )
+
+    def prepare(self) -> None:
+        """Keep writers out, readers not, and switch off triggers and rules that would change rows."""
+        self.session.execute(f"LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE")
+        for kind, query in (("TRIGGER", _TRIGGERS), ("RULE", _RULES)):
+            for row in self.session.rows(query.format(places=self.places)):
+                name = identifier(row["name"])
+                # ONLY: of a partition, the state may be another than that of the whole.
+                self.session.execute(f"ALTER TABLE ONLY {row['place']} DISABLE {kind} {name}")
+                self.silenced.append(f"ALTER TABLE ONLY {row['place']} {row['state']} {kind} {name}")
+
+    def stage(self, columns: str) -> str:
+        """Return the table to load rows into, made where it is not there yet.
+
+        Args:
+            columns: of the dump, as COPY takes them.
+        """
+        if self.columns:
+            return self.staging
+        there = self.session.rows(_COLUMNS.format(place=self.regclass))
+        quoted = {identifier(row["name"]) for row in there}
+        self.columns = [identifier(name) for name in names_of(columns)]
+        self.fixed = {identifier(row["name"]) for row in there if row["identity"]}
+        if lost := [name for name in self.columns if name not in quoted]:
+            raise BackupError(
+                f"{self.place} has no column {', '.join(lost)} any more, which the backup has: it was migrated since. "
+                "Restore the backup into a new database and take what is needed from there."
+            )
+        self.session.execute(
+            f"CREATE TEMPORARY TABLE {self.staging.partition('.')[2]} (LIKE {self.table}) ON COMMIT DROP"
+        )
+        for row in there:  # columns that came since have no value in the dump
+            self.session.execute(f"ALTER TABLE {self.staging} ALTER COLUMN {identifier(row['name'])} DROP NOT NULL")
+        return self.staging
+
+    def remove(self) -> None:
+        """Remove what the backup does not have, where the table is to be what it was."""
+        if self.columns and self.replace:
+            self.removed = self._remove_later()
+
+    def add(self) -> dict[str, Any]:
+        """Bring the rows in, and return what was done: table, how, rows, and inserted or removed."""
+        if not self.columns:  # the dump had no data entry for it
+            return {"table": self.place, "how": "kept", "rows": self.rows, "inserted": 0, "refused": 0}
+        names = ", ".join(self.columns)
+        insert = f"INSERT INTO {self.table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {self.staging}"
+        ruled = bool(self.session.rows(_RULED.format(places=self.places)))
+        if ruled and self.key:  # ON CONFLICT is refused there, whether the rules are switched off or not
+            keys = {identifier(name) for name in self.key}
+            others = [name for name in self.columns if name not in self.fixed | keys]
+            if self.replace and others:
+                change = ", ".join(f"{name} = s.{name}" for name in others)
+                self.session.execute(
+                    f"UPDATE {self.table} AS t SET {change} FROM {self.staging} AS s WHERE {self._same_key('s', 't')}"
+                )
+            self.session.execute(
+                f"{insert} AS s WHERE NOT EXISTS (SELECT FROM {self.table} AS t WHERE {self._same_key('s', 't')})"
+            )
+        elif not self.replace:
+            self.session.execute(f"{insert} ON CONFLICT DO NOTHING")
+        elif not self.key:
+            self.session.execute(insert)
+        else:
+            keys = {identifier(name) for name in self.key}
+            others = [name for name in self.columns if name not in self.fixed | keys]
+            change = ", ".join(f"{name} = EXCLUDED.{name}" for name in others)
+            conflict = f"({', '.join(map(identifier, self.key))}) DO " + (
+                f"UPDATE SET {change}" if change else "NOTHING"
+            )
+            self.session.execute(f"{insert} ON CONFLICT {conflict}")
+        after = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {self.mine}")
+        if self.replace:
+            return {"table": self.place, "how": "replaced", "rows": after, "removed": self.removed}
+        # The key is free, and yet it was not taken: a row that came since has the same value in another unique key.
+        refused = self.key and self._number(
+            f"SELECT count(*) AS n FROM {self.staging} AS s "
+            f"WHERE NOT EXISTS (SELECT FROM {self.table} AS t WHERE {self._same_key('s', 't')})"
+        )
+        return {
+            "table": self.place,
+            "how": "kept",
+            "rows": self.rows,
+            "inserted": after - self.rows,
+            "refused": refused or 0,
+        }
+
+    def release(self) -> None:
+        """Switch on again what was switched off, as it was."""
+        for statement in self.silenced:
+            self.session.execute(statement)
+
+    def _remove_later(self) -> int:
+        """Remove the rows that are not in the backup, unless other tables refer to them."""
+        later = f"{self.mine} AND NOT EXISTS (SELECT FROM {self.staging} AS s WHERE {self._same_key('s', 't')})"
+        for key in self.session.rows(_REFERRING.format(place=self.regclass)):
+            child, pairs = key["child"], zip(_names(key["child_columns"]), _names(key["columns"]), strict=True)
+            refers = " AND ".join(f"c.{left} = t.{right}" for left, right in pairs)
+            number = self._number(
+                f"SELECT count(*) AS n FROM {child} AS c "
+                f"WHERE EXISTS (SELECT FROM {self.table} AS t WHERE {refers} AND {later})"
+            )
+            if number:
+                raise BackupError(
+                    f"{number} rows of {child} refer ({key['name']}) to rows of {self.place} that came after the "
+                    "backup and would be removed. Use restore_existing_rows=keep, or restore into a new database."
+                )
+        before = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {later}")
+        self.session.execute(f"DELETE FROM {self.table} AS t WHERE {later}")
+        return before
+
+    def _same_key(self, left: str, right: str) -> str:
+        if not self.key:
+            return "false"
+        return " AND ".join(f"{left}.{identifier(name)} = {right}.{identifier(name)}" for name in self.key)
+
+    def _number(self, sql: str) -> int:
+        return int(self.session.row(sql)["n"])
+
+
+def parents_first(merges: Iterable[Merge], foreign_keys: Iterable[Mapping[str, Any]]) -> list[Merge]:
+    """Return merges in an order in which no row comes before the one that it refers to, as far as there is one."""
+    left = {merge.place: merge for merge in merges}
+    refers = [(key["table"], key["references"]) for key in foreign_keys if key["table"] != key["references"]]
+    ordered = []
+    while left:
+        free = [place for place in left if not any(child == place and parent in left for child, parent in refers)]
+        ordered += [left.pop(place) for place in free or list(left)]  # a circle has no order
+    return ordered
+
+
+def names_of(columns: str) -> list[str]:
+    """Return the names in a list of columns as COPY takes it."""
+    return [name[1:-1].replace('""', '"') if name[0] == '"' else name for name in _NAME.findall(columns)]
+
+
+def _names(columns: str) -> list[str]:
+    return [identifier(name) for name in json.loads(columns)]

@@ -1,0 +1,537 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restores a whole backup: beside what is there, compared with the manifest, and only then under its name.
+
+What runs until the last step is a database of its own (NAME_restoring). A restore that dies leaves the others as they
+are, and the next one removes what it left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..database.objects import NOT_DUMPED, differing, objects_of
+from ..database.objects import OBJECTS as CATALOG_OBJECTS
+from ..sql import identifier, literal
+from .archive import schema_sha256, verify
+from .database import CONTENTS, DATABASE, OBJECTS, SERVER, Session, key_of, measure_at_once, place_of
+from .errors import BackupError, ServerError, UnrestorableError
+from .large_objects import measure_large_objects
+from .manifest import CATALOG, DUMP, utc_now
+from .programs import Programs, programs
+from .restorable import explanation
+from .settings import NAME, Settings
+from .source import AUTO, obtained
+from .store import Backup, size_text
+
+MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
+COPY = f"{MARK} a copy for a rehearsal"  # the whole comment of one
+MAINTENANCE = "postgres"
+SWAP_TRIES = 20
+IN_USE = "55006"  # object_in_use
+MOST_DIFFERENCES = 20
+# Others may not see it.
+DATA_DIRECTORY = """
+SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FROM pg_roles WHERE rolname = current_user
+"""
+# Settings that are lists of names (GUC_LIST_QUOTE): the server keeps them with their quotes, pg_dump knows them too.
+LISTS = (
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+)
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]+?))\s*(?:,|$)')
+# Settings of a database that would keep pg_restore from its work; the second is a superuser's.
+UNRESTRICTED = "-c default_transaction_read_only=off"
+MAY_REPLICATE = "SELECT has_parameter_privilege('session_replication_role', 'SET') AS may"
+NO_CATALOG = (
+    "{backup} is of an earlier release of PhysioFlow Database and holds no list of its objects: tables, rows, "
+    "sequences and extensions are as they were; definitions could not be compared"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which restore is asked for.
+
+    Attributes:
+        backup: id, or latest.
+        database: name of the database to restore into.
+        in_place: whether a database of that name is replaced; otherwise it has to be missing or empty.
+        source: auto, disk or off_host.
+    """
+
+    backup: str
+    database: str
+    in_place: bool = False
+    source: str = AUTO
+
+
+def restore(settings: Settings, request: Request) -> dict[str, Any]:
+    """Restore a backup and return what was done.
+
+    Raises:
+        BackupError: why not. The database that was to be replaced is as it was.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        try:
+            backup, tools, server = ready(settings, request, stack)
+            verified = time.monotonic()
+            notes: list[str] = []
+            restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=notes))
+            set_access(server, restored, backup.manifest["database"])
+            loaded = time.monotonic()
+            old = take_place(server, tools, restored, request, backup.id)
+            set_comment(server, request.database, backup.manifest["database"]["comment"])
+        except BackupError as error:
+            raise BackupError(f"{error}\nNo database was changed.") from error
+    return {
+        "backup": backup.id,
+        "database": request.database,
+        "old": old,
+        "tables": len(backup.manifest["tables"]),
+        "rows": sum(table["rows"] for table in backup.manifest["tables"]),
+        "version": backup.manifest["migrations"]["version"],
+        "warnings": notes,
+        "seconds": {
+            "verify": round(verified - began, 2),
+            "restore": round(loaded - verified, 2),
+            "total": round(time.monotonic() - began, 2),
+        },
+    }
+
+
+def copy(settings: Settings, request: Request) -> dict[str, Any]:
+    """Restore a backup into a database that nobody works in and that `drop_copy` drops; return its id and the seconds.
+
+    What an earlier copy of that name has left is dropped first.
+    """
+    began = time.monotonic()
+    drop_copy(settings, request.database)
+    with ExitStack() as stack:
+        backup, tools, server = ready(settings, request, stack)
+        restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=[]))
+        server.execute(f"COMMENT ON DATABASE {identifier(restored)} IS {literal(COPY)}")
+        take_place(server, tools, restored, request, backup.id)
+    return {"backup": backup.id, "database": request.database, "seconds": round(time.monotonic() - began, 2)}
+
+
+def drop_copy(settings: Settings, database: str) -> bool:
+    """Drop a database if it is a copy made by `copy`; tells whether it was."""
+    with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
+        found = server.row(
+            "SELECT EXISTS (SELECT FROM pg_database "
+            f"WHERE datname = {literal(database)} AND shobj_description(oid, 'pg_database') = {literal(COPY)}) AS ours"
+        )
+        if found["ours"]:
+            server.execute(f"DROP DATABASE {identifier(database)} WITH (FORCE)")
+    return bool(found["ours"])
+
+
+def check(settings: Settings, request: Request) -> str:
+    """Do all that a restore does before it changes anything; return the id of the backup."""
+    with ExitStack() as stack:
+        backup, _, _ = ready(settings, request, stack)
+        return str(backup.id)
+
+
+def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backup, Programs, Session]:
+    """Find the backup, verify it, and refuse what cannot go well; what is opened ends with the stack."""
+    if not NAME.fullmatch(request.database) or request.database == MAINTENANCE:
+        raise BackupError(f"{request.database!r} is no name for a database to restore into. Correct restore_database.")
+    backup = stack.enter_context(obtained(settings, request.backup, request.source))
+    if not backup.whole:
+        raise BackupError(
+            f"{backup.id} holds only {', '.join(backup.manifest['scope'])}. Restore these into the live database: "
+            "-e restore_in_place=true with restore_tables."
+        )
+    tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
+    verify(tools, backup)
+    server = stack.enter_context(Session(tools.conninfo(MAINTENANCE)))
+    check_server(server, backup)
+    check_target(server, tools, request)
+    return backup, tools, server
+
+
+def check_server(server: Session, backup: Backup) -> None:
+    """Refuse a server that the backup cannot be restored to, before anything is made there."""
+    manifest = backup.manifest
+    found = server.row(SERVER)
+    problems = []
+    if found["version_num"] // 10000 < manifest["server"]["version_num"] // 10000:
+        problems.append(
+            f"the server is PostgreSQL {found['version']}, and the backup comes from {manifest['server']['version']}: "
+            "an older server cannot take it"
+        )
+    if server.row("SELECT pg_is_in_recovery() AS standby")["standby"]:
+        problems.append("the server is a standby")
+    there = {row["rolname"] for row in server.rows("SELECT rolname FROM pg_roles")}
+    if missing := [name for name in manifest["roles"] if name not in there]:
+        problems.append(
+            f"the server has no role {', '.join(missing)}, of whom the backup has objects or privileges. Make them: "
+            f"ansible-playbook deploy.yml does, or globals.sql of the backup"
+        )
+    available = {row["name"] for row in server.rows("SELECT name FROM pg_available_extensions")}
+    if missing := [name for name in manifest["extensions"] if name not in available]:
+        problems.append(f"the server cannot have the extension {', '.join(missing)}: install its package there")
+    if problems:
+        raise BackupError(f"{backup.id} cannot be restored here: {'; '.join(problems)}.")
+
+
+def check_space(server: Session, tools: Programs, manifest: Mapping[str, Any]) -> None:
+    """Refuse a server on this host whose disk will not hold one more database of that size."""
+    if not tools.connection.get("host", "/").startswith(("/", "127.", "localhost")):
+        return
+    place = server.row(DATA_DIRECTORY)["place"]
+    try:
+        free = shutil.disk_usage(place).free if place else None
+    except OSError:  # another user's
+        free = None
+    needed = int(manifest["database"]["size"])
+    if free is not None and free < needed:
+        raise BackupError(
+            f"{place} has {size_text(free)} free, and the database takes {size_text(needed)} beside what is there. "
+            "Free space on that disk."
+        )
+
+
+def check_target(server: Session, tools: Programs, request: Request) -> None:
+    """Refuse a database that is there and not to be replaced, unless it is empty."""
+    if request.in_place or not exists(server, request.database):
+        return
+    with Session(tools.conninfo(request.database)) as session:
+        number = session.row(OBJECTS)["n"]
+    if number:
+        raise BackupError(
+            f"The database {request.database} is there and holds {number} tables and other objects: a backup is "
+            "restored into a new database. Choose another name (-e restore_database=NAME), or drop that one, or "
+            "replace the live database with -e restore_in_place=true."
+        )
+
+
+@contextmanager
+def beside(
+    server: Session, tools: Programs, backup: Backup, settings: Settings, *, name: str, notes: list[str]
+) -> Iterator[str]:
+    """Restore a backup into a database of its own, which is gone when the block ends unless it got another name.
+
+    Args:
+        server: session on the maintenance database, with the right to make databases.
+        tools: programs, and the way to the server.
+        backup: whole and verified.
+        settings: for the number of jobs.
+        name: what the database is for; its own name is derived from it.
+        notes: gets what could not be compared.
+
+    Yields:
+        The name of the database, once it was found equal to the manifest.
+    """
+    scratch = f"{name[:53]}_restoring"
+    if not server.row(f"SELECT pg_try_advisory_lock(hashtextextended({literal(scratch)}, 0)) AS got")["got"]:
+        raise BackupError(f"Another restore into {name} goes on. Wait for its end.")
+    try:
+        drop_leftover(server, tools, scratch)
+        check_space(server, tools, backup.manifest)
+        with _scratch(server, scratch):
+            jobs = settings.restore_jobs or os.cpu_count() or 1
+            try:
+                fill(server, tools, backup, scratch, jobs)
+            except BackupError as error:
+                # Jobs of pg_restore that attach partitions and make keys at once may lock each other out.
+                if "deadlock detected" not in str(error) or jobs == 1:
+                    raise
+                server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
+                fill(server, tools, backup, scratch, 1)
+            with ExitStack() as stack:
+                sessions = [stack.enter_context(Session(tools.conninfo(scratch))) for _ in range(jobs)]
+                differences = compare(sessions, tools, backup, scratch, notes)
+                if differences:
+                    shown = differences[:MOST_DIFFERENCES]
+                    more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
+                    raise BackupError(
+                        f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
+                    )
+                sessions[0].execute("ANALYZE")
+            yield scratch
+    finally:
+        with suppress(BackupError):  # the lock ends with the session anyway
+            server.execute(f"SELECT pg_advisory_unlock(hashtextextended({literal(scratch)}, 0))")
+
+
+def fill(server: Session, tools: Programs, backup: Backup, name: str, jobs: int) -> None:
+    """Make a database and load a backup into it."""
+    make_database(server, name, backup.manifest["database"])
+    # Before the rows: money, text search and functions depend on them, as with pg_dump --create.
+    set_settings(server, name, backup.manifest["database"]["settings"])
+    empty(tools, name, backup)
+    load(tools, backup.folder / DUMP, name, jobs)
+
+
+@contextmanager
+def _scratch(server: Session, name: str) -> Iterator[None]:
+    """Drop a database when the block ends. What failed in the block is told, not that the server is gone by now."""
+    drop = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
+    try:
+        yield
+    except BaseException:
+        with suppress(BackupError):
+            server.execute(drop)
+        raise
+    server.execute(drop)
+
+
+def exists(server: Session, database: str) -> bool:
+    """Tell whether there is a database."""
+    found = server.row(f"SELECT EXISTS (SELECT FROM pg_database WHERE datname = {literal(database)}) AS there")
+    return bool(found["there"])
+
+
+def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
+    """Drop what a restore that died has left, if it is ours: marked so, or still empty."""
+    if not exists(server, scratch):
+        return
+    comment = server.row(
+        f"SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = {literal(scratch)}"
+    )["words"]
+    if not (comment or "").startswith(MARK):
+        with Session(tools.conninfo(scratch)) as session:
+            number = session.row(OBJECTS)["n"]
+        if number:
+            raise BackupError(
+                f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
+            )
+    server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
+
+
+def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
+    """Make an empty database like that of the backup, which nobody but its owner may enter yet."""
+    provider = f"LOCALE_PROVIDER icu ICU_LOCALE {literal(wanted['icu'])}" if wanted.get("icu") else ""
+    if wanted.get("icu_rules"):
+        provider += f" ICU_RULES {literal(wanted['icu_rules'])}"
+    server.execute(
+        f"CREATE DATABASE {identifier(name)} OWNER {identifier(wanted['owner'])} TEMPLATE template0 "
+        f"ENCODING {literal(wanted['encoding'])} LC_COLLATE {literal(wanted['collate'])} "
+        f"LC_CTYPE {literal(wanted['ctype'])} {provider}"
+    )
+    server.execute(f"COMMENT ON DATABASE {identifier(name)} IS {literal(f'{MARK} a restore that goes on')}")
+    server.execute(f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC")
+
+
+def load(tools: Programs, dump: Path, database: str, jobs: int) -> None:
+    """Run pg_restore; its first error ends it, and is explained where PostgreSQL itself is at its limits."""
+    with Session(tools.conninfo(database)) as session:
+        origin = " -c session_replication_role=origin" if session.row(MAY_REPLICATE)["may"] else ""
+    unrestricted = {} if tools.connection.get("options") else {"options": UNRESTRICTED + origin}
+    conninfo = tools.conninfo(database, **unrestricted)
+    try:
+        tools.run("pg_restore", "--exit-on-error", f"--jobs={jobs}", f"--dbname={conninfo}", dump)
+    except BackupError as error:
+        why = ""
+        with suppress(BackupError), Session(tools.conninfo(database)) as session:
+            why = explanation(session)
+        raise (UnrestorableError if why else BackupError)(f"{error}.{why}") from error
+
+
+def empty(tools: Programs, database: str, backup: Backup) -> None:
+    """Drop the schema public of a new database where the one that was dumped had none: pg_dump says nothing of it."""
+    if (catalog := catalog_of(backup)) and ("schema", "public") not in catalog:
+        with Session(tools.conninfo(database)) as session:
+            session.execute("DROP SCHEMA IF EXISTS public")
+
+
+def catalog_of(backup: Backup) -> dict[tuple[str, str], str] | None:
+    """Return the objects of a backup by kind and name; None where its release did not write them down."""
+    if CATALOG not in backup.manifest["files"]:
+        return None
+    found = json.loads((backup.folder / CATALOG).read_text(encoding="utf-8"))
+    return {(kind, name): definition for kind, name, definition in found}
+
+
+def compare(sessions: Sequence[Session], tools: Programs, backup: Backup, database: str, notes: list[str]) -> list[str]:
+    """Return the differences between a database and a backup: names and numbers, never rows."""
+    session, manifest = sessions[0], backup.manifest
+    found = session.json(CONTENTS)
+    differences = compare_tables(sessions, found["tables"], manifest)
+    for key, wanted in manifest["sequences"].items():
+        if key not in found["sequences"]:
+            differences.append(f"the sequence {key} is missing")
+            continue
+        place = place_of(key, found)
+        value = session.row(f"SELECT last_value, is_called FROM {place}")
+        if (value["last_value"], value["is_called"]) != (wanted["last_value"], wanted["is_called"]):
+            differences.append(f"the sequence {key} stands at {value['last_value']}, not {wanted['last_value']}")
+    differences += [
+        f"the extension {name} is missing" for name in sorted(set(manifest["extensions"]) - set(found["extensions"]))
+    ]
+    large, there = manifest.get("large_objects"), measure_large_objects(session)
+    if large and there and large != there:
+        differences.append(f"of {large['objects']} large objects {there['objects']} are there, or they are others")
+    wanted_objects = catalog_of(backup)
+    if wanted_objects is None:
+        # The text of pg_dump is not always the same after a restore, so that another one proves nothing.
+        schema = tools.run("pg_dump", "--schema-only", tools.conninfo(database))
+        if schema_sha256(schema) != manifest.get("schema_sha256"):
+            notes.append(NO_CATALOG.format(backup=backup.id))
+        return differences
+    return differences + compare_objects(session, wanted_objects)
+
+
+def compare_objects(session: Session, wanted: Mapping[tuple[str, str], str]) -> list[str]:
+    """Return which objects of a restored database are missing, too much, or others than those that were dumped."""
+    found = objects_of(session.rows(CATALOG_OBJECTS))
+    words = []
+    for key in differing(session, found, wanted):
+        kind, name = key
+        if kind not in NOT_DUMPED:
+            what = "is missing" if key not in found else "is too much" if key not in wanted else "is another"
+            words.append(f"{kind} {name} {what}")
+    session.pin()
+    return words
+
+
+def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
+    """Return the differences in tables, their numbers of rows, and their hashes where the manifest has them."""
+    wanted = {key_of(table): table for table in manifest["tables"]}
+    names = {key_of(table) for table in there}
+    differences = [f"{key} is missing" for key in wanted if key not in names]
+    differences += [f"{key} is too much" for key in sorted(names - set(wanted))]
+    hashed = [key for key, table in wanted.items() if table["hash"] is not None]
+    by_name = "hashed_by" in manifest
+    chosen = [table for table in there if key_of(table) in wanted]
+    for table in measure_at_once(sessions, chosen, hashed, by_name=by_name):
+        key = key_of(table)
+        if table["rows"] != wanted[key]["rows"]:
+            differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")
+        elif table["hash"] != wanted[key]["hash"]:
+            differences.append(f"the {table['rows']} rows of {key} are others")
+    return differences
+
+
+def set_settings(server: Session, name: str, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Give a restored database the settings of the one that was dumped, its own and those of roles in it."""
+    place = identifier(name)
+    for entry in wanted:
+        setting, _, value = entry["setting"].partition("=")
+        whose = f"ROLE {identifier(entry['role'])} IN DATABASE {place}" if entry["role"] else f"DATABASE {place}"
+        # A name with a dot is one of two parts.
+        variable = ".".join(identifier(part) for part in setting.split("."))
+        if setting in LISTS and not value:  # an empty list has no words of its own
+            server.execute(
+                f"BEGIN; SELECT set_config({literal(setting)}, '', true); ALTER {whose} SET {variable} FROM CURRENT; "
+                "COMMIT"
+            )
+            continue
+        words = elements_of(value) if setting in LISTS else [value]
+        server.execute(f"ALTER {whose} SET {variable} = {', '.join(map(literal, words))}")
+
+
+def elements_of(value: str) -> list[str]:
+    """Return the elements of a list of names as the server keeps it."""
+    return [quoted.replace('""', '"') or plain for quoted, plain in _ELEMENT.findall(value)]
+
+
+def set_access(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
+    """Give a restored database the privileges and the limit of the one that was dumped, and look whether all is so."""
+    place = identifier(name)
+    if wanted["acl"] is None:  # nobody had granted or revoked anything: PostgreSQL's default
+        server.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {place} TO PUBLIC")
+    for entry in wanted["acl"] or []:
+        grantee = "PUBLIC" if entry["grantee"] is None else identifier(entry["grantee"])
+        option = " WITH GRANT OPTION" if entry["grantable"] else ""
+        server.execute(f"GRANT {entry['privilege']} ON DATABASE {place} TO {grantee}{option}")
+    if wanted["connection_limit"] != -1:
+        server.execute(f"ALTER DATABASE {place} CONNECTION LIMIT {int(wanted['connection_limit'])}")
+    found = server.json(DATABASE.replace("current_database()", literal(name)))
+    others = [
+        word
+        for word in ("owner", "encoding", "collate", "ctype", "icu", "icu_rules", "connection_limit")
+        if word in wanted and found[word] != wanted[word]
+    ]
+    others += [
+        f"{entry['setting'].partition('=')[0]} of {entry['role'] or 'all roles'}"
+        for entry in wanted["settings"]
+        if entry not in found["settings"]
+    ]
+    if others:
+        raise BackupError(f"The restored database differs in its {', '.join(others)}.")
+
+
+def set_comment(server: Session, name: str, comment: str | None) -> None:
+    """Give a restored database the comment of the one that was dumped, as the last thing: until then it has ours."""
+    server.execute(f"COMMENT ON DATABASE {identifier(name)} IS {literal(comment) if comment else 'NULL'}")
+
+
+def take_place(server: Session, tools: Programs, restored: str, request: Request, backup: str) -> str:
+    """Give a restored database its name; return the new name of the one that had it, empty where there was none.
+
+    In place the two renames are one transaction: at no moment is there no database of that name.
+    """
+    target = identifier(request.database)
+    rename = f"ALTER DATABASE {identifier(restored)} RENAME TO {target}"
+    if not exists(server, request.database):
+        server.execute(rename)
+        return ""
+    if not request.in_place:
+        check_target(server, tools, request)  # still empty?
+        server.execute(f"DROP DATABASE {target}")
+        server.execute(rename)
+        return ""
+    now = utc_now()
+    old = f"{request.database[:39]}_before_{now:%Y%m%d_%H%M%S}"
+    words = f"{MARK} replaced by {backup} at {now:%Y-%m-%d %H:%M:%S} UTC"
+    sessions = f"FROM pg_stat_activity WHERE datname = {literal(request.database)} AND pid <> pg_backend_pid()"
+    swap = (
+        f"BEGIN; SELECT pg_terminate_backend(pid) {sessions};"
+        f"ALTER DATABASE {target} RENAME TO {identifier(old)};"
+        f"COMMENT ON DATABASE {identifier(old)} IS {literal(words)}; {rename}; COMMIT"
+    )
+    for attempt in range(1, SWAP_TRIES + 1):
+        try:
+            server.execute(swap)
+            return old
+        except ServerError as error:
+            server.execute("ROLLBACK")
+            # Somebody came in between the two statements, or needs its time to end.
+            if error.state != IN_USE or attempt == SWAP_TRIES:
+                who = ", ".join(
+                    f"{row['usename']} ({row['n']})"
+                    for row in server.rows(f"SELECT usename, count(*) AS n {sessions} GROUP BY 1")
+                )
+                raise BackupError(
+                    f"The database {request.database} could not be replaced: {error}"
+                    + (f". Connected: {who}; stop the application and run the same command again" if who else "")
+                ) from error
+    raise AssertionError  # the last attempt returns or raises
+
+
+def drop_old(settings: Settings, *, check_mode: bool = False) -> list[str]:
+    """Drop the databases that restores in place have kept; return their names."""
+    with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
+        names = [row["datname"] for row in server.rows(old_databases(settings.database))]
+        for name in [] if check_mode else names:
+            server.execute(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
+    return names
+
+
+def old_databases(database: str) -> str:
+    """Return the query for the databases that restores in place of one have kept."""
+    pattern = f"^{database[:39]}_before_[0-9]{{8}}_[0-9]{{6}}$"
+    words = f"{MARK} replaced by {database}_backup_"  # long names are cut, these words are not
+    return (
+        "SELECT datname FROM pg_database "
+        f"WHERE datname ~ {literal(pattern)} AND starts_with(shobj_description(oid, 'pg_database'), {literal(words)}) "
+        "ORDER BY 1"
+    )

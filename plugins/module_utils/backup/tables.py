@@ -1,0 +1,249 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restores single tables into the live database, in one transaction that ends only after they were compared.
+
+A table that is missing is made again with all that belongs to it. What happens to the rows of one that is there has to
+be said: keep them and bring back those that are missing, or replace them by the rows of the backup.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..sql import literal
+from .archive import Rows, entries, read_items, verify
+from .database import CONTENTS, Session, key_of, key_of_name, place_of
+from .errors import BackupError
+from .manifest import DUMP
+from .merge import Merge, parents_first
+from .programs import Programs, check_ended, programs
+from .restore import MAINTENANCE, check_server, compare_tables
+from .selection import select
+from .settings import Settings
+from .source import AUTO, obtained
+from .store import Backup
+
+REFUSE, KEEP, REPLACE = "refuse", "keep", "replace"
+LOCK_TIMEOUT = "30s"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which tables are asked for.
+
+    Attributes:
+        backup: id, or latest.
+        tables: their names; of a partitioned table all partitions, or a partition by its own name.
+        existing_rows: what happens to rows that are there: refuse, keep or replace.
+        source: auto, disk or off_host.
+    """
+
+    backup: str
+    tables: tuple[str, ...]
+    existing_rows: str = REFUSE
+    source: str = AUTO
+
+
+def restore_tables(settings: Settings, request: Request, *, check_mode: bool = False) -> dict[str, Any]:
+    """Restore tables and return what was done to each; check mode does it all and rolls it back.
+
+    Raises:
+        BackupError: why not. The live database is as it was.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        try:
+            backup = stack.enter_context(obtained(settings, request.backup, request.source))
+            tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
+            verify(tools, backup)
+            with Session(tools.conninfo(MAINTENANCE)) as server:
+                check_server(server, backup)
+            session = stack.enter_context(Session(tools.conninfo(settings.database)))
+            done = _Restoring(session, tools, backup, request).run(check_mode)
+        except BackupError as error:
+            raise BackupError(f"{error}\nThe database {settings.database} was not changed.") from error
+    return {
+        "backup": backup.id,
+        "database": settings.database,
+        "tables": done,
+        "seconds": {"total": round(time.monotonic() - began, 2)},
+    }
+
+
+class _Restoring:
+    """Some tables while they are restored."""
+
+    def __init__(self, session: Session, tools: Programs, backup: Backup, request: Request) -> None:
+        self.session = session
+        self.tools = tools
+        self.backup = backup
+        self.manifest = backup.manifest
+        self.request = request
+        self.live = session.json(CONTENTS)
+        self.there = {key_of(table) for table in self.live["tables"]} | set(self.live["partitioned"])
+        self.wanted = self._wanted()
+        roots = {table["root"] for table in self.wanted if table["root"]} - self.there
+        leaves = {key_of(table) for table in self.wanted}
+        self.missing = (leaves - self.there) | roots
+        self.loaded = leaves & self.there
+
+    def _wanted(self) -> list[dict[str, Any]]:
+        """Return the manifest's tables that are asked for."""
+        known = {key_of(table) for table in self.manifest["tables"]} | set(self.manifest["partitioned"])
+        unknown = [name for name in self.request.tables if not key_of_name(name, known)]
+        if unknown:
+            raise BackupError(f"{self.backup.id} has no table {', '.join(unknown)}. Correct restore_tables.")
+        keys = {key_of_name(name, known) for name in self.request.tables}
+        wanted = [table for table in self.manifest["tables"] if keys & {key_of(table), table["root"]}]
+        if any(table["schema"] == "migrations" for table in wanted):
+            raise BackupError("The history of migrations is not restored by itself: it would contradict the tables.")
+        return wanted
+
+    def run(self, check_mode: bool) -> list[dict[str, Any]]:
+        """Restore, compare, commit."""
+        merges = self._merges()
+        lost_keys = self._lost_keys()
+        attached = {key_of(t) for t in self.wanted if t["root"] in self.there and key_of(t) in self.missing}
+        with tempfile.TemporaryDirectory(prefix="physioflow-restore-") as folder:
+            chosen = Path(folder) / "toc"
+            lines = select(
+                entries(self.tools, self.backup.folder / DUMP),
+                self.manifest,
+                missing=self.missing,
+                loaded=self.loaded,
+                attached=attached,
+                lost_keys=lost_keys,
+            )
+            chosen.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            self.session.execute(f"BEGIN; SET LOCAL lock_timeout = {literal(LOCK_TIMEOUT)}")
+            self._define("pre-data", chosen)
+            for merge in merges:
+                merge.prepare()
+            self._load(chosen, {key: merge for merge in merges for key in merge.keys})
+            self.session.pin()
+            for merge in reversed(merges):
+                merge.remove()
+            done = [merge.add() for merge in merges]
+            # Keys of what was missing come last: they may refer to rows that were just brought back.
+            self.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            self._define("post-data", chosen)
+            self.session.pin()
+            for merge in merges:
+                merge.release()
+        done += [
+            {"table": key_of(t), "how": "made", "rows": t["rows"]} for t in self.wanted if key_of(t) in self.missing
+        ]
+        self._compare()
+        if check_mode:
+            self.session.execute("ROLLBACK")
+            return done
+        self.session.execute("COMMIT")
+        places = {place_of(t["root"] or key_of(t), self.manifest) for t in self.wanted}
+        self.session.execute(f"ANALYZE {', '.join(sorted(places))}")
+        return done
+
+    def _merges(self) -> list[Merge]:
+        """Return what is to be done to tables that are there, or refuse."""
+        places: dict[str, list[str]] = {}
+        for table in self.wanted:
+            if key_of(table) in self.loaded:
+                places.setdefault(table["root"] or key_of(table), []).append(key_of(table))
+        replace = self.request.existing_rows == REPLACE
+        merges = [
+            Merge(self.session, key, {each: place_of(each, self.live) for each in [key, *keys]}, keys, replace=replace)
+            for key, keys in places.items()
+        ]
+        if self.request.existing_rows == REFUSE and (full := [merge for merge in merges if merge.rows]):
+            shown = ", ".join(f"{merge.place} ({merge.rows} rows)" for merge in full)
+            raise BackupError(
+                f"There are rows in {shown}, and it has to be said what happens to them: -e restore_existing_rows=keep "
+                "leaves them as they are and brings back those that are missing; =replace makes the tables what they "
+                "were in the backup."
+            )
+        return list(parents_first(merges, self.live["foreign_keys"]))
+
+    def _lost_keys(self) -> set[tuple[str, str]]:
+        """Return the foreign keys of other tables that went with a missing one; refuse where a table lacks another."""
+        present = {(entry["table"], entry["name"]) for entry in self.live["foreign_keys"]}
+        lost = set()
+        for entry in self.manifest["foreign_keys"]:
+            if entry["table"] in self.missing and entry["references"] not in self.missing | self.there:
+                raise BackupError(
+                    f"{entry['table']} refers to {entry['references']}, which is missing too: name both in "
+                    "restore_tables."
+                )
+            key = (entry["table"], entry["name"])
+            if entry["references"] in self.missing and entry["table"] in self.there and key not in present:
+                lost.add(key)
+        return lost
+
+    def _define(self, section: str, chosen: Path) -> None:
+        """Make what belongs to missing tables."""
+        text = self.tools.run(
+            "pg_restore", f"--section={section}", f"--use-list={chosen}", "--file=-", self.backup.folder / DUMP
+        )
+        # Commands of psql; new ones have them.
+        self.session.execute("\n".join(line for line in text.splitlines() if not line.startswith("\\")))
+
+    def _load(self, chosen: Path, merges: dict[str, Merge]) -> None:
+        """Load rows: of missing tables into them, of the others beside them."""
+        child = self.tools.start(
+            "pg_restore",
+            "--data-only",
+            f"--use-list={chosen}",
+            "--file=-",
+            self.backup.folder / DUMP,
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        try:
+            for item in read_items(child.stdout):
+                place = place_of(item.key, self.manifest)
+                if isinstance(item, Rows):
+                    target = merges[item.key].stage(item.columns) if item.key in merges else place
+                    columns = f"({item.columns})" if item.columns else ""
+                    self.session.copy(f"COPY {target} {columns} FROM STDIN", item.chunks)
+                else:
+                    value, called = item.last_value, str(item.is_called).lower()
+                    # Never back: a value that was given out since must not be given out again.
+                    self.session.execute(
+                        f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "
+                        f"WHERE (last_value, is_called) < ({value}, {called})"
+                    )
+        finally:
+            child.stdout.close()
+            _, err = child.communicate()
+        check_ended("pg_restore", child.returncode, err)
+
+    def _compare(self) -> None:
+        """Compare every table that has to be exactly what it was."""
+        exact = self.missing | (self.loaded if self.request.existing_rows == REPLACE else set())
+        manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
+        there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]
+        if differences := compare_tables([self.session], there, manifest):
+            raise BackupError(f"What was restored is not what the manifest says: {'; '.join(differences)}")
+
+
+def report(done: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each table."""
+    lines = [
+        {
+            "made": "{table}: made again with {rows} rows",
+            "kept": "{table}: {inserted} rows brought back, {rows} that were there left alone",
+            "replaced": "{table}: {rows} rows as in the backup ({removed} that came later removed)",
+        }[entry["how"]].format(**entry)
+        for entry in done
+    ]
+    return lines + [
+        f"{entry['table']}: {entry['refused']} rows of the backup were NOT brought back: rows that came since have the "
+        "same values in another unique key"
+        for entry in done
+        if entry.get("refused")
+    ]

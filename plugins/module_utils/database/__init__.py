@@ -1,0 +1,1 @@
+"""Roles, database, extensions and privileges."""

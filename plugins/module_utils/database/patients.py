@@ -1,0 +1,323 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Says which tables hold rows of a clinic, and which statements protect them: row level security, the audit of reads.
+
+Pure functions on what TABLES returns. A table belongs to a clinic by a column `clinic_id`, or by a way of foreign keys
+to a table that does. Policies are compared as PostgreSQL prints them, so that one that somebody changed is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..sql import identifier
+
+CLINIC = "clinic_id"
+# Columns without a foreign key that name a row of a table all the same, as those of a partitioned table may.
+NAMED = {"patient_id": "patients"}
+CLINIC_POLICY = "physioflow_clinic"
+SHARED_POLICY = "physioflow_shared"
+OWNER_POLICY = "physioflow_owner"
+POLICIES = (CLINIC_POLICY, SHARED_POLICY, OWNER_POLICY)
+WRITES = ("INSERT", "UPDATE", "DELETE")
+NOTE = "Taken from the application: "
+
+# Unset and empty name no clinic, and NULL is equal to none.
+SETTING = "(NULLIF(current_setting('app.clinic_id'::text, true), ''::text))::uuid"
+
+# With search_path = pg_catalog: every name is printed with its schema.
+TABLES = """
+SELECT coalesce(json_agg(json_build_object(
+    'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname,
+    'parent', (SELECT inhparent::bigint FROM pg_inherits WHERE inhrelid = c.oid AND c.relispartition),
+    'enabled', c.relrowsecurity, 'forced', c.relforcerowsecurity,
+    'audited', EXISTS (SELECT FROM aclexplode(c.relacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
+                       WHERE r.rolname = %(audit_role)s AND a.privilege_type = 'SELECT'),
+    'written', (SELECT coalesce(json_agg(DISTINCT a.privilege_type), '[]')
+                FROM aclexplode(c.relacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
+                WHERE r.rolname = %(app)s AND a.grantor = c.relowner
+                  AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE')),
+    'columns', (SELECT json_object_agg(attname, json_build_object(
+                    'type', atttypid::regtype::text, 'filled', attnotnull))
+                FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
+    'keys', (SELECT coalesce(json_agg(json_build_object('column', a.attname, 'table', k.confrelid::bigint,
+                                                        'target', t.attname) ORDER BY a.attnum), '[]')
+             FROM pg_constraint AS k
+             JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+             JOIN pg_attribute AS t ON t.attrelid = k.confrelid AND t.attnum = k.confkey[1]
+             WHERE k.conrelid = c.oid AND k.contype = 'f' AND cardinality(k.conkey) = 1),
+    -- Whose rows take rows of this table with them when they are deleted or get another key; and the clinic, always.
+    'hangs_on', (SELECT coalesce(json_agg(DISTINCT k.confrelid::bigint), '[]') FROM pg_constraint AS k
+                 WHERE k.conrelid = c.oid AND k.contype = 'f' AND (
+                     k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r') OR EXISTS (
+                         SELECT FROM pg_attribute
+                         WHERE attrelid = c.oid AND attnum = ANY (k.conkey) AND attname = 'clinic_id'))),
+    'policies', (SELECT coalesce(json_object_agg(polname, json_build_object(
+            'command', polcmd::text, 'permissive', polpermissive, 'using', pg_get_expr(polqual, polrelid),
+            'check', pg_get_expr(polwithcheck, polrelid), 'note', obj_description(pg_policy.oid, 'pg_policy'),
+            'roles', (SELECT json_agg(CASE o WHEN 0 THEN '' ELSE pg_get_userbyid(o) END) FROM unnest(polroles) AS o)
+        )), '{}') FROM pg_policy WHERE polrelid = c.oid)
+) ORDER BY n.nspname, c.relname), '[]')::text AS j
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.relowner = (
+    SELECT oid FROM pg_roles WHERE rolname = %(owner)s)
+"""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which rows of a table somebody may see and write.
+
+    Attributes:
+        condition: as PostgreSQL prints it.
+        role: for whom it is; empty is everybody.
+        reads: whether it is only for reading.
+    """
+
+    condition: str
+    role: str = ""
+    reads: bool = False
+
+
+def place(table: Mapping[str, Any]) -> str:
+    """Return schema and name of a table as an identifier."""
+    return f"{identifier(table['schema'])}.{identifier(table['name'])}"
+
+
+def printed(name: str) -> str:
+    """Return a name as PostgreSQL prints it. Ours need quotes only where they are no plain words."""
+    return name if name.isidentifier() and name == name.lower() and name.isascii() else identifier(name)
+
+
+def key_of(table: Mapping[str, Any]) -> str:
+    """Return schema.name of a table."""
+    return f"{table['schema']}.{table['name']}"
+
+
+def ways(tables: Sequence[Mapping[str, Any]]) -> dict[int, tuple[str, Mapping[str, Any] | None, str]]:
+    """Return the column by which each table belongs to a clinic, the table that it names and the column there.
+
+    The clinic itself comes first, then the shortest way through columns that are never empty; a partition goes the way
+    of its table. A table that is missing has no way.
+    """
+    by_oid = {table["oid"]: table for table in tables}
+    by_name = {(table["schema"], table["name"]): table for table in tables}
+    found: dict[int, tuple[str, Mapping[str, Any] | None, str]] = {
+        table["oid"]: (CLINIC, None, "") for table in tables if table["columns"].get(CLINIC, {}).get("type") == "uuid"
+    }
+    while True:
+        step: dict[int, tuple[str, Mapping[str, Any] | None, str]] = {}
+        for table in tables:
+            if table["oid"] in found or table["parent"] in by_oid:
+                continue
+            keys = [(key["column"], by_oid.get(key["table"]), key["target"]) for key in table["keys"]]
+            keys += [
+                (column, by_name.get((table["schema"], name)), "id")
+                for column, name in NAMED.items()
+                if column in table["columns"]
+            ]
+            # A column that may be empty says of a row only sometimes whose it is: who wrote it, for instance.
+            usable = [
+                (column, other, target)
+                for column, other, target in keys
+                if other is not None and other["oid"] in found and table["columns"][column]["filled"]
+            ]
+            # A shared row of the other table would share the rows below it, of whichever patient.
+            usable = [way for way in usable if is_closed(way[1], found)]
+            if usable:
+                step[table["oid"]] = min(usable, key=lambda way: (way[0] not in NAMED, way[0]))
+        for table in tables:
+            parent = table["parent"]
+            if table["oid"] not in found and parent in (found | step):
+                step[table["oid"]] = (found | step)[parent]
+        if not step:
+            return found
+        found |= step
+
+
+def is_closed(table: Mapping[str, Any] | None, found: Mapping[int, tuple[str, Mapping[str, Any] | None, str]]) -> bool:
+    """Tell whether every row of a table belongs to one clinic: none is shared by all."""
+    while table is not None:
+        column, parent, _ = found[table["oid"]]
+        if not table["columns"][column]["filled"]:
+            return False
+        table = parent
+    return True
+
+
+def patient_tables(tables: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the oids of the tables whose every row belongs to one patient, and of patients themselves."""
+    found = {table["oid"] for table in tables if table["name"] in NAMED.values()}
+    while True:
+        step = {
+            table["oid"]
+            for table in tables
+            if table["parent"] in found
+            or any(column in table["columns"] for column in NAMED)
+            or any(key["table"] in found and table["columns"][key["column"]]["filled"] for key in table["keys"])
+        }
+        if step <= found:
+            return found
+        found |= step
+
+
+def without_way(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the tables that belong to no clinic."""
+    found = ways(tables)
+    return [key_of(table) for table in tables if table["oid"] not in found]
+
+
+def above(tables: Sequence[Mapping[str, Any]], found: Iterable[int]) -> set[int]:
+    """Return the oids of the tables that belong to no clinic and that rows of clinics hang on: clinics, organizations.
+
+    Foreign keys look past row level security: who deletes such a row deletes patients of every clinic below it.
+
+    Args:
+        tables: the result of TABLES.
+        found: the oids of the tables that belong to a clinic.
+    """
+    below = {*found}
+    while True:
+        step = {oid for table in tables if table["oid"] in below for oid in table["hangs_on"]} - below
+        if not step:
+            return below - {*found}
+        below |= step
+
+
+def rules_of(table: Mapping[str, Any], way: tuple[str, Mapping[str, Any] | None, str], owner: str) -> dict[str, Rule]:
+    """Return the rules of a table by the names of their policies.
+
+    A table that names another one has the rule of that: the query below is itself under row level security. A row
+    without a clinic is everybody's to read, and nobody's to write but the owner's.
+    """
+    column, other, target = way
+    rules = {OWNER_POLICY: owner_rule(owner)}
+    if other is None:
+        rules[CLINIC_POLICY] = Rule(f"({printed(column)} = {SETTING})")
+        if not table["columns"][column]["filled"]:
+            rules[SHARED_POLICY] = Rule(f"({printed(column)} IS NULL)", reads=True)
+        return rules
+    alias = "named"
+    exists = (
+        f"(EXISTS ( SELECT FROM {printed(other['schema'])}.{printed(other['name'])} {alias} "
+        f"WHERE ({alias}.{printed(target)} = {printed(table['name'])}.{printed(column)})))"
+    )
+    return rules | {CLINIC_POLICY: Rule(exists)}
+
+
+def owner_rule(owner: str) -> Rule:
+    """Return the rule for the owner: migrations see all rows.
+
+    A view or function of the owner runs as the owner for whoever calls it. Who logged in tells one from the other, so
+    through these too the application sees only its clinic.
+    """
+    member = f"( SELECT pg_has_role(SESSION_USER, '{owner}'::name, 'MEMBER'::text) AS pg_has_role)"
+    return Rule(member, owner)
+
+
+def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, app: str, wanted: bool) -> list[str]:
+    """Return what switches row level security on for every table of a clinic and above it, or off again.
+
+    Off leaves tables that have a policy of somebody else enabled.
+
+    Args:
+        tables: the result of TABLES.
+        owner: the owner of the tables.
+        app: the role of the application.
+        wanted: whether it is to be on.
+    """
+    found = ways(tables) if wanted else {}
+    read_by_all = above(tables, found)
+    statements = []
+    for table in tables:
+        if table["oid"] in found:
+            rules = rules_of(table, found[table["oid"]], owner)
+        elif table["oid"] in read_by_all:
+            rules = {SHARED_POLICY: Rule("true", reads=True), OWNER_POLICY: owner_rule(owner)}
+        else:
+            rules = {}
+        changes = policy_statements(table, rules)
+        statements += write_statements(table, app, table["oid"] in read_by_all, changes)
+        ours = [name for name in table["policies"] if name in POLICIES]
+        if rules:
+            missing = [
+                f"{word} ROW LEVEL SECURITY"
+                for word, has in (("ENABLE", table["enabled"]), ("FORCE", table["forced"]))
+                if not has
+            ]
+        else:
+            missing = ["NO FORCE ROW LEVEL SECURITY"] * bool(ours and table["forced"])
+            alone = len(ours) == len(table["policies"])
+            missing += ["DISABLE ROW LEVEL SECURITY"] * bool(ours and table["enabled"] and alone)
+        if missing:
+            statements.append(f"ALTER TABLE {place(table)} {', '.join(missing)}")
+    return statements
+
+
+def write_statements(table: Mapping[str, Any], app: str, closed: bool, changes: Sequence[str]) -> list[str]:
+    """Return `changes` with what takes the application's writes on a table, or gives those back that were taken.
+
+    The policies already let nobody but the owner write; without the privilege the application is told so (42501), where
+    it would change no row and be told nothing. The comment on the policy says what was taken, also in a restored copy.
+
+    Args:
+        table: an entry of TABLES.
+        app: the role of the application.
+        closed: whether the application may only read.
+        changes: what `policy_statements` returned.
+    """
+    note = table["policies"].get(SHARED_POLICY, {}).get("note") or ""
+    taken = [word for word in WRITES if word in note.partition(NOTE)[2].split(", ")]
+    if not closed:
+        return [f"GRANT {', '.join(taken)} ON TABLE {place(table)} TO {identifier(app)}"] * bool(taken) + [*changes]
+    has = [word for word in WRITES if word in table["written"]]
+    wanted = NOTE + ", ".join(word for word in WRITES if word in {*taken, *has})
+    statements = [*changes]
+    if has:
+        statements.append(f"REVOKE {', '.join(has)} ON TABLE {place(table)} FROM {identifier(app)}")
+    if wanted != NOTE and (wanted != note or any(f" POLICY {SHARED_POLICY} " in change for change in changes)):
+        statements.append(f"COMMENT ON POLICY {SHARED_POLICY} ON {place(table)} IS '{wanted}'")
+    return statements
+
+
+def policy_statements(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> list[str]:
+    """Return what brings our policies of one table to the rules."""
+    statements = []
+    for name in POLICIES:
+        has = table["policies"].get(name)
+        if name not in rules:
+            if has:
+                statements.append(f"DROP POLICY {name} ON {place(table)}")
+            continue
+        rule = rules[name]
+        if has and is_as_wanted(has, rule):
+            continue
+        if has:
+            statements.append(f"DROP POLICY {name} ON {place(table)}")
+        what = " FOR SELECT" * rule.reads + (f" TO {identifier(rule.role)}" if rule.role else "")
+        check = "" if rule.reads else f" WITH CHECK ({rule.condition})"
+        statements.append(f"CREATE POLICY {name} ON {place(table)}{what} USING ({rule.condition}){check}")
+    return statements
+
+
+def is_as_wanted(policy: Mapping[str, Any], rule: Rule) -> bool:
+    """Tell whether a policy is the one that we would make."""
+    return (
+        policy["command"] == ("r" if rule.reads else "*")
+        and policy["permissive"]
+        and policy["roles"] == [rule.role]
+        and " ".join(policy["using"].split()) == rule.condition
+        and " ".join((policy["check"] or "").split()) == ("" if rule.reads else rule.condition)
+    )
+
+
+def audit_statements(tables: Sequence[Mapping[str, Any]], role: str, wanted: bool) -> list[str]:
+    """Return what lets pgaudit note reads of patients' tables, and of no other, by the privileges of a role."""
+    found = patient_tables(tables) if wanted else set()
+    grant = [place(table) for table in tables if table["oid"] in found and not table["audited"]]
+    revoke = [place(table) for table in tables if table["oid"] not in found and table["audited"]]
+    return [f"GRANT SELECT ON TABLE {', '.join(grant)} TO {identifier(role)}"] * bool(grant) + [
+        f"REVOKE SELECT ON TABLE {', '.join(revoke)} FROM {identifier(role)}"  # noqa: S608 - quoted names
+    ] * bool(revoke)

@@ -1,0 +1,286 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Says what is wrong with what is asked for, with the server and with the login role; each sentence has its remedy.
+
+Pure functions on what the queries of `database_queries` return.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..sql import identifier
+from .queries import COLLATION
+from .wanted import AUDIT, PURPOSES, Login, Wanted, is_ours, refused_groups
+
+NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+RESERVED_ROLES = ("postgres", "public", "none", "current_role", "current_user", "session_user")
+USUAL_SLOTS = {"max_connections": 100, "superuser_reserved_connections": 3, "reserved_connections": 0}
+RESERVED_DATABASES = ("postgres", "template0", "template1")
+
+
+def input_problems(wanted: Wanted) -> list[str]:
+    """Return a sentence for each value that is refused whatever the server says."""
+    problems = []
+    names = {"database_name": wanted.name}
+    names |= {("database_owner" if key == "owner" else f"database_{key}_role"): wanted.roles[key] for key in PURPOSES}
+    names["database_audit_role"] = wanted.audit_role
+    for variable, name in names.items():
+        reserved = RESERVED_DATABASES if variable == "database_name" else RESERVED_ROLES
+        if not NAME.fullmatch(name):
+            problems.append(
+                f"{variable} is {name!r}: a name is a to z, 0 to 9 and _, begins with no digit, and has 63 at most."
+            )
+        elif name in reserved or name.startswith("pg_"):
+            problems.append(f"{variable} is {name!r}, a name that PostgreSQL keeps for itself.")
+    named = [*wanted.roles.values(), wanted.audit_role]
+    if len(set(named)) < len(named):
+        problems.append(f"Each role needs a name of its own, not {', '.join(named)}.")
+    for variable in ("passwords", "settings", "connection_limits"):
+        for key in set(getattr(wanted, variable)) - set(PURPOSES):
+            shown = "role_settings" if variable == "settings" else variable
+            problems.append(f"database_{shown} has the key {key!r}; it takes {', '.join(PURPOSES)}.")
+    for key, password in wanted.passwords.items():
+        if not password or "\0" in password:
+            problems.append(f"The password of {key} in database_passwords is empty or holds a NUL character.")
+    problems += [
+        f"database_passwordless names {key!r}; it takes {', '.join(PURPOSES)}."
+        for key in wanted.passwordless
+        if key not in PURPOSES
+    ]
+    problems += limit_problems(wanted)
+    problems += [
+        f"The extension {name} is not among database_allowed_extensions. Add it there if it can neither reach files, "
+        "programs nor other servers."
+        for name in wanted.extensions
+        if name not in wanted.allowed_extensions
+    ]
+    if wanted.audit not in AUDIT:
+        problems.append(f"database_audit is {wanted.audit!r}; it can be {', '.join(AUDIT)}.")
+    return problems
+
+
+def limit_problems(wanted: Wanted) -> list[str]:
+    """Return a sentence for each role, and the database, that could take every connection of the server."""
+    problems = []
+    for key in PURPOSES:
+        limit = wanted.connection_limits.get(key)
+        if limit is None:
+            problems.append(
+                f"database_connection_limits says nothing of {key}: a role without limit can take every connection "
+                "of the server. Name all four."
+            )
+        elif limit < 1:
+            problems.append(f"database_connection_limits has {limit} for {key}; the least is 1.")
+    if wanted.connection_limit < 1:
+        problems.append(f"database_connection_limit is {wanted.connection_limit}; the least is 1.")
+    return problems
+
+
+def as_it_will_be(wanted: Wanted, cluster: Mapping[str, Any], coming: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a look found, with what the provider is going to change before anything else is done.
+
+    Args:
+        wanted: what is asked for.
+        cluster: the result of CLUSTER.
+        coming: settings by name, and whether new software comes.
+    """
+    settings = coming.get("settings") or {}
+    read_only = settings.get("default_transaction_read_only", cluster["read_only"])
+    return {
+        **cluster,
+        "slots": coming_slots(settings, cluster["slots"]),
+        "read_only": str(read_only).lower() in ("true", "on", "yes", "1"),
+        "available": wanted.extensions if coming.get("software") else cluster["available"],
+    }
+
+
+def coming_slots(settings: Mapping[str, Any], slots: Mapping[str, int]) -> dict[str, int]:
+    """Return how many sessions a server will have; a setting that is no number is refused by the server itself."""
+    return dict(slots) | {name: int(settings[name]) for name in slots if re.fullmatch(r"\d+", str(settings.get(name)))}
+
+
+def coming_problems(wanted: Wanted, coming: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each reason not to make the server that the provider is about to make."""
+    if not coming.get("new"):
+        return []
+    version = str(coming.get("version", ""))
+    if version and int(version) not in wanted.versions:
+        versions = " or ".join(map(str, wanted.versions))
+        return [
+            f"The provider would make a server of PostgreSQL {version}; this release is made for {versions}. Set "
+            f"postgresql_version to {versions}."
+        ]
+    return connection_problems(wanted, coming_slots(coming.get("settings") or {}, USUAL_SLOTS))
+
+
+def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> list[str]:
+    """Return a sentence with its remedy for each reason not to touch this server.
+
+    Args:
+        wanted: what is asked for.
+        cluster: the result of CLUSTER.
+        login: the role that Ansible logs in as.
+    """
+    if cluster["version_num"] // 10000 not in wanted.versions:
+        versions = " or ".join(map(str, wanted.versions))
+        return [
+            f"The server is PostgreSQL {cluster['version']}; this release is made for {versions}. "
+            f"Name a server of version {versions} in postgresql_connection."
+        ]
+    if cluster["standby"]:
+        return ["The server is a standby and only reads. Name the primary in postgresql_connection."]
+    problems = []
+    if cluster["read_only"]:
+        problems.append("The server has default_transaction_read_only = on. Switch it off to deploy.")
+    if not cluster["collation"]:
+        problems.append(f"The server has no collation {COLLATION}: it was built without ICU. Install a build with ICU.")
+    problems += [
+        f"The extension {name} is not available on the server. Install PostgreSQL's contrib package there."
+        for name in wanted.extensions
+        if name not in cluster["available"]
+    ]
+    for name in wanted.roles.values():
+        if name == login:
+            problems.append(
+                f"{name} is the role that Ansible logs in as. Log in as another superuser, or rename the role."
+            )
+        elif cluster["roles"].get(name, {}).get("SUPERUSER"):
+            problems.append(
+                f"The role {name} is a superuser, for whom no privilege counts. "
+                f"If it need not be one: ALTER ROLE {identifier(name)} NOSUPERUSER; otherwise choose another name."
+            )
+    for purpose in ("app", "readonly", "backup"):
+        name = wanted.roles[purpose]
+        if owns := cluster["roles"].get(name, {}).get("owns"):
+            problems.append(
+                f"The role {name} owns objects in {', '.join(owns)}; whoever owns a table may change it and let "
+                f"others in. In each of these databases: REASSIGN OWNED BY {identifier(name)} TO "
+                f"{identifier(wanted.roles['owner'])};"
+            )
+    problems += connection_problems(wanted, cluster["slots"])
+    found = (cluster["databases"] or {}).get(wanted.name)
+    if found:
+        owner = wanted.roles["owner"]
+        for what, is_, shall, variable in (
+            ("encoding", found["encoding"], "UTF8", ""),
+            ("locale", found["locale"], wanted.locale, "database_locale"),
+            ("character classes", found["ctype"], wanted.locale, "database_locale"),
+            ("owner", found["owner"], owner, "database_owner"),
+        ):
+            if is_ != shall:
+                keep = f", or keep it with {variable}: {is_}" if variable else ""
+                problems.append(
+                    f"The database {wanted.name} is there with {what} {is_}, not {shall}. "
+                    f"Choose another database_name{keep}."
+                )
+    return problems
+
+
+def connection_problems(wanted: Wanted, slots: Mapping[str, int]) -> list[str]:
+    """Return a sentence where the limits together let the server run out of connections.
+
+    Args:
+        wanted: what is asked for.
+        slots: max_connections, superuser_reserved_connections and reserved_connections of the server.
+    """
+    free = slots["max_connections"] - slots["superuser_reserved_connections"] - slots["reserved_connections"]
+    total = sum(wanted.connection_limits.get(purpose, 0) for purpose in PURPOSES)
+    server = (
+        f"the server has {free} for those who are no superusers (max_connections {slots['max_connections']} less "
+        f"superuser_reserved_connections {slots['superuser_reserved_connections']} and reserved_connections "
+        f"{slots['reserved_connections']})"
+    )
+    problems = []
+    if total >= free:
+        problems.append(
+            f"database_connection_limits add up to {total}, and {server}. Lower them below that, or raise "
+            "max_connections (postgresql_max_connections)."
+        )
+    if wanted.connection_limit > free:
+        problems.append(
+            f"database_connection_limit is {wanted.connection_limit}, and {server}. Lower it, or raise max_connections."
+        )
+    return problems
+
+
+def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> list[str]:
+    """Return a sentence for each right that a login role that is no superuser lacks, with what gives it."""
+    if login.superuser:
+        return []
+    me = identifier(login.name)
+    missing: dict[str, str] = {}
+    if not login.createrole:
+        missing["CREATEROLE, to make the roles"] = f"ALTER ROLE {me} CREATEROLE"
+    if not login.createdb and wanted.name not in (cluster["databases"] or {}):
+        missing[f"CREATEDB, to make the database {wanted.name}"] = f"ALTER ROLE {me} CREATEDB"
+    for name, found in cluster["roles"].items():
+        if not found["admin"]:
+            missing[f"ADMIN OPTION on the role {name}, which somebody else made"] = (
+                f"GRANT {identifier(name)} TO {me} WITH ADMIN OPTION"
+            )
+    backup = cluster["roles"].get(wanted.roles["backup"], {"member_of": []})
+    if not login.read_all and "pg_read_all_data" not in backup["member_of"]:
+        missing[f"ADMIN OPTION on pg_read_all_data, for {wanted.roles['backup']}"] = (
+            f"GRANT pg_read_all_data TO {me} WITH ADMIN OPTION"
+        )
+    if wanted.row_level_security and not login.bypassrls:
+        missing["BYPASSRLS, to back up and to verify what is under database_row_level_security, and to give it on"] = (
+            f"ALTER ROLE {me} BYPASSRLS"
+        )
+    return [
+        f"{login.name}, as whom postgresql_connection logs in, is no superuser and lacks {what}. "
+        f"A superuser gives it: {statement};"
+        for what, statement in missing.items()
+    ]
+
+
+def login_notes(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> list[str]:
+    """Return what is left undone because the login role is no superuser, and does no harm."""
+    if login.superuser:
+        return []
+    notes = []
+    backup = wanted.roles["backup"]
+    if not login.bypassrls and not cluster["roles"].get(backup, {}).get("BYPASSRLS"):
+        notes.append(
+            f"{backup} does not get BYPASSRLS, because {login.name} does not have it. Where a table has row level "
+            "security, its dump fails until a superuser gives it that."
+        )
+    foreign = [name for name in wanted.closed_databases if not is_ours(cluster, name)]
+    if foreign:
+        notes.append(
+            f"PUBLIC may still enter {', '.join(foreign)}, of which {login.name} is not the owner. "
+            "Take them off database_closed_databases, or let their owner revoke CONNECT."
+        )
+    return notes
+
+
+def notes_of(wanted: Wanted, cluster: Mapping[str, Any], inside: Mapping[str, Any], login: Login) -> list[str]:
+    """Return what is less safe than it could be, and is not ours to change."""
+    notes = []
+    if cluster["strangers"]:
+        notes.append(
+            f"Roles that may use files or programs of the server: {', '.join(cluster['strangers'])}. "
+            "They are as good as superusers; REVOKE what they do not need."
+        )
+    if strange := sorted(set(inside["extensions"]) - {*wanted.allowed_extensions, *wanted.extensions, "plpgsql"}):
+        notes.append(
+            f"{wanted.name} has extensions that are not among database_allowed_extensions: {', '.join(strange)}. "
+            "DROP EXTENSION what nobody uses, or add it there."
+        )
+    if inside.get("languages"):
+        notes.append(
+            f"{wanted.name} has untrusted languages, whose functions may do all that the server may: "
+            f"{', '.join(inside['languages'])}. DROP EXTENSION what nobody uses."
+        )
+    if not login.superuser:
+        for purpose in PURPOSES:
+            found = cluster["roles"].get(wanted.roles[purpose])
+            notes += [
+                f"{wanted.roles[purpose]} is a member of {group}, which {login.name} may not change. A superuser "
+                f"does: REVOKE {group} FROM {identifier(wanted.roles[purpose])};"
+                for group in refused_groups(wanted, purpose, found or {"member_of": []})
+            ]
+    return notes

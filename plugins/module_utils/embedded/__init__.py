@@ -1,0 +1,1 @@
+"""A PostgreSQL server in one folder, without root."""

@@ -1,0 +1,97 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Refuses input that no embedded server can be made from: names, the folder, data of another version."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .files import MARKER, EmbeddedError, nearest_existing
+from .port import check_port
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+def check_input(params: Mapping[str, Any]) -> None:
+    """Refuse the first of the module's parameters that no server can be made from, by the name of its variable."""
+    check_path(params["directory"], "postgresql_embedded_directory")
+    check_path(params["root_directory"], "postgresql_embedded_root_directory")
+    check_port(params["port"])
+    check_name(params["database"], "postgresql_embedded_database")
+    if params["role"]:
+        check_name(params["role"], "postgresql_embedded_role")
+
+
+def check_path(path: str, variable: str) -> None:
+    """Refuse the value of a variable that is no absolute folder name, or that PostgreSQL's programs cannot be given.
+
+    pg_ctl puts the name between double quotes on a shell command line, and libpq reads it from one line.
+    """
+    remedy = f"nothing was changed; set {variable} to another folder."
+    if not path.startswith("/"):
+        raise EmbeddedError(f"The folder {path!r} is not an absolute path; {remedy}")
+    if bad := sorted({char for char in path if char in "\"$`\\'" or not char.isprintable()}):
+        named = " ".join(map(repr, bad))
+        raise EmbeddedError(f"The folder {path!r} holds {named}, which PostgreSQL's programs misread; {remedy}")
+
+
+def check_name(name: str, variable: str) -> None:
+    """Refuse the value of a variable that is not the plain name of a role or database."""
+    if not _NAME.fullmatch(name):
+        raise EmbeddedError(
+            f"The name {name!r} cannot be used: names are 1 to 63 of the characters a-z, 0-9 and _, the first not "
+            f"a digit; nothing was changed; correct {variable}."
+        )
+
+
+def check_folder(directory: Path) -> None:
+    """Refuse a folder, perhaps one still to be made, that we cannot write, that another user or nobody marked."""
+    remedy = "nothing was changed; set postgresql_embedded_directory to another folder"
+    found = nearest_existing(directory)
+    if not found.is_dir():
+        raise EmbeddedError(f"{found} is not a folder, so {directory} cannot hold the embedded server; {remedy}.")
+    if not os.access(found, os.R_OK | os.W_OK | os.X_OK):
+        raise EmbeddedError(
+            f"The folder {found} cannot be written by this user (uid {os.geteuid()}), so {directory} cannot hold "
+            f"the embedded server; {remedy}, or change the folder's owner."
+        )
+    names = sorted(entry.name for entry in directory.iterdir()) if found == directory else []
+    foreign = [name for name in names if not name.startswith(MARKER)]
+    if MARKER not in names and foreign:
+        raise EmbeddedError(
+            f"The folder {directory} is not empty and was not made by this role (it holds {foreign[0]!r}); "
+            f"{remedy}, or empty it."
+        )
+    if MARKER in names and (owner := (directory / MARKER).stat().st_uid) != os.geteuid():
+        raise EmbeddedError(
+            f"The embedded server in {directory} was made by the user with uid {owner} and this run is by uid "
+            f"{os.geteuid()}; {remedy}, or run as that user."
+        )
+
+
+def check_data(data: Path, major: int) -> bool:
+    """Tell whether there is a data folder, and refuse a damaged one or one of another major version.
+
+    It is never made anew over old data.
+    """
+    if not data.exists():
+        return False
+    try:
+        version = (data / "PG_VERSION").read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        version = ""
+    if not re.fullmatch(r"[0-9.]{1,8}", version):
+        raise EmbeddedError(
+            f"{data} is not a whole PostgreSQL data folder (its PG_VERSION cannot be read); nothing was changed; "
+            "restore it from a backup, or move it away to begin with an empty server."
+        )
+    if version != str(major):
+        raise EmbeddedError(
+            f"{data} belongs to PostgreSQL {version} and this release wants {major}; nothing was changed; set "
+            "postgresql_embedded_directory to a new folder and restore a backup there."
+        )
+    return True

@@ -1,0 +1,98 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks at everything that decides what is to be done; refuses before anything is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .checks import check_data, check_folder, check_input
+from .files import link_is, read_text
+from .layout import Layout, Marker, find_layout, reachable_layout
+from .packages import Pin, pins_of, software_name
+from .plan import Found
+from .port import check_port_is_free, pick_port
+from .process import Postmaster, running_server, server_user
+from .server import Server
+from .settings import read_passfile, service_text, setting_values
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at the machine found, and what is wanted."""
+
+    layout: Layout  # the places
+    marker: Marker | None  # what is remembered
+    pins: Mapping[str, Pin]  # this machine's packages
+    server: Server  # as it shall be; its user is None where root has to make that user first
+    running: Postmaster | None  # the server as it runs
+    service: str  # the text that the service file shall have
+    found: Found  # what of all this is there
+
+    def ready(self) -> bool:
+        """Return whether the superuser can come in now, with the password file that is there."""
+        known = read_passfile(read_text(self.layout.passfile))
+        port = self.running.port if self.running else 0
+        return known is not None and known[0] == port and self.server.accepts(port)
+
+    def difference(self) -> list[dict[str, str]]:
+        """Return what the files that hold no secret say and shall say, for --diff."""
+        texts = {**self.server.configuration(), self.layout.service_file: self.service}
+        return [
+            {"before_header": str(path), "after_header": str(path), "before": read_text(path), "after": text}
+            for path, text in texts.items()
+            if read_text(path) != text
+        ]
+
+
+def look(params: Mapping[str, Any]) -> Look:
+    """Look at everything and refuse, as an EmbeddedError, what cannot be. Changes nothing.
+
+    Args:
+        params: the module's parameters.
+    """
+    check_input(params)
+    directory = Path(os.path.normpath(params["directory"]))
+    check_folder(directory)
+    marker = Marker.read(directory)
+    layout = find_layout(directory, marker)
+    user = server_user(layout.data, params["user"])
+    if marker is None and user:
+        layout = reachable_layout(layout, user, Path(params["root_directory"]))
+    pins = pins_of(params["packages"])
+    software = layout.home / software_name(pins)
+    data = check_data(layout.data, params["major"])
+    running = running_server(layout.data)
+    port = params["port"] or (marker.port if marker else pick_port(directory))
+    values = setting_values(port, layout.log, params["settings"])
+    if not (running and running.port == port):
+        check_port_is_free(port)
+    server = Server(layout, software, user, port, values, params["timeout"])
+    service = service_text(port, params["database"], params["role"], layout.passfile)
+    known = read_passfile(read_text(layout.passfile))
+    program = read_text(layout.data / "postmaster.opts").partition(' "')[0]
+    found = Found(
+        software=(software / "bin" / "psql").exists(),
+        data=data,
+        links=all(link_is(path, target) for path, target in layout.links(software).items()),
+        password=known is not None,
+        settings=(
+            not (marker and marker.pending)
+            and all(read_text(path) == text for path, text in server.configuration().items())
+        ),
+        running=running is not None,
+        current=running is not None and running.port == port and program == str((software / "bin/postgres").resolve()),
+        files=(
+            marker is not None
+            and (marker.directory, marker.home, marker.port) == (str(directory), str(layout.home), port)
+            and known is not None
+            and known[0] == port
+            and layout.passfile.stat().st_mode & 0o777 == 0o600  # noqa: PLR2004
+            and read_text(layout.service_file) == service
+        ),
+    )
+    return Look(layout, marker, pins, server, running, service, found)

@@ -1,0 +1,141 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Programs and processes: runs programs as the server's user, finds the server that runs on a data folder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .files import EmbeddedError
+
+# No PG* variable of the user may lead a program to another server; English messages can be searched for.
+_PLAIN = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": "/"}
+
+
+class Result(NamedTuple):
+    """How a program ended."""
+
+    ok: bool  # its exit status is 0
+    text: str  # what it wrote to standard output and standard error
+
+
+def run(
+    command: Sequence[str | Path],
+    user: pwd.struct_passwd | None = None,
+    *,
+    text: str = "",
+    seconds: float = 120,
+    cwd: Path = Path("/"),
+    env: Mapping[str, str] = _PLAIN,
+) -> Result:
+    """Run a program.
+
+    Args:
+        command: program and arguments; never a secret among them.
+        user: user to run it as, or None for our own. Only root may give another one.
+        text: what it reads from standard input.
+        seconds: how long it may take; after that it is an EmbeddedError.
+        cwd: the folder it runs in.
+        env: its environment.
+    """
+    other: dict[str, Any] = {}
+    if user and user.pw_uid != os.geteuid():
+        groups = os.getgrouplist(user.pw_name, user.pw_gid)
+        other = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups}
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell
+            [os.fspath(part) for part in command],
+            input=text.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=env,
+            timeout=seconds,
+            check=False,
+            **other,
+        )
+    except subprocess.TimeoutExpired as error:
+        name = Path(command[0]).name
+        raise EmbeddedError(f"{name} did not end within {seconds:.0f} s and was stopped; run again.") from error
+    return Result(done.returncode == 0, done.stdout.decode("utf-8", "replace").strip())
+
+
+def server_user(data: Path, name: str) -> pwd.struct_passwd | None:
+    """Return the user that the server runs under, None where it has still to be made.
+
+    That is ourselves; where we are root it is the owner of the data folder, or the named system user.
+    """
+    if os.geteuid():
+        return pwd.getpwuid(os.geteuid())
+    try:
+        owner = data.stat().st_uid if data.exists() else 0
+        return pwd.getpwuid(owner) if owner else pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def make_user(name: str) -> None:
+    """Make a system user that nobody can log in as; another run may do it at the same time."""
+    options = ["--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent", "--shell=/usr/sbin/nologin"]
+    done = run(["useradd", *options, "--comment=PhysioFlow embedded PostgreSQL", name])
+    try:
+        pwd.getpwnam(name)
+    except KeyError as error:
+        raise EmbeddedError(
+            f"PostgreSQL refuses to run as root and its system user {name} could not be made ({done.text}); nothing "
+            "was changed; make that user by hand, or run as an ordinary user."
+        ) from error
+
+
+class Postmaster(NamedTuple):
+    """The process of a server that runs on our data folder."""
+
+    pid: int
+    port: int  # the TCP port it was started with
+
+
+def running_server(data: Path) -> Postmaster | None:
+    """Find the server that runs on a data folder.
+
+    The process id in postmaster.pid alone proves nothing: after a crash or a restart of the machine it may be
+    another program's.
+    """
+    try:
+        lines = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
+        found = Postmaster(pid=int(lines[0]), port=int(lines[3]))
+    except (OSError, ValueError, IndexError):
+        return None
+    return found if works_in(found.pid, data) else None
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Tell whether a process works in a folder, as every process of a server does in its data folder.
+
+    Without /proc (macOS) every living process is believed to.
+    """
+    try:
+        if Path("/proc/self").exists():
+            return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
+        os.kill(pid, 0)
+    except OSError:
+        return False  # it has ended, or is another user's
+    return True
+
+
+def await_end(data: Path, seconds: float) -> bool:
+    """Wait until no process works in a data folder: those of a killed server end soon by themselves.
+
+    Returns whether none does; True also where there is no /proc to tell.
+    """
+    end = time.monotonic() + seconds
+    while any(works_in(int(process.name), data) for process in Path("/proc").glob("[0-9]*")):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True

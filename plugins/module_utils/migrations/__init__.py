@@ -1,0 +1,1 @@
+"""Migration files: read, planned, applied, rolled back, recorded."""

@@ -1,0 +1,84 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Describes the statements of a file without transaction, so that it can be told later which of them were done.
+
+Runs on the controller, where the parser is. When such a file is interrupted, the catalogs of the database are asked
+for what is described here (`migration_doubt`). Statements of which the catalogs know nothing stand alone
+in a file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pglast import ast, enums
+from pglast.stream import RawStream
+
+from ..sql import identifier
+
+PROBE = "physioflow_probe"  # a temporary copy of a table, on which an index is made to compare its definition
+
+# Kinds of statements: what was made or dropped can be looked for; what may be repeated is repeated.
+# A whole one is done or not done, and an error leaves nothing of it; one with steps may have committed some of them.
+INDEX, DROP, VALUE, REINDEX, REPEAT = "index", "drop", "value", "reindex", "repeat"
+WHOLE, STEPS = "whole", "steps"
+
+
+def describe(node: Any, line: int) -> dict[str, Any]:
+    """Return what is to be known of a statement: {line, kind, ...}."""
+    return {"line": line} | _described(node)
+
+
+def undecidable(steps: list[dict[str, Any]]) -> tuple[int, str] | None:
+    """Return line and reason why a file of several statements could not be resolved after an interruption, or None."""
+    made: set[str] = set()
+    for step in steps:
+        if step["kind"] in (WHOLE, STEPS):
+            return step["line"], (
+                "in a file without transaction, this statement has to be the only one: after an interruption it could "
+                "not be told whether it was done. Split the file."
+            )
+        made |= {identifier(step["name"])} if step["kind"] == INDEX else set()
+        dropped = {identifier(name.rpartition(".")[2].strip('"')) for name in step.get("names", ())}
+        if dropped & made:
+            return step["line"], (
+                f"the file makes the index {', '.join(dropped & made)} and drops it: after an interruption it could "
+                "not be told how far it came. Split the file."
+            )
+    return None
+
+
+def _described(node: Any) -> dict[str, Any]:
+    """Return kind and names of a statement."""
+    if isinstance(node, ast.IndexStmt) and node.idxname:
+        table = identifier(node.relation.schemaname, node.relation.relname)
+        return {"kind": INDEX, "name": node.idxname, "table": table, "probe": _probe(node)}
+    if isinstance(node, ast.DropStmt) and node.removeType == enums.ObjectType.OBJECT_INDEX:
+        return {"kind": DROP, "names": [identifier(*(part.sval for part in names)) for names in node.objects]}
+    if isinstance(node, ast.AlterEnumStmt) and node.newVal and not node.oldVal:
+        kind = REPEAT if node.skipIfNewValExists else VALUE
+        return {"kind": kind, "type": identifier(*(part.sval for part in node.typeName)), "value": node.newVal}
+    if isinstance(node, ast.ReindexStmt):
+        return {"kind": REINDEX} | _reindexed(node)
+    if isinstance(node, ast.VacuumStmt | ast.AlterSystemStmt):
+        return {"kind": REPEAT}
+    detaches = isinstance(node, ast.AlterTableStmt) and any(
+        command.subtype == enums.AlterTableType.AT_DetachPartition for command in node.cmds
+    )
+    # CALL and DO may commit; DETACH PARTITION CONCURRENTLY has two transactions.
+    return {"kind": STEPS if detaches or isinstance(node, ast.CallStmt | ast.DoStmt) else WHOLE}
+
+
+def _reindexed(node: Any) -> dict[str, str]:
+    """Return what a REINDEX takes in: a relation, a schema, or the whole database."""
+    if node.relation:
+        return {"relation": identifier(node.relation.schemaname, node.relation.relname)}
+    return {"schema": identifier(node.name)} if node.kind == enums.ReindexObjectType.REINDEX_OBJECT_SCHEMA else {}
+
+
+def _probe(node: Any) -> str:
+    """Return the statement that makes the same index on the temporary copy of its table."""
+    changed = {"concurrent": False, "if_not_exists": False, "tableSpace": None}
+    changed["relation"] = ast.RangeVar(schemaname="pg_temp", relname=PROBE, inh=True, relpersistence="p")
+    values = {name: getattr(node, name) for name in node.__slots__} | changed
+    return str(RawStream()(ast.IndexStmt(**values)))

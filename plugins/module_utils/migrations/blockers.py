@@ -1,0 +1,134 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Finds the sessions that a migration waited for, names them, and ends them where that is wanted.
+
+A session is named by everything but the text of its query, which may hold a patient's data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .lock_modes import waits_for
+
+# Whom the locks wait for, the surest answer first; only the first answer that finds somebody counts:
+#   1 who holds a conflicting lock on one of the relations that the statement certainly locks: itself, the table of an
+#     index, and partitions and children where it reaches them
+#   2 who has an older snapshot, where the statement waits for all of them
+#   3 the same as 1 for what it may lock: other partitions and parents, tables that a foreign key connects (ALTER and
+#     DROP lock them too), and what cannot be told from its text
+#   4 who may hold a lock on a row: it has written, and has locked rows of one of the relations
+BLOCKERS = """
+WITH RECURSIVE need AS (
+    SELECT CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END AS relation, n.modes, n.reach, n.certain
+    FROM jsonb_to_recordset(%(needs)s::jsonb)
+         AS n (relation text, modes text[], of_index boolean, reach text, certain boolean)
+    CROSS JOIN to_regclass(n.relation) AS r (oid)
+    LEFT JOIN pg_index AS i ON i.indexrelid = r.oid
+    WHERE CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END IS NOT NULL
+), near (relation, modes, reach, certain) AS (
+    SELECT relation, modes, reach, certain FROM need
+    UNION SELECT c.oid, n.modes, n.reach,
+                 n.certain AND (n.reach = 'children' OR n.reach = 'partitions' AND c.relispartition)
+    FROM near AS n JOIN pg_inherits AS i ON i.inhparent = n.relation JOIN pg_class AS c ON c.oid = i.inhrelid
+), wide (certainty, relation, modes) AS (
+    SELECT CASE WHEN certain THEN 1 ELSE 3 END, relation, modes FROM near
+    UNION SELECT 3, i.inhparent, modes FROM near JOIN pg_inherits AS i ON i.inhrelid = relation
+    UNION SELECT 3, CASE relation WHEN conrelid THEN confrelid ELSE conrelid END, modes
+        FROM near JOIN pg_constraint ON relation IN (conrelid, confrelid) AND contype = 'f'
+        WHERE 'RowExclusiveLock' = ANY (modes)
+    UNION SELECT 4, relation, ARRAY['RowShareLock', 'RowExclusiveLock'] FROM near
+), found AS (
+    SELECT w.certainty, l.pid, string_agg(DISTINCT l.mode || ' on ' || l.relation::regclass, ', ') AS held
+    FROM wide AS w
+    JOIN pg_locks AS l ON l.relation = w.relation AND l.granted AND l.locktype = 'relation' AND l.mode = ANY (w.modes)
+    JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database()
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT 2, pid, 'an older snapshot' FROM pg_stat_activity
+    WHERE %(snapshots)s AND datname = current_database() AND backend_xmin IS NOT NULL
+), others AS (
+    SELECT f.certainty, f.held, a.* FROM found AS f JOIN pg_stat_activity AS a USING (pid)
+    WHERE pid <> pg_backend_pid() AND (f.certainty <> 4 OR a.backend_xid IS NOT NULL)
+)
+SELECT certainty, pid, held, usename::text AS user, application_name AS application, state,
+       backend_start::text AS backend_start,
+       round(extract(epoch FROM clock_timestamp() - xact_start))::int AS transaction_age,
+       round(extract(epoch FROM clock_timestamp() - CASE state WHEN 'active' THEN query_start ELSE state_change END))
+           ::int AS age
+FROM others WHERE certainty = (SELECT min(certainty) FROM others)
+ORDER BY xact_start, pid
+"""
+CERTAIN = (1, 2)
+TERMINATE = """
+SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(backend_start)s::timestamptz
+"""
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """A session that a migration waited for."""
+
+    pid: int
+    user: str | None
+    application: str | None
+    state: str | None
+    age: int | None
+    transaction_age: int | None
+    held: str
+    certain: bool
+    backend_start: str
+
+    def __str__(self) -> str:
+        """Return what a person needs to find the session, without its query."""
+        state = f"{self.state or 'state unknown'}{'' if self.age is None else f' for {self.age} s'}"
+        transaction = "" if self.transaction_age is None else f", in a transaction for {self.transaction_age} s"
+        return (
+            f"pid {self.pid}, user {self.user or 'unknown'}, application {self.application or '(none)'}, "
+            f"{state}{transaction}, {'holds' if self.certain else 'may be the one: it holds'} {self.held}"
+        )
+
+
+def find_blockers(cursor: Any, needs: Sequence[Mapping[str, Any]]) -> list[Blocker]:
+    """Return the sessions that hold what a statement waited for.
+
+    Args:
+        cursor: of a connection to the database of the migration.
+        needs: the locks of the statement, as `migration_locks` describes them.
+    """
+    wanted = [
+        {
+            "relation": need["relation"],
+            "modes": [mode.in_pg_locks for mode in sorted(waits_for(need))],
+            "of_index": bool(need.get("of_index")),
+            "reach": need.get("reach", ""),
+            "certain": not need.get("uncertain"),
+        }
+        for need in needs
+    ]
+    snapshots = any(need.get("snapshots") for need in needs)
+    cursor.execute(BLOCKERS, {"needs": json.dumps(wanted), "snapshots": snapshots})
+    rows = [dict(row) for row in cursor.fetchall()]
+    return [Blocker(certain=row.pop("certainty") in CERTAIN, **row) for row in rows]
+
+
+def terminate(cursor: Any, blockers: Sequence[Blocker]) -> list[str]:
+    """End the sessions that certainly block, and return a sentence for each, also where it could not be ended."""
+    sentences = []
+    for blocker in blockers:
+        if not blocker.certain:
+            continue
+        try:
+            cursor.execute(TERMINATE, {"pid": blocker.pid, "backend_start": blocker.backend_start})
+            ended = [dict(row)["ended"] for row in cursor.fetchall()]
+        except Exception as error:  # psycopg's and psycopg2's errors share no other ancestor
+            words = getattr(getattr(error, "diag", None), "message_primary", None) or "no right to do so"
+            sentences.append(f"NOT TERMINATED ({words}): {blocker}")
+            continue
+        if ended:
+            sentences.append(f"TERMINATED: {blocker}" if ended[0] else f"NOT TERMINATED in 5 s: {blocker}")
+    return sentences

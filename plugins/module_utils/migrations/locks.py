@@ -1,0 +1,795 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Says which relations a statement locks, and how strongly, from its parse tree: the one table of lock modes.
+
+Runs on the controller, where the parser is. The plan shows the locks before a run (`run_locks`). When a statement could
+not get its lock, its wait is over by the time anybody can look; whom it waited for is then who holds a lock on these
+relations that does not go together with what is said here (`Reader.needs`, `migration_blockers`).
+
+The modes are those of PostgreSQL 16. tests/integration/test_locks.py compares them with pg_locks of a server, statement
+by statement. What no text tells is left out: what functions, DO blocks and triggers do, the tables below a view, the
+partitions of a table, the tables at the other end of a foreign key that is dropped, the objects that CASCADE reaches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from pglast import ast, enums, parser
+
+from ..sql import identifier
+from .lock_modes import Mode
+
+_KIND = enums.ObjectType
+_ALTER = enums.AlterTableType
+# How far a lock reaches below its relation.
+PARTITIONS, CHILDREN = "partitions", "children"  # the second: partitions and tables that inherit
+
+_SCHEMAS_OF_SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
+_RELATIONS = (
+    _KIND.OBJECT_TABLE,
+    _KIND.OBJECT_FOREIGN_TABLE,
+    _KIND.OBJECT_INDEX,
+    _KIND.OBJECT_VIEW,
+    _KIND.OBJECT_MATVIEW,
+    _KIND.OBJECT_SEQUENCE,
+)
+# What belongs to a table is named as `table.object`.
+_PARTS = (_KIND.OBJECT_TABCONSTRAINT, _KIND.OBJECT_TRIGGER, _KIND.OBJECT_RULE, _KIND.OBJECT_POLICY)
+
+# ALTER TABLE: all its kinds, as AlterTableGetLockLevel in PostgreSQL's src/backend/commands/tablecmds.c has them. Those
+# of storage parameters, foreign keys and DETACH depend on more: _mode_of_change.
+_ALTERS = dict.fromkeys(
+    (
+        _ALTER.AT_SetStatistics,
+        _ALTER.AT_SetOptions,
+        _ALTER.AT_ResetOptions,
+        _ALTER.AT_ClusterOn,
+        _ALTER.AT_DropCluster,
+        _ALTER.AT_ValidateConstraint,
+        _ALTER.AT_AttachPartition,
+        _ALTER.AT_DetachPartitionFinalize,
+    ),
+    Mode.SHARE_UPDATE_EXCLUSIVE,
+)
+_ALTERS |= dict.fromkeys(
+    (
+        _ALTER.AT_EnableTrig,
+        _ALTER.AT_EnableAlwaysTrig,
+        _ALTER.AT_EnableReplicaTrig,
+        _ALTER.AT_EnableTrigAll,
+        _ALTER.AT_EnableTrigUser,
+        _ALTER.AT_DisableTrig,
+        _ALTER.AT_DisableTrigAll,
+        _ALTER.AT_DisableTrigUser,
+    ),
+    Mode.SHARE_ROW_EXCLUSIVE,
+)
+_ALTERS |= dict.fromkeys(
+    (
+        _ALTER.AT_AddColumn,
+        _ALTER.AT_AddColumnToView,
+        _ALTER.AT_ColumnDefault,
+        _ALTER.AT_CookedColumnDefault,
+        _ALTER.AT_DropNotNull,
+        _ALTER.AT_SetNotNull,
+        _ALTER.AT_DropExpression,
+        _ALTER.AT_CheckNotNull,
+        _ALTER.AT_SetStorage,
+        _ALTER.AT_SetCompression,
+        _ALTER.AT_DropColumn,
+        _ALTER.AT_AddIndex,
+        _ALTER.AT_ReAddIndex,
+        _ALTER.AT_AddConstraint,
+        _ALTER.AT_ReAddConstraint,
+        _ALTER.AT_ReAddDomainConstraint,
+        _ALTER.AT_AlterConstraint,
+        _ALTER.AT_AddIndexConstraint,
+        _ALTER.AT_DropConstraint,
+        _ALTER.AT_ReAddComment,
+        _ALTER.AT_AlterColumnType,
+        _ALTER.AT_AlterColumnGenericOptions,
+        _ALTER.AT_ChangeOwner,
+        _ALTER.AT_SetLogged,
+        _ALTER.AT_SetUnLogged,
+        _ALTER.AT_DropOids,
+        _ALTER.AT_SetAccessMethod,
+        _ALTER.AT_SetTableSpace,
+        _ALTER.AT_SetRelOptions,
+        _ALTER.AT_ResetRelOptions,
+        _ALTER.AT_ReplaceRelOptions,
+        _ALTER.AT_EnableRule,
+        _ALTER.AT_EnableAlwaysRule,
+        _ALTER.AT_EnableReplicaRule,
+        _ALTER.AT_DisableRule,
+        _ALTER.AT_AddInherit,
+        _ALTER.AT_DropInherit,
+        _ALTER.AT_AddOf,
+        _ALTER.AT_DropOf,
+        _ALTER.AT_ReplicaIdentity,
+        _ALTER.AT_EnableRowSecurity,
+        _ALTER.AT_DisableRowSecurity,
+        _ALTER.AT_ForceRowSecurity,
+        _ALTER.AT_NoForceRowSecurity,
+        _ALTER.AT_GenericOptions,
+        _ALTER.AT_DetachPartition,
+        _ALTER.AT_AddIdentity,
+        _ALTER.AT_SetIdentity,
+        _ALTER.AT_DropIdentity,
+        _ALTER.AT_ReAddStatistics,
+    ),
+    Mode.ACCESS_EXCLUSIVE,
+)
+# Those that lock partitions and children just so, unless ONLY is said.
+_REACHING = {
+    _ALTER.AT_AddColumn: CHILDREN,
+    _ALTER.AT_ColumnDefault: CHILDREN,
+    _ALTER.AT_SetNotNull: CHILDREN,
+    _ALTER.AT_SetStatistics: CHILDREN,
+    _ALTER.AT_DropColumn: CHILDREN,
+    _ALTER.AT_EnableTrig: PARTITIONS,
+    _ALTER.AT_DisableTrig: PARTITIONS,
+}
+# Storage parameters, as src/backend/access/common/reloptions.c has them; the names are enough, with toast. or without.
+_SOFT_OPTIONS = re.compile(
+    r"fillfactor|autovacuum_\w+|log_autovacuum_min_duration|toast_tuple_target|parallel_workers|vacuum_index_cleanup|"
+    r"vacuum_truncate|deduplicate_items|n_distinct|n_distinct_inherited"
+)
+_HARD_OPTIONS = re.compile(
+    r"user_catalog_table|security_barrier|security_invoker|check_option|fastupdate|gin_pending_list_limit|buffering|"
+    r"pages_per_range|autosummarize"
+)
+_SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
+
+Name = tuple[str | None, str]
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that a statement takes, or waits for.
+
+    Attributes:
+        name: schema and name of the relation.
+        mode: what is taken.
+        of_index: the relation is an index, and the lock is on its table.
+        reach: what below the relation is locked just so: nothing, PARTITIONS or CHILDREN.
+        waits: a mode that is waited for as if it were taken.
+        snapshots: whether the statement also waits for everybody who has an older snapshot.
+        certain: whether the lock is taken for sure; where the text does not tell, nobody is ended because of it.
+    """
+
+    name: Name
+    mode: Mode
+    of_index: bool = False
+    reach: str = ""
+    waits: Mode | None = None
+    snapshots: bool = False
+    certain: bool = True
+
+    def as_need(self) -> dict[str, Any]:
+        """Return plain data for `migration_blockers`; what is as usual is left out."""
+        extras = {
+            "of_index": self.of_index,
+            "reach": self.reach,
+            "waits": self.waits.in_pg_locks if self.waits else None,
+            "snapshots": self.snapshots,
+            "uncertain": not self.certain,
+        }
+        need: dict[str, Any] = {"relation": identifier(*self.name), "mode": self.mode.in_pg_locks}
+        return need | {key: value for key, value in extras.items() if value}
+
+    def __str__(self) -> str:
+        """Return what is locked as the plan shows it."""
+        name = ".".join(part if _SIMPLE.fullmatch(part) else identifier(part) for part in _plain(self.name) if part)
+        return f"the table of index {name}" if self.of_index else name
+
+
+class _Placed(Protocol):
+    """A statement of a file."""
+
+    @property
+    def line(self) -> int:
+        """Return where it starts."""
+
+
+@dataclass
+class Reader:
+    """Reads the statements of one file after the other, and remembers what they make: that is nobody else's yet.
+
+    Attributes:
+        made: relations that statements before made.
+        perhaps: relations that they made if they were not there (IF NOT EXISTS).
+        temporary: those of `made` that go with the session.
+        tables: the tables of indexes that they made.
+        moved: whether search_path was set: who can say then where a name without schema leads?
+    """
+
+    made: set[Name] = field(default_factory=set)
+    perhaps: set[Name] = field(default_factory=set)
+    temporary: set[Name] = field(default_factory=set)
+    tables: dict[Name, Name] = field(default_factory=dict)
+    moved: bool = False
+
+    def needs(self, node: Any) -> list[dict[str, Any]]:
+        """Return the locks of the next statement as plain data."""
+        return [lock.as_need() for lock in self.locks(node)]
+
+    def locks(self, node: Any) -> list[Lock]:
+        """Return the locks that the next statement takes on what others can see, the strongest of each relation."""
+        strongest: dict[tuple[Any, ...], Lock] = {}
+        for lock in _statement(node):
+            if lock.of_index and (table := self.tables.get(_plain(lock.name))):
+                lock = replace(lock, name=table, of_index=False)  # noqa: PLW2901 - the same lock, named better
+            if _plain(lock.name) in self.made or _of_system(lock):
+                continue
+            if self.moved and not lock.name[0]:
+                lock = replace(lock, certain=False)  # noqa: PLW2901 - as above
+            key = (_plain(lock.name), lock.of_index, lock.certain)
+            if key not in strongest or lock.mode > strongest[key].mode:
+                strongest[key] = lock
+        self._remember(node)
+        return list(strongest.values())
+
+    def next_file(self) -> None:
+        """Forget what ends with a file."""
+        self.made -= self.temporary
+        self.temporary.clear()
+        self.moved = False
+
+    def _remember(self, node: Any) -> None:
+        """Note what a statement makes."""
+        self.moved = self.moved or _moves_search_path(node)
+        for name, temporary, if_not_exists in _made(node):
+            plain = _plain(name)
+            (self.perhaps if if_not_exists and not temporary else self.made).add(plain)
+            if temporary:
+                self.temporary.add(plain)
+        if isinstance(node, ast.IndexStmt) and node.idxname:
+            self.tables[_plain((node.relation.schemaname, node.idxname))] = _name(node.relation)
+
+
+def run_locks(
+    files: Iterable[tuple[str, Iterable[tuple[_Placed, Any]]]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the strongest lock that a run takes on each relation that is there before it.
+
+    Args:
+        files: name and statements of each file, in order; of each statement its place and its parse tree.
+
+    Returns:
+        `[{table, lock, blocks, file, line}]`, strongest first, and `[{file, line}]` of what cannot be known.
+    """
+    reader = Reader()
+    strongest: dict[str, tuple[Mode, dict[str, Any]]] = {}
+    unknown: list[dict[str, Any]] = []
+    for file, statements in files:
+        for statement, node in statements:
+            place = {"file": file, "line": statement.line}
+            if is_unreadable(node):
+                unknown.append(place)
+            locks = reader.locks(node)
+            tables = {lock.name for lock in locks if lock.of_index}  # said of the table, it is not said of the index
+            for lock in locks:
+                if _plain(lock.name) in reader.perhaps or (lock.name in tables and not lock.of_index):
+                    continue
+                known = strongest.get(str(lock))
+                if known is None or lock.mode > known[0]:
+                    entry = {"table": str(lock), "lock": lock.mode.sql, "blocks": lock.mode.blocks}
+                    strongest[str(lock)] = lock.mode, entry | place
+        reader.next_file()
+    ordered = sorted(strongest.values(), key=lambda one: (-one[0], one[1]["table"]))
+    return [entry for _, entry in ordered], unknown
+
+
+def is_unreadable(node: Any) -> bool:
+    """Tell whether a statement locks relations that its text does not name."""
+    if isinstance(node, ast.AlterDomainStmt):  # the tables that have a column of the domain
+        return node.subtype in "OV" or (node.subtype == "C" and not node.def_.skip_validation)
+    if isinstance(node, ast.VacuumStmt | ast.ClusterStmt | ast.ReindexStmt):  # all tables that are there
+        return not (node.rels if isinstance(node, ast.VacuumStmt) else node.relation)
+    if isinstance(node, ast.DropStmt) and node.removeType == _KIND.OBJECT_STATISTIC_EXT:
+        return True
+    parts = node.cmds if isinstance(node, ast.AlterTableStmt) else (node,)
+    cascades = any(getattr(part, "behavior", None) == enums.DropBehavior.DROP_CASCADE for part in parts)
+    return isinstance(node, _UNREADABLE) or (cascades and not isinstance(node, ast.GrantStmt))
+
+
+def is_on(options: Iterable[Any] | None, name: str, usual: bool = False) -> bool:
+    """Tell whether a list of options turns one of them on; `usual` is what counts where it is not named."""
+    found = [option.arg for option in options or () if option.defname == name]
+    if not found or found[-1] is None:  # not named, or named without a value
+        return bool(found) or usual
+    value = found[-1].names[-1] if isinstance(found[-1], ast.TypeName) else found[-1]  # off is parsed as one
+    return str(getattr(value, "sval", getattr(value, "ival", ""))).lower() not in ("false", "off", "0")
+
+
+def _name(relation: Any) -> Name:
+    """Return the name of a relation of the parse tree."""
+    return relation.schemaname, relation.relname
+
+
+def _names(parts: Iterable[Any]) -> Name:
+    """Return the name that a list of String nodes is; a database before the schema is left out."""
+    texts = [part.sval for part in parts]
+    return (texts[-2] if len(texts) > 1 else None), texts[-1]
+
+
+def _plain(name: Name) -> Name:
+    """Return a name without the schema that is usual."""
+    return (None if name[0] == "public" else name[0]), name[1]
+
+
+def _of_system(lock: Lock) -> bool:
+    """Tell whether a lock is on a catalog or on a temporary table: no application is in the way there."""
+    schema, name = lock.name
+    if schema is None:
+        return name.startswith("pg_") and lock.mode == Mode.ACCESS_SHARE  # a table may be named so, too
+    return schema in _SCHEMAS_OF_SYSTEM or schema.startswith("pg_temp")
+
+
+def _statement(node: Any) -> Iterator[Lock]:
+    """Yield the locks of a statement, a relation more than once where it is named more than once."""
+    rule = _RULES.get(type(node))
+    if rule is not None:
+        yield from rule(node)
+    elif not isinstance(node, _LOCKS_NOTHING + _UNREADABLE):  # a kind that is not known: it may take all or nothing
+        yield from (replace(lock, mode=Mode.ACCESS_EXCLUSIVE, certain=False) for lock in _query(node))
+
+
+def _query(node: Any, queries: frozenset[str] = frozenset()) -> Iterator[Lock]:
+    """Yield the locks on the relations below a node of a query.
+
+    Args:
+        node: a query, a part of it or a list of parts.
+        queries: names that stand for queries of a WITH here, not for relations.
+    """
+    if isinstance(node, tuple):
+        for part in node:
+            yield from _query(part, queries)
+        return
+    if not isinstance(node, ast.Node):
+        return
+    if isinstance(node, ast.RangeVar):
+        if node.schemaname or node.relname not in queries:
+            yield Lock(_name(node), Mode.ACCESS_SHARE)
+        return
+    done = {"withClause", "intoClause", "lockingClause"}
+    if clause := getattr(node, "withClause", None):
+        inner = queries | {query.ctename for query in clause.ctes}
+        seen = inner if clause.recursive else queries
+        for query in clause.ctes:
+            yield from _query(query.ctequery, seen)
+            seen |= {query.ctename}
+        queries = inner
+    if isinstance(node, ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt):
+        done.add("relation")
+        yield Lock(_name(node.relation), Mode.ROW_EXCLUSIVE)
+    for clause in getattr(node, "lockingClause", None) or ():
+        wanted = {relation.relname for relation in clause.lockedRels or ()}
+        yield from _row_locks(node.fromClause or (), wanted, queries)
+    for attribute in node.__slots__:
+        if attribute not in done:
+            yield from _query(getattr(node, attribute), queries)
+
+
+def _row_locks(items: Iterable[Any], wanted: set[str], queries: frozenset[str]) -> Iterator[Lock]:
+    """Yield the locks of FOR UPDATE and the like: on all of FROM, or on what OF names, and in subqueries there."""
+    for item in items:
+        if isinstance(item, ast.JoinExpr):
+            yield from _row_locks((item.larg, item.rarg), wanted, queries)
+            continue
+        alias = item.alias.aliasname if getattr(item, "alias", None) else getattr(item, "relname", None)
+        if wanted and alias not in wanted:
+            continue
+        if isinstance(item, ast.RangeVar) and (item.schemaname or item.relname not in queries):
+            yield Lock(_name(item), Mode.ROW_SHARE)
+        if isinstance(item, ast.RangeSubselect):
+            own = item.subquery.withClause
+            inner = queries | {query.ctename for query in own.ctes} if own else queries
+            yield from _row_locks(item.subquery.fromClause or (), set(), inner)
+
+
+def _moves_search_path(node: Any) -> bool:
+    """Tell whether names without schema may lead elsewhere after a statement."""
+    if isinstance(node, ast.VariableSetStmt):
+        return bool(node.name == "search_path" or node.kind == enums.VariableSetKind.VAR_RESET_ALL)
+    if isinstance(node, ast.SelectStmt):
+        calls = (target.val for target in node.targetList or () if isinstance(target.val, ast.FuncCall))
+        return any(call.funcname[-1].sval == "set_config" for call in calls)
+    return isinstance(node, ast.DiscardStmt)
+
+
+def _made(node: Any) -> Iterator[tuple[Name, bool, bool]]:
+    """Yield what a statement makes: its name, whether it is temporary, whether it may have been there."""
+    relation, may_exist = None, bool(getattr(node, "if_not_exists", False))
+    if isinstance(node, ast.CreateForeignTableStmt):
+        node, may_exist = node.base, bool(node.base.if_not_exists)
+    if isinstance(node, ast.CreateStmt):
+        relation = node.relation
+    elif isinstance(node, ast.CreateTableAsStmt):
+        relation = node.into.rel
+    elif isinstance(node, ast.SelectStmt):
+        relation = node.intoClause.rel if node.intoClause else None
+    elif isinstance(node, ast.ViewStmt):
+        relation, may_exist = node.view, bool(node.replace)
+    elif isinstance(node, ast.CreateSeqStmt):
+        relation = node.sequence
+    elif isinstance(node, ast.IndexStmt) and node.idxname:
+        yield (node.relation.schemaname, node.idxname), False, may_exist
+    elif isinstance(node, ast.RenameStmt) and node.relation and node.renameType in _RELATIONS:
+        yield (node.relation.schemaname, node.newname), False, False  # its lock stands under the old name
+    elif isinstance(node, ast.AlterObjectSchemaStmt) and node.relation:
+        yield (node.newschema, node.relation.relname), False, False
+    if relation:
+        temporary = relation.relpersistence == "t" or (relation.schemaname or "").startswith("pg_temp")
+        yield _name(relation), temporary, may_exist
+
+
+def _reaches(relation: Any, reach: str) -> str:
+    """Return how far a lock reaches below a relation: nowhere where ONLY was said."""
+    return reach if relation.inh else ""
+
+
+# ---------------------------------------------------------------------------------------- what each statement takes
+
+
+def _alter(node: Any) -> Iterator[Lock]:
+    if node.objtype == _KIND.OBJECT_TYPE:
+        return  # nobody locks a type; the tables of that type are reached by CASCADE
+    own = Lock(_name(node.relation), Mode.ACCESS_SHARE)
+    for command in node.cmds:
+        mode, certain = _mode_of_change(command)
+        reach = _reaches(node.relation, _REACHING.get(command.subtype, ""))
+        if command.subtype == _ALTER.AT_AddConstraint and command.def_.contype in _RECURSING_CONSTRAINTS:
+            reach = _reaches(node.relation, CHILDREN)
+        if mode > own.mode or (mode == own.mode and reach > own.reach):
+            own = replace(own, mode=mode, certain=certain, reach=reach)
+        yield from _others_of_change(node, command)
+        if command.subtype == _ALTER.AT_DetachPartition and command.def_.concurrent:
+            own = replace(own, waits=Mode.ACCESS_EXCLUSIVE)
+        if command.subtype == _ALTER.AT_DetachPartitionFinalize:
+            own = replace(own, snapshots=True)
+    yield own
+
+
+def _mode_of_change(command: Any) -> tuple[Mode, bool]:
+    """Return what one part of ALTER TABLE takes on its relation, and whether that is certain."""
+    definition = command.def_
+    if command.subtype in (_ALTER.AT_SetRelOptions, _ALTER.AT_ResetRelOptions, _ALTER.AT_ReplaceRelOptions):
+        names = [option.defname for option in definition or ()]
+        if names and all(_SOFT_OPTIONS.fullmatch(name) for name in names):
+            return Mode.SHARE_UPDATE_EXCLUSIVE, True
+        return Mode.ACCESS_EXCLUSIVE, any(_HARD_OPTIONS.fullmatch(name) for name in names)
+    if command.subtype == _ALTER.AT_AddConstraint and definition.contype == enums.ConstrType.CONSTR_FOREIGN:
+        return Mode.SHARE_ROW_EXCLUSIVE, True
+    if command.subtype == _ALTER.AT_DetachPartition and definition.concurrent:
+        return Mode.SHARE_UPDATE_EXCLUSIVE, True
+    return _ALTERS.get(command.subtype, Mode.ACCESS_EXCLUSIVE), command.subtype in _ALTERS
+
+
+def _others_of_change(node: Any, command: Any) -> Iterator[Lock]:
+    """Yield the locks of one part of ALTER TABLE on other relations."""
+    definition = command.def_
+    if command.subtype in (_ALTER.AT_AttachPartition, _ALTER.AT_DetachPartition, _ALTER.AT_DetachPartitionFinalize):
+        yield Lock(_name(definition.name), Mode.ACCESS_EXCLUSIVE)
+        if node.objtype == _KIND.OBJECT_INDEX:
+            for index in (node.relation, definition.name):
+                yield Lock(_name(index), Mode.ACCESS_SHARE, of_index=True)
+    elif command.subtype == _ALTER.AT_AddInherit:
+        yield Lock(_name(definition), Mode.SHARE_UPDATE_EXCLUSIVE)
+    elif command.subtype == _ALTER.AT_DropInherit:
+        yield Lock(_name(definition), Mode.ACCESS_SHARE)
+    elif isinstance(definition, ast.ColumnDef | ast.Constraint):
+        yield from _references(definition)
+
+
+def _references(element: Any) -> Iterator[Lock]:
+    """Yield the locks on tables that a column or constraint refers to."""
+    for constraint in element.constraints or () if isinstance(element, ast.ColumnDef) else (element,):
+        if isinstance(constraint, ast.Constraint) and constraint.pktable:
+            yield Lock(_name(constraint.pktable), Mode.SHARE_ROW_EXCLUSIVE)
+
+
+def _create(node: Any) -> Iterator[Lock]:
+    found: list[Lock] = []
+    for parent in node.inhRelations or ():
+        found.append(Lock(_name(parent), Mode.ACCESS_EXCLUSIVE if node.partbound else Mode.SHARE_UPDATE_EXCLUSIVE))
+    for element in (*(node.tableElts or ()), *(node.constraints or ())):
+        if isinstance(element, ast.TableLikeClause):
+            found.append(Lock(_name(element.relation), Mode.ACCESS_SHARE))
+        else:
+            found += _references(element)
+    yield from (lock for lock in found if lock.name != _name(node.relation))
+
+
+def _create_schema(node: Any) -> Iterator[Lock]:
+    made = {name[1] for element in node.schemaElts or () for name, *_ in _made(element)}
+    for element in node.schemaElts or ():
+        for lock in _statement(element):  # names without schema lead to the new one first
+            if lock.name[0] or lock.name[1] not in made:
+                yield replace(lock, certain=lock.certain and bool(lock.name[0]))
+
+
+def _create_function(node: Any) -> Iterator[Lock]:
+    yield from _query(node.sql_body)
+    options = {option.defname: option.arg for option in node.options or ()}
+    body = options.get("as")
+    if getattr(options.get("language"), "sval", "").lower() == "sql" and isinstance(body, tuple) and len(body) == 1:
+        try:
+            statements = parser.parse_sql(body[0].sval)
+        except parser.ParseError:
+            return
+        for statement in statements:  # looked at when it is made, unless check_function_bodies is off
+            if isinstance(statement.stmt, _QUERIES):
+                yield from (replace(lock, certain=False) for lock in _query(statement.stmt))
+
+
+def _index(node: Any) -> Iterator[Lock]:
+    if node.concurrent:
+        taken = Lock(_name(node.relation), Mode.SHARE_UPDATE_EXCLUSIVE, waits=Mode.SHARE, snapshots=True)
+    else:
+        taken = Lock(_name(node.relation), Mode.SHARE, reach=_reaches(node.relation, PARTITIONS))
+    yield taken
+
+
+def _drop(node: Any) -> Iterator[Lock]:
+    for parts in node.objects:
+        if node.removeType == _KIND.OBJECT_INDEX and node.concurrent:
+            name, waits = _names(parts), Mode.ACCESS_EXCLUSIVE
+            yield Lock(name, Mode.ACCESS_EXCLUSIVE)
+            yield Lock(name, Mode.SHARE_UPDATE_EXCLUSIVE, of_index=True, waits=waits)
+        elif node.removeType == _KIND.OBJECT_INDEX:
+            yield Lock(_names(parts), Mode.ACCESS_EXCLUSIVE)
+            yield Lock(_names(parts), Mode.ACCESS_EXCLUSIVE, of_index=True, reach=PARTITIONS)
+        elif node.removeType in _RELATIONS:
+            yield Lock(_names(parts), Mode.ACCESS_EXCLUSIVE, reach=CHILDREN)
+        elif node.removeType in _PARTS:
+            reach = PARTITIONS if node.removeType == _KIND.OBJECT_TRIGGER else ""
+            yield Lock(_names(parts[:-1]), Mode.ACCESS_EXCLUSIVE, reach=reach)
+
+
+def _comment(node: Any) -> Iterator[Lock]:
+    if node.objtype in _RELATIONS:
+        yield Lock(_names(node.object), Mode.SHARE_UPDATE_EXCLUSIVE)
+    elif node.objtype == _KIND.OBJECT_COLUMN:
+        yield Lock(_names(node.object[:-1]), Mode.SHARE_UPDATE_EXCLUSIVE)
+    elif node.objtype in _PARTS:
+        yield Lock(_names(node.object[:-1]), Mode.ACCESS_SHARE)
+
+
+def _rename(node: Any) -> Iterator[Lock]:
+    if node.relation and _KIND.OBJECT_TYPE not in (node.renameType, node.relationType):
+        soft = node.renameType == _KIND.OBJECT_INDEX
+        reach = {_KIND.OBJECT_COLUMN: CHILDREN, _KIND.OBJECT_TRIGGER: PARTITIONS}.get(node.renameType, "")
+        mode = Mode.SHARE_UPDATE_EXCLUSIVE if soft else Mode.ACCESS_EXCLUSIVE
+        yield Lock(_name(node.relation), mode, reach=_reaches(node.relation, reach))
+
+
+def _move(node: Any) -> Iterator[Lock]:
+    if node.relation:
+        yield Lock(_name(node.relation), Mode.ACCESS_EXCLUSIVE)
+
+
+def _depends(node: Any) -> Iterator[Lock]:
+    if node.relation:
+        trigger = node.objectType == _KIND.OBJECT_TRIGGER
+        yield Lock(_name(node.relation), Mode.ACCESS_SHARE if trigger else Mode.ACCESS_EXCLUSIVE)
+
+
+def _member(node: Any) -> Iterator[Lock]:
+    if node.objtype in _RELATIONS:
+        yield Lock(_names(node.object), Mode.SHARE_UPDATE_EXCLUSIVE)
+
+
+def _alter_sequence(node: Any) -> Iterator[Lock]:
+    yield Lock(_name(node.sequence), Mode.SHARE_ROW_EXCLUSIVE)
+    yield from _sequence_owner(node)
+
+
+def _sequence_owner(node: Any) -> Iterator[Lock]:
+    for option in node.options or ():
+        if option.defname == "owned_by" and len(option.arg) > 1:
+            yield Lock(_names(option.arg[:-1]), Mode.ACCESS_SHARE)
+
+
+def _policy(node: Any) -> Iterator[Lock]:
+    yield Lock(_name(node.table), Mode.ACCESS_EXCLUSIVE)
+    yield from _query((node.qual, node.with_check))
+
+
+def _publication(node: Any) -> Iterator[Lock]:
+    for part in node.pubobjects or ():
+        if part.pubtable:
+            yield Lock(_name(part.pubtable.relation), Mode.SHARE_UPDATE_EXCLUSIVE)
+
+
+def _rule(node: Any) -> Iterator[Lock]:
+    yield Lock(_name(node.relation), Mode.ACCESS_EXCLUSIVE)
+    yield from _query((node.whereClause, node.actions))
+
+
+def _statistics(node: Any) -> Iterator[Lock]:
+    for relation in node.relations:
+        if isinstance(relation, ast.RangeVar):
+            yield Lock(_name(relation), Mode.SHARE_UPDATE_EXCLUSIVE)
+
+
+def _trigger(node: Any) -> Iterator[Lock]:
+    reach = _reaches(node.relation, PARTITIONS) if node.row else ""
+    yield Lock(_name(node.relation), Mode.SHARE_ROW_EXCLUSIVE, reach=reach)
+    if node.constrrel:
+        yield Lock(_name(node.constrrel), Mode.ACCESS_SHARE)
+
+
+def _view(node: Any) -> Iterator[Lock]:
+    if node.replace:
+        yield Lock(_name(node.view), Mode.ACCESS_EXCLUSIVE)
+    yield from _query(node.query)
+
+
+def _copy(node: Any) -> Iterator[Lock]:
+    if node.relation:
+        yield Lock(_name(node.relation), Mode.ROW_EXCLUSIVE if node.is_from else Mode.ACCESS_SHARE)
+    yield from _query(node.query)
+
+
+def _lock(node: Any) -> Iterator[Lock]:
+    for relation in node.relations:
+        yield Lock(_name(relation), Mode(node.mode), reach=_reaches(relation, CHILDREN))
+
+
+def _truncate(node: Any) -> Iterator[Lock]:
+    for relation in node.relations:
+        yield Lock(_name(relation), Mode.ACCESS_EXCLUSIVE, reach=_reaches(relation, CHILDREN))
+
+
+def _refresh(node: Any) -> Iterator[Lock]:
+    yield Lock(_name(node.relation), Mode.EXCLUSIVE if node.concurrent else Mode.ACCESS_EXCLUSIVE)
+
+
+def _cluster(node: Any) -> Iterator[Lock]:
+    if node.relation:
+        yield Lock(_name(node.relation), Mode.ACCESS_EXCLUSIVE)
+
+
+def _reindex(node: Any) -> Iterator[Lock]:
+    if node.relation is None:
+        return
+    of_index = node.kind == enums.ReindexObjectType.REINDEX_OBJECT_INDEX
+    name, table = _name(node.relation), Lock(_name(node.relation), Mode.SHARE, of_index=of_index)
+    if is_on(node.params, "concurrently"):
+        waits = Mode.ACCESS_EXCLUSIVE
+        table = replace(table, mode=Mode.SHARE_UPDATE_EXCLUSIVE, waits=waits, snapshots=True)
+    yield table
+    if of_index:
+        yield Lock(name, Mode.ACCESS_EXCLUSIVE)
+
+
+def _vacuum(node: Any) -> Iterator[Lock]:
+    mode = Mode.ACCESS_EXCLUSIVE if is_on(node.options, "full") else Mode.SHARE_UPDATE_EXCLUSIVE
+    for table in node.rels or ():
+        if table.relation:
+            yield Lock(_name(table.relation), mode, reach=_reaches(table.relation, PARTITIONS))
+
+
+_RECURSING_CONSTRAINTS = (enums.ConstrType.CONSTR_CHECK, enums.ConstrType.CONSTR_FOREIGN)
+_QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
+_RULES: dict[type, Callable[[Any], Iterator[Lock]]] = {
+    **dict.fromkeys(_QUERIES, _query),
+    ast.AlterExtensionContentsStmt: _member,
+    ast.AlterObjectDependsStmt: _depends,
+    ast.AlterObjectSchemaStmt: _move,
+    ast.AlterPolicyStmt: _policy,
+    ast.AlterPublicationStmt: _publication,
+    ast.AlterSeqStmt: _alter_sequence,
+    ast.AlterTableStmt: _alter,
+    ast.ClusterStmt: _cluster,
+    ast.CommentStmt: _comment,
+    ast.CopyStmt: _copy,
+    ast.CreateForeignTableStmt: lambda node: _create(node.base),
+    ast.CreateFunctionStmt: _create_function,
+    ast.CreatePolicyStmt: _policy,
+    ast.CreatePublicationStmt: _publication,
+    ast.CreateSchemaStmt: _create_schema,
+    ast.CreateSeqStmt: _sequence_owner,
+    ast.CreateStatsStmt: _statistics,
+    ast.CreateStmt: _create,
+    ast.CreateTableAsStmt: lambda node: _statement(node.query),
+    ast.CreateTrigStmt: _trigger,
+    ast.DeclareCursorStmt: lambda node: _query(node.query),
+    ast.DropStmt: _drop,
+    ast.ExplainStmt: lambda node: _statement(node.query),
+    ast.IndexStmt: _index,
+    ast.LockStmt: _lock,
+    ast.PrepareStmt: lambda node: _statement(node.query),
+    ast.RefreshMatViewStmt: _refresh,
+    ast.ReindexStmt: _reindex,
+    ast.RenameStmt: _rename,
+    ast.RuleStmt: _rule,
+    ast.SecLabelStmt: _comment,
+    ast.TruncateStmt: _truncate,
+    ast.VacuumStmt: _vacuum,
+    ast.ViewStmt: _view,
+}
+# What they lock their text does not say at all.
+_UNREADABLE: tuple[type, ...] = (
+    ast.AlterExtensionStmt,
+    ast.AlterTableMoveAllStmt,
+    ast.CallStmt,
+    ast.DoStmt,
+    ast.DropOwnedStmt,
+    ast.ExecuteStmt,
+    ast.ReassignOwnedStmt,
+)
+# They lock no relation, or only some that they make.
+_LOCKS_NOTHING: tuple[type, ...] = (
+    ast.AlterCollationStmt,
+    ast.AlterDatabaseRefreshCollStmt,
+    ast.AlterDatabaseSetStmt,
+    ast.AlterDatabaseStmt,
+    ast.AlterDefaultPrivilegesStmt,
+    ast.AlterDomainStmt,
+    ast.AlterEnumStmt,
+    ast.AlterEventTrigStmt,
+    ast.AlterFdwStmt,
+    ast.AlterForeignServerStmt,
+    ast.AlterFunctionStmt,
+    ast.AlterOpFamilyStmt,
+    ast.AlterOperatorStmt,
+    ast.AlterOwnerStmt,
+    ast.AlterRoleSetStmt,
+    ast.AlterRoleStmt,
+    ast.AlterStatsStmt,
+    ast.AlterSubscriptionStmt,
+    ast.AlterSystemStmt,
+    ast.AlterTSConfigurationStmt,
+    ast.AlterTSDictionaryStmt,
+    ast.AlterTableSpaceOptionsStmt,
+    ast.AlterTypeStmt,
+    ast.AlterUserMappingStmt,
+    ast.CheckPointStmt,
+    ast.ClosePortalStmt,
+    ast.CompositeTypeStmt,
+    ast.ConstraintsSetStmt,
+    ast.CreateAmStmt,
+    ast.CreateCastStmt,
+    ast.CreateConversionStmt,
+    ast.CreateDomainStmt,
+    ast.CreateEnumStmt,
+    ast.CreateEventTrigStmt,
+    ast.CreateExtensionStmt,
+    ast.CreateFdwStmt,
+    ast.CreateForeignServerStmt,
+    ast.CreateOpClassStmt,
+    ast.CreateOpFamilyStmt,
+    ast.CreatePLangStmt,
+    ast.CreateRangeStmt,
+    ast.CreateRoleStmt,
+    ast.CreateSubscriptionStmt,
+    ast.CreateTableSpaceStmt,
+    ast.CreateTransformStmt,
+    ast.CreateUserMappingStmt,
+    ast.CreatedbStmt,
+    ast.DeallocateStmt,
+    ast.DefineStmt,
+    ast.DiscardStmt,
+    ast.DropRoleStmt,
+    ast.DropSubscriptionStmt,
+    ast.DropTableSpaceStmt,
+    ast.DropUserMappingStmt,
+    ast.DropdbStmt,
+    ast.FetchStmt,
+    ast.GrantRoleStmt,
+    ast.GrantStmt,
+    ast.ImportForeignSchemaStmt,
+    ast.ListenStmt,
+    ast.LoadStmt,
+    ast.NotifyStmt,
+    ast.TransactionStmt,
+    ast.UnlistenStmt,
+    ast.VariableSetStmt,
+    ast.VariableShowStmt,
+)

@@ -1,0 +1,265 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compares a release with the history in a database: what is pending, and what makes a run unsafe.
+
+Pure functions on plain data. A plan with problems is never carried out; each problem says the way out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .doubt import DONE, OPEN, Answer, drops, edited, sentences
+from .names import version_key
+from .repeatable import due
+
+Row = Mapping[str, Any]
+# What a row of the history has beside an entry of the catalog, of one that is not written yet.
+NOT_YET = {"run_id": "", "backup_id": None, "release": "", "started_at": "", "duration_ms": 0.0}
+
+
+@dataclass
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        applied: rows of the view migrations.applied, in order of version.
+        pending: entries of the catalog to apply, in order.
+        problems: sentences; while there is one, nothing may be applied.
+        notes: sentences about differences that are harmless.
+        baseline: entries of the catalog that are only to be recorded: the database was migrated by hand.
+        accepted: entries whose edit is to be recorded as reviewed.
+    """
+
+    applied: list[Row] = field(default_factory=list)
+    pending: list[Row] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    baseline: list[Row] = field(default_factory=list)
+    accepted: list[Row] = field(default_factory=list)
+
+
+def make_plan(
+    catalog: Sequence[Row],
+    applied: Sequence[Row],
+    *,
+    in_doubt: Sequence[Row] = (),
+    answers: Mapping[str, Sequence[Answer]] | None = None,
+    repeatable: Sequence[Row] = (),
+    repeated: Sequence[Row] = (),
+    rolled_back: Sequence[Row] = (),
+    target: str | None = None,
+    out_of_order: bool = False,
+    foreign_tables: int = 0,
+    report_foreign: bool = False,
+    baseline: str | None = None,
+    accept: Collection[str] = (),
+    reason: str = "",
+    invalid: Sequence[str] = (),
+) -> Plan:
+    """Compare the catalog of a release with the history of a database.
+
+    Args:
+        catalog: entries of the release (version, name, file, sha256, sha256_raw, depends) in order of version.
+        applied: rows of migrations.applied (version, name, sha256, sha256_raw).
+        in_doubt: the newest history rows of versions whose act is still `start`.
+        answers: how far each of them came, by version, with the decisions of a person in it.
+        repeatable: entries of the repeatable files, in order; they come after the last version of the release.
+        repeated: the newest history row of each of them.
+        rolled_back: the newest history rows of versions that were rolled back: they are pending, and never late.
+        target: the last version to apply; None is the release's last.
+        out_of_order: apply a pending file although a later one is applied.
+        foreign_tables: number of tables in schema public where there is no history at all.
+        report_foreign: whether somebody else looks into them, and refuses.
+        baseline: the version that a database without history is said to be at.
+        accept: versions whose edit was reviewed.
+        reason: why it is accepted.
+        invalid: names of INVALID indexes of the database, where a file is in doubt.
+
+    Returns:
+        The plan; with problems where the two contradict each other.
+    """
+    by_version = {entry["version"]: entry for entry in catalog}
+    plan = Plan()
+    if baseline is not None:
+        _adopt(plan, catalog, applied, baseline, foreign_tables)
+    applied = [*applied, *({**NOT_YET, **entry, "act": "baseline"} for entry in plan.baseline)]
+    plan.applied = sorted(applied, key=_number)
+    done = {row["version"] for row in applied}
+    went_back = {row["version"] for row in rolled_back}
+    newest = max((_number(row) for row in applied), default=())
+
+    plan.problems += _unknown_target(by_version, target, plan.applied)
+    if foreign_tables and not applied and not report_foreign and not plan.problems:
+        plan.problems.append(
+            f"The database holds {foreign_tables} tables in schema public and no history of migrations: it was not "
+            "made by this project, or by hand. Adopt it with ansible-playbook deploy.yml "
+            "-e migrations_baseline=VERSION, deploy into an empty database (-e database_name=...), or restore a backup "
+            "that has its history."
+        )
+    for row in plan.applied:
+        _compare(row, by_version, plan, accept)
+    plan.problems += _not_acceptable(plan, applied, accept, reason)
+    resumed = {
+        row["version"]: _resume(row, by_version, (answers or {}).get(row["version"], ()), plan, invalid)
+        for row in in_doubt
+    }
+    last = _number({"version": target}) if target in by_version else None
+    for entry in catalog:
+        if entry["version"] in done or (last is not None and _number(entry) > last):
+            continue
+        late = _number(entry) < newest and entry["version"] not in went_back
+        if late and not out_of_order and not _renamed(entry, plan.applied, by_version):
+            plan.problems.append(
+                f"{entry['file']} is not applied, but the later {_last_name(plan.applied)} is. Give it the next free "
+                "number; or, where it is safe after the later ones, apply it with -e migrations_out_of_order=true."
+            )
+        resume = resumed.get(entry["version"])
+        plan.pending.append({**entry, "resume": resume} if resume else entry)
+    if last is None or last == max(map(_number, catalog)):
+        plan.pending += due(repeatable, repeated)
+    return plan
+
+
+def _resume(
+    row: Row, by_version: Mapping[str, Row], answers: Sequence[Answer], plan: Plan, invalid: Sequence[str]
+) -> list[dict[str, Any]] | None:
+    """Say how an interrupted file without transaction goes on; None where that cannot be told, which is a problem."""
+    name = f"{row['version']}_{row['name']}.sql"
+    begun = f"began at {row['started_at']} and its end was never recorded"
+    doubt = f"{name} is in doubt: it runs without a transaction, {begun}"
+    if row["version"] not in by_version:
+        plan.problems.append(f"{doubt}; and the release has no such file. Bring it back (git log --diff-filter=D).")
+        return None
+    said = sentences(answers)
+    if not answers and invalid:
+        held = f"the database holds the INVALID index {', '.join(invalid)}"
+        said = [f"{held}, which it may have left behind: {drops(invalid)}"]
+    if not answers or any(answer.state == OPEN for answer in answers):
+        plan.problems.append(
+            f"{'; '.join([doubt, *said])}. Then decide: -e migrations_resolve={row['version']}:retry sends the "
+            f"statement again, -e migrations_resolve={row['version']}:applied records the file as applied."
+        )
+        return None
+    plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")
+    if edited(row, by_version[row["version"]]):
+        plan.notes.append(f"{name} was edited since it began: what it made before and makes no more is still there.")
+        left = sorted(set(invalid) - {index for answer in answers for index in answer.drop + answer.stay})
+        if left:
+            plan.notes.append(f"INVALID indexes that it may have left, and that cost every write: {drops(left)}.")
+    return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
+
+
+def _number(row: Row) -> tuple[int, ...]:
+    key: tuple[int, ...] = version_key(row["version"])
+    return key
+
+
+def _last_name(applied: Sequence[Row]) -> str:
+    last = applied[-1]
+    return f"{last['version']}_{last['name']}.sql"
+
+
+def _unknown_target(by_version: Mapping[str, Row], target: str | None, applied: Sequence[Row]) -> list[str]:
+    """Return what is wrong with the wish to stop at a version."""
+    if target is None:
+        return []
+    if target not in by_version:
+        return [
+            f"The target {target} is no version of this release, which goes from {min(by_version, key=version_key)} to "
+            f"{max(by_version, key=version_key)}. Correct migrations_target."
+        ]
+    if applied and version_key(target) < _number(applied[-1]):
+        return [
+            f"The target {target} is before {applied[-1]['version']}, which is applied. A deploy never goes back: "
+            "leave migrations_target out."
+        ]
+    return []
+
+
+def _adopt(plan: Plan, catalog: Sequence[Row], applied: Sequence[Row], baseline: str, tables: int) -> None:
+    """Add the entries of a baseline to a plan, or what is wrong with it."""
+    if all(entry["version"] != baseline for entry in catalog):
+        plan.problems.append(
+            f"The baseline {baseline} is no version of this release, which goes from {catalog[0]['version']} to "
+            f"{catalog[-1]['version']}. Correct migrations_baseline."
+        )
+        return
+    meant = [entry for entry in catalog if _number(entry) <= version_key(baseline)]
+    standing = {row["version"] for row in applied}
+    if not applied and tables:
+        plan.baseline = meant
+    elif not applied:
+        plan.problems.append(
+            "The database holds no tables in schema public, so there is nothing to adopt. Leave migrations_baseline "
+            "out."
+        )
+    elif missing := [entry["version"] for entry in meant if entry["version"] not in standing]:
+        plan.problems.append(
+            f"The database has a history, and {', '.join(missing)} of the baseline {baseline} do not stand in it. A "
+            "baseline is for a database without one: leave migrations_baseline out."
+        )
+
+
+def _not_acceptable(plan: Plan, applied: Sequence[Row], accept: Collection[str], reason: str) -> list[str]:
+    """Return what is wrong with the wish to accept edited files."""
+    problems = []
+    if accept and not reason.strip():
+        problems.append(
+            "migrations_accept needs a reason, which the history keeps: "
+            "-e \"migrations_reason='who reviewed the edit, and why it is harmless'\"."
+        )
+    accepted = {entry["version"] for entry in plan.accepted}
+    by_version = {row["version"]: row for row in applied}
+    for version in sorted(set(accept) - accepted):
+        if version in by_version:
+            problems.append(
+                f"{version}_{by_version[version]['name']}.sql was not edited since it was applied, so there is nothing "
+                "to accept. Leave it out of migrations_accept."
+            )
+        else:
+            problems.append(f"{version} is not applied, so there is no edit to accept. Correct migrations_accept.")
+    return problems
+
+
+def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan, accept: Collection[str]) -> None:
+    """Compare one applied migration with the release."""
+    recorded = f"{row['version']}_{row['name']}.sql"
+    entry = by_version.get(row["version"])
+    if entry is None:
+        twin = next((e for e in by_version.values() if e["sha256"] == row["sha256"]), None)
+        if twin:
+            plan.problems.append(
+                f"{recorded} is applied, and its content now stands in {twin['file']}. Rename the file back to "
+                f"{recorded}."
+            )
+        else:
+            plan.problems.append(
+                f"{recorded} is applied and missing in the release. Bring the file back "
+                f"(git log --diff-filter=D -- '*{row['version']}*{row['name']}*')."
+            )
+    elif entry["name"] != row["name"]:
+        edited = ", and its content is another" if entry["sha256"] != row["sha256"] else ""
+        plan.problems.append(
+            f"{recorded} is applied and is now called {entry['file']}{edited}. Rename the file back"
+            f"{' and undo the edit' if edited else ''}."
+        )
+    elif entry["sha256"] != row["sha256"] and row["version"] in accept:
+        plan.accepted.append(entry)
+        plan.notes.append(f"{entry['file']} was edited after it was applied; the edit is accepted.")
+    elif entry["sha256"] != row["sha256"]:
+        plan.problems.append(
+            f"{entry['file']} was edited after it was applied: recorded SHA-256 {row['sha256'][:12]}, the file's "
+            f"{entry['sha256'][:12]}. Undo the edit and write the change as a new migration; or, where it was reviewed "
+            f"and changes nothing in the database, accept it: -e migrations_accept={entry['version']} "
+            "-e \"migrations_reason='...'\"."
+        )
+    elif entry["sha256_raw"] != row["sha256_raw"]:
+        plan.notes.append(f"{entry['file']} differs from what was applied in line ends or byte order mark only.")
+
+
+def _renamed(entry: Row, applied: Sequence[Row], by_version: Mapping[str, Row]) -> bool:
+    """Tell whether an entry is an applied file under another version (said once, by `_compare`)."""
+    return any(row["sha256"] == entry["sha256"] and row["version"] not in by_version for row in applied)

@@ -1,0 +1,67 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads and checks a release folder, and the names of the variables that were given for its deploy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .catalog import Catalog, read_catalog
+from .rollback import read_sets
+from .variables import declared_variables, resembling_variables, unknown_variables
+
+
+class ReleaseError(Exception):
+    """Why a release or the variables are refused: all of it, with file and line, and the next step."""
+
+
+def read_release(
+    directory: str | None,
+    *,
+    header_required: bool,
+    roles: str,
+    variables: Sequence[str] = (),
+    extra_variables: Sequence[str] = (),
+    shared_variables: Sequence[str] = (),
+) -> tuple[dict[str, Any], list[str]]:
+    """Read and check a release; the arguments are those of the action `migration_release`.
+
+    Returns: what the action returns, and its warnings.
+
+    Raises:
+        ReleaseError: where anything is wrong.
+    """
+    catalog = Catalog()
+    problems: list[str] = []
+    if directory:
+        if not Path(directory).is_dir():
+            raise ReleaseError(
+                f"There is no release folder {directory}. Nothing was touched. Correct release_directory."
+            )
+        catalog = read_catalog(Path(directory), header_required)
+        problems = [*map(str, catalog.findings), *read_sets(Path(directory))[1]]
+    known = [*shared_variables, *declared_variables(Path(roles))]
+    problems += unknown_variables(extra_variables, known)
+    if problems:
+        raise ReleaseError(
+            "\n".join(
+                [
+                    "The release or the inventory is refused; no host was touched.",
+                    *(f"  {problem}" for problem in problems),
+                    "Correct it and run the same command again.",
+                ]
+            )
+        )
+    warnings = [
+        *catalog.warnings,
+        *resembling_variables(set(variables) - set(extra_variables), known),
+        *(f"{each.file} {note}." for each in [*catalog.migrations, *catalog.repeatable] for note in each.notes),
+    ]
+    return {
+        "migrations": json.dumps([migration.as_dict() for migration in catalog.migrations]),
+        "repeatable": json.dumps([file.as_dict() for file in catalog.repeatable]),
+        "release": catalog.release,
+    }, warnings

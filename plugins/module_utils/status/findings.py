@@ -1,0 +1,501 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judges what was seen of a database: what is well, what to look at, what has failed, and the command that comes next.
+
+The facts are those of status_look, and `plan` ({pending, problems}) and `drift` (lines), which are None where nobody
+asked. All functions are pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from ..backup.store import size_text
+
+Facts = Mapping[str, Any]
+OK, WARN, FAIL = LEVELS = ("ok", "warn", "fail")
+MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
+MB = 1_000_000
+FEW_BLOCKS = 100_000  # read since the statistics began; before that, a cold cache says nothing
+# At 2,000 million the server stops to write; autovacuum begins to work against it at 200 million.
+TRANSACTION_IDS = 500_000_000
+SHOWN = 3  # of a list, in a sentence
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on something is to be looked at (warn), or has failed; 0 or an empty text switches a limit off."""
+
+    minimum_version: str
+    build_warn_days: float
+    backup_warn_hours: float
+    backup_fail_hours: float
+    drill_warn_days: float
+    drill_fail_days: float
+    partition_fail_days: float
+    connections_warn_percent: float
+    connections_fail_percent: float
+    transaction_warn_minutes: float
+    lock_warn_seconds: float
+    cache_warn_percent: float
+    disk_warn_percent: float
+    disk_fail_percent: float
+    index_unused_megabytes: float
+    scan_rows: float
+    replication_warn_megabytes: float
+
+
+def read_limits(given: Mapping[str, Any]) -> Limits:
+    """Return limits from the role's variables.
+
+    Raises:
+        ValueError: what is missing, unknown or no number from 0 on.
+    """
+    names = {entry.name for entry in fields(Limits)}
+    if wrong := sorted(names ^ set(given)):
+        raise ValueError(f"missing or unknown limits: {', '.join(wrong)}")
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "minimum_version":
+            values[name] = str(value)
+            continue
+        try:
+            values[name] = float(value)
+        except (TypeError, ValueError):
+            values[name] = -1.0
+        if not 0 <= values[name] < float("inf"):
+            raise ValueError(f"status_{name} is {value}; it is a number from 0 on, and 0 switches it off")
+    return Limits(**values)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of one matter.
+
+    Attributes:
+        matter: its name on the screen; of one matter there may be several findings.
+        level: ok, warn or fail.
+        text: a sentence.
+        next: the command or act that comes next; empty where nothing is wrong.
+        more: further lines, which are shown as they are.
+    """
+
+    matter: str
+    level: str
+    text: str
+    next: str = ""
+    more: tuple[str, ...] = ()
+
+
+def findings(facts: Facts, limits: Limits) -> list[Finding]:
+    """Return what there is to say, in the order of the screen."""
+    return [finding for check in CHECKS for finding in check(facts, limits)]
+
+
+def worst(found: Sequence[Finding]) -> str:
+    """Return the worst level."""
+    return max((finding.level for finding in found), key=LEVELS.index, default=OK)
+
+
+def verdict(found: Sequence[Finding]) -> str:
+    """Return one sentence about what has failed, and the first command that comes next; empty where nothing has."""
+    failed = [finding for finding in found if finding.level == FAIL]
+    matters = dict.fromkeys(finding.matter.lower() for finding in failed)
+    return f"{', '.join(matters)} failed. Next: {failed[0].next}" if failed else ""
+
+
+def described(found: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return findings as data."""
+    return [{key: value for key, value in asdict(finding).items() if key != "more"} for finding in found]
+
+
+def age_text(seconds: float) -> str:
+    """Return a span of time as a person reads it."""
+    for unit, size, until in (("s", 1, 2 * MINUTE), ("min", MINUTE, 2 * HOUR), ("h", HOUR, 2 * DAY)):
+        if seconds < until:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / DAY:.0f} days"
+
+
+def since(facts: Facts, moment: str) -> float:
+    """Return the seconds from a moment (ISO 8601) to now, by the clock of the server."""
+    return (datetime.fromisoformat(facts["figures"]["now"]) - datetime.fromisoformat(moment)).total_seconds()
+
+
+def covered_until(days: Sequence[Sequence[str]], today: date) -> date | None:
+    """Return the first day from today on that no partition holds; None where today has none.
+
+    Args:
+        days: first day of each partition, and the first day after it, in order.
+        today: the day.
+    """
+    end = None
+    for first, after in sorted((date.fromisoformat(first), date.fromisoformat(after)) for first, after in days):
+        if first <= (end or today) < after:
+            end = after
+    return end
+
+
+def _list(names: Sequence[str]) -> str:
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _level(value: float, warn: float, fail: float = 0) -> str:
+    if fail and value > fail:
+        return FAIL
+    return WARN if warn and value > warn else OK
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in text.split(".") if part.isdigit()]
+
+
+def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Its version, whether that has known faults, and since when it runs."""
+    seen = facts["figures"]
+    text = f"PostgreSQL {seen['version']}, up {age_text(seen['up'])}{', a standby' if seen['standby'] else ''}"
+    built = facts.get("built")
+    days = since(facts, built) / DAY if built else 0
+    if built:
+        text += f", built {built[:10]}"
+    package = f"postgresql-{seen['version'].partition('.')[0]}"
+    update = f"update the packages: apt-get update && apt-get install --only-upgrade {package}"
+    if limits.minimum_version and _version(seen["version"]) < _version(limits.minimum_version):
+        yield Finding("Server", WARN, f"{text}: below {limits.minimum_version}, so with known faults", update)
+    elif _level(days, limits.build_warn_days) != OK:
+        yield Finding("Server", WARN, f"{text}: PostgreSQL brings repairs every three months", update)
+    else:
+        yield Finding("Server", OK, text)
+    if failures := seen["database"]["checksum_failures"]:
+        yield Finding(
+            "Server",
+            FAIL,
+            f"{_count(failures, 'page')} read with a wrong checksum: the disk damages data",
+            "keep the backups, find the disk's fault (journalctl -k), restore on another disk: docs/restore.md",
+        )
+    if seen["database"]["transaction_ids"] > TRANSACTION_IDS:
+        yield Finding(
+            "Server",
+            WARN,
+            f"autovacuum does not keep up: {seen['database']['transaction_ids'] / 1e6:.0f} million transaction ids in "
+            "use, and at 2000 million the server stops writing",
+            "end the oldest transactions and prepared ones, then: vacuumdb --freeze on this database",
+        )
+
+
+def running(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """The runs of migrations and backups that are at work."""
+    del limits
+    runs = facts["figures"]["runs"] or []
+    for run in runs:
+        yield Finding("Running", OK, _run_text(run), more=tuple(_run_lines(run)))
+    if not runs:
+        yield Finding("Running", OK, "nothing")
+
+
+def _run_text(run: Facts) -> str:
+    """Say what one session is at: its file, and for how long."""
+    file = run["application"].removeprefix("physioflow ").removeprefix("physioflow-")
+    lasts = "" if run["age"] is None else f" for {run['age']} s"
+    return f"{file}{lasts} (pid {run['pid']}{'' if run['state'] == 'active' else ', ' + str(run['state'])})"
+
+
+def _run_lines(run: Facts) -> Iterator[str]:
+    """Say how far it is, and for whom it waits."""
+    for step in run["progress"] or ():
+        percent = "" if step["percent"] is None else f", {step['percent']:.0f} %"
+        yield f"{step['command']} on {step['relation']}: {step['phase']}{percent}"
+    for blocker in run["blockers"] or ():
+        yield (
+            f"waits for pid {blocker['pid']}, user {blocker['user']}, application "
+            f"{blocker['application'] or '(none)'}, {blocker['state']} for {blocker['age']} s"
+        )
+
+
+def migrations(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Those that stand and those that the release has more, contradictions, and files in doubt."""
+    del limits
+    history, plan, runs = facts["history"], facts.get("plan"), facts["figures"]["runs"] or []
+    pending, problems = (plan["pending"], plan["problems"]) if plan else ([], [])
+    text = "no history"
+    if history:
+        newest = history["newest"]
+        text = f"{history['applied']} applied"
+        text += f", the newest {newest['version']} {newest['name']} at {newest['at']} UTC" if newest else ""
+    # A file that runs right now has begun and not ended either, and what comes after it is pending.
+    at_work = {run["application"].removeprefix("physioflow ") for run in runs}
+    doubt = [file for file in (history or {}).get("in_doubt") or () if file.removesuffix(".sql")[:52] not in at_work]
+    if pending and not runs:
+        waiting = f"{text}; {len(pending)} pending: {_list(pending)}"
+        yield Finding("Migrations", WARN, waiting, "ansible-playbook deploy.yml")
+    else:
+        yield Finding("Migrations", OK, f"{text}; {len(pending)} pending" if pending else text)
+    for file in doubt:
+        yield Finding(
+            "In doubt", FAIL, f"{file} began and did not end", "ansible-playbook deploy.yml, which says what to do"
+        )
+    if not runs:
+        for problem in problems:
+            yield Finding("Migrations", FAIL, problem, "ansible-playbook playbooks/plan.yml")
+
+
+def drift(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Whether the schema is what the migrations made."""
+    del limits
+    lines = facts.get("drift")
+    if lines is None:
+        return
+    if lines:
+        yield Finding(
+            "Drift",
+            FAIL,
+            f"{_count(len(lines), 'difference')} between the schema and what its migrations made",
+            "ansible-playbook playbooks/plan.yml -e plan_schema_drift=true, and write a migration for what is to stay",
+            tuple(lines[:SHOWN]),
+        )
+    else:
+        yield Finding("Drift", OK, "none")
+
+
+def backup(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """The age of the newest verified one."""
+    seen = facts.get("backups")
+    if seen is None:
+        return
+    take = "ansible-playbook playbooks/backup.yml"
+    asked = limits.backup_warn_hours or limits.backup_fail_hours
+    newest = seen["newest"]
+    if seen["problem"]:
+        yield Finding("Backup", FAIL if asked else OK, f"cannot be looked for: {seen['problem']}", take)
+    elif newest is None:
+        text = f"none of the whole database in {seen['directory']}"
+        yield Finding("Backup", FAIL, text, take) if asked else Finding("Backup", OK, text)
+    else:
+        age = since(facts, newest["at"])
+        level = _level(age / HOUR, limits.backup_warn_hours, limits.backup_fail_hours)
+        away = f", off the host since {newest['off_host'][:16]}" if newest["off_host"] else ""
+        text = f"{seen['count']}, the newest verified {age_text(age)} ago, {size_text(newest['size'])}{away}"
+        yield Finding("Backup", level, text, "" if level == OK else f"{take}; why: journalctl -u physioflow-backup")
+    if seen["damaged"]:
+        yield Finding("Backup", FAIL, f"damaged, and newer than the newest good one: {_list(seen['damaged'])}", take)
+
+
+def drill(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Whether the last one proved a backup, and when."""
+    seen = facts.get("backups")
+    if seen is None or seen["problem"]:
+        return
+    again = "ansible-playbook playbooks/drill.yml"
+    last, proven = seen["drill"], seen["proven"]
+    asked = limits.drill_warn_days or limits.drill_fail_days
+    if last and not last["ok"]:
+        good = f"the last good one {age_text(since(facts, proven))} ago" if proven else "none was ever good"
+        yield Finding("Drill", FAIL, f"of {last['backup']} failed at {last['at'][:16]}; {good}", again)
+    elif not proven:
+        wanted = asked and seen["newest"] is not None
+        yield Finding("Drill", WARN, "no backup was ever restored", again) if wanted else Finding("Drill", OK, "none")
+    else:
+        age = since(facts, proven)
+        level = _level(age / DAY, limits.drill_warn_days, limits.drill_fail_days)
+        text = f"{last['backup']} was restored and equal {age_text(age)} ago"
+        yield Finding("Drill", level, text, "" if level == OK else f"{again}; why: journalctl -u physioflow-drill")
+
+
+def partitions(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Until when each table that is partitioned by date takes rows."""
+    today = date.fromisoformat(facts["figures"]["now"][:10])
+    make = "ansible-playbook playbooks/partitions.yml"
+    for table, days in sorted((facts["figures"]["partitions"] or {}).items()):
+        end = covered_until(days or [], today)
+        if end is None:
+            yield Finding("Partitions", FAIL, f"{table} has none for {today}: rows of today are refused", make)
+            continue
+        last = end - timedelta(days=1)
+        text = f"{table} takes rows until {last}"
+        if limits.partition_fail_days and (end - today).days <= limits.partition_fail_days:
+            yield Finding("Partitions", FAIL, f"{text}, {_count((last - today).days, 'day')} from now", make)
+        elif end <= date(today.year + 1, 12, 31):
+            year = end.year
+            yield Finding("Partitions", WARN, f"{text}: the partition of {year} is missing", make)
+        else:
+            yield Finding("Partitions", OK, text)
+
+
+def connections(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """The fullest of the server, the database and each role."""
+    places = facts["figures"]["connections"]
+    fullest = max(places, key=lambda place: place["used"] / place["most"])
+    level = _level(
+        100 * fullest["used"] / fullest["most"], limits.connections_warn_percent, limits.connections_fail_percent
+    )
+    everywhere = next(place for place in places if place["of"] == "server")
+    text = f"{everywhere['used']} of {everywhere['most']}"
+    if fullest is not everywhere:
+        text += f"; the fullest is {fullest['of']}, {fullest['used']} of {fullest['most']}"
+    wise = (
+        "look who holds them: SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3"
+    )
+    yield Finding("Connections", level, text, "" if level == OK else wise)
+
+
+def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Those that last long: they hold locks, and keep VACUUM from its work."""
+    seen = facts["figures"]
+    if not seen["sees_sessions"]:
+        yield Finding("Transactions", OK, "cannot be seen without pg_read_all_stats")
+        return
+    found = seen["transactions"] or []
+    long = [entry for entry in found if _level(entry["age"] / MINUTE, limits.transaction_warn_minutes) != OK]
+    for entry in long:
+        end = f"ask its user; SELECT pg_terminate_backend({entry['pid']}) ends it and takes back what it did"
+        prepared = "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts shows"
+        yield Finding("Transactions", WARN, _session_text(entry), end if entry["pid"] else prepared)
+    if not long:
+        yield Finding("Transactions", OK, f"the oldest {age_text(found[0]['age'])}" if found else "none")
+
+
+def _session_text(entry: Facts) -> str:
+    who = f"pid {entry['pid']}, user {entry['user']}" if entry["pid"] else f"user {entry['user']}"
+    return f"{who}, application {entry['application'] or '(none)'}, {entry['state']}, for {age_text(entry['age'])}"
+
+
+def locks(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Who waits for a lock, and for whom."""
+    waiting = facts["figures"]["locks"] or []
+    long = [entry for entry in waiting if _level(entry["age"], limits.lock_warn_seconds) != OK]
+    for entry in long:
+        holders = ", ".join(map(str, entry["blockers"])) or "nobody any more"
+        yield Finding(
+            "Locks",
+            WARN,
+            f"pid {entry['pid']}, user {entry['user']}, application {entry['application'] or '(none)'}, waits for "
+            f"{entry['relation'] or 'another transaction'} for {age_text(entry['age'])}, held by pid {holders}",
+            "look what the holder does (pg_stat_activity, by its pid); SELECT pg_terminate_backend(PID) ends it",
+        )
+    if not long:
+        yield Finding("Locks", OK, f"{_count(len(waiting), 'session')} wait{'s' if len(waiting) == 1 else ''} for one")
+
+
+def cache(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """How many blocks were found in memory."""
+    seen = facts["figures"]["database"]
+    total = seen["hit"] + seen["read"]
+    if not total:
+        return
+    percent = 100 * seen["hit"] / total
+    text = f"{percent:.1f} % of the blocks were found in memory"
+    if limits.cache_warn_percent and total > FEW_BLOCKS and percent < limits.cache_warn_percent:
+        yield Finding("Cache", WARN, text, "give the server more memory (postgresql_memory), or see Indexes")
+    else:
+        yield Finding("Cache", OK, text)
+
+
+def disks(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """How full the file systems of data and backups are."""
+    for disk in facts.get("disks") or ():
+        percent = 100 * (1 - disk["free"] / disk["bytes"]) if disk["bytes"] else 0
+        level = _level(percent, limits.disk_warn_percent, limits.disk_fail_percent)
+        text = f"{disk['folder']}: {percent:.0f} % full, {size_text(disk['free'])} free"
+        yield Finding(
+            "Disk", level, text, "" if level == OK else "make room: fewer backups (backup_keep), or a larger disk"
+        )
+
+
+def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """How far behind the replicas are, and slots that nobody reads, whose WAL fills the disk."""
+    seen = facts["figures"]
+    for replica in seen["replicas"] or ():
+        lag = replica["lag"]
+        level = _level((lag or 0) / MB, limits.replication_warn_megabytes)
+        text = f"{replica['name']} {replica['state']}, {'unknown' if lag is None else size_text(lag)} behind"
+        yield Finding("Replication", level, text, "" if level == OK else "look at the replica and its network")
+    for slot in seen["slots"] or ():
+        if not slot["active"]:
+            yield Finding(
+                "Replication",
+                WARN,
+                f"nobody reads the slot {slot['name']}, which keeps {size_text(slot['kept'] or 0)} of WAL",
+                f"start its reader, or SELECT pg_drop_replication_slot('{slot['name']}')",
+            )
+
+
+def indexes(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Those that are invalid, those that nobody uses, and tables that are read in full too often."""
+    seen = facts["figures"]
+    found = list(_index_findings(seen, limits))
+    yield from found or [Finding("Indexes", OK, "none is invalid, unused or missing by the figures")]
+
+
+def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
+    if invalid := seen["invalid"]:
+        yield Finding(
+            "Indexes",
+            WARN,
+            f"invalid, so of no use, and slows writes down: {_list(invalid)}",
+            "REINDEX INDEX CONCURRENTLY or DROP INDEX CONCURRENTLY each",
+        )
+    least = limits.index_unused_megabytes * MB
+    unused = [entry for entry in seen["indexes"] or () if entry["scans"] == 0 and entry["bytes"] >= least]
+    if least and unused:
+        size = size_text(sum(entry["bytes"] for entry in unused))
+        yield Finding(
+            "Indexes",
+            WARN,
+            f"{size} never used since the statistics began: {_list([entry['name'] for entry in unused])}",
+            "look at a whole month, then drop in a migration: docs/monitor.md",
+        )
+    for table in seen["tables"] or ():
+        if limits.scan_rows and table["rows"] >= limits.scan_rows and table["seq_scan"] > table["idx_scan"]:
+            yield Finding(
+                "Indexes",
+                WARN,
+                f"{table['name']}, about {table['rows']:,} rows, was read in full {table['seq_scan']:,} times and by "
+                f"an index {table['idx_scan']:,} times",
+                "find the query (log_min_duration_statement) and EXPLAIN it: docs/monitor.md",
+            )
+
+
+def tables(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """How many, and the largest with rows and size."""
+    del limits
+    seen = facts["figures"]
+    found = seen["tables"] or []
+    rows, size = sum(table["rows"] for table in found), size_text(seen["database"]["bytes"])
+    text = f"{len(found)}, about {rows:,} rows; the database has {size}"
+    shown = found[: facts.get("shown_tables", len(found))]
+    width = max((len(table["name"]) for table in shown), default=0)
+    yield Finding(
+        "Tables",
+        OK,
+        text,
+        more=tuple(
+            f"{table['name']:{width}}  {table['rows']:>13,} rows  {size_text(table['bytes']):>9}" for table in shown
+        ),
+    )
+
+
+CHECKS: tuple[Callable[[Facts, Limits], Iterator[Finding]], ...] = (
+    server,
+    running,
+    migrations,
+    drift,
+    backup,
+    drill,
+    partitions,
+    disks,
+    connections,
+    transactions,
+    locks,
+    replication,
+    cache,
+    indexes,
+    tables,
+)

@@ -1,0 +1,124 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks at a database and at the folders of its host, for the status screen and for the metrics. Only reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..backup.errors import os_words
+from ..backup.settings import Settings
+from ..backup.store import Store
+from .queries import FIGURES, HISTORY
+
+Facts = dict[str, Any]
+PACKAGES = Path("/usr")
+
+
+def look_at_database(cursor: Any) -> Facts:
+    """Return what the two statements say.
+
+    Args:
+        cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
+    """
+
+    def ask(query: str) -> Any:
+        cursor.execute(query)
+        row = cursor.fetchone()
+        return json.loads(row["j"] if isinstance(row, dict) else row[0])
+
+    # Nobody waits for a screen that waits itself.
+    cursor.execute("SET lock_timeout = '5s'")
+    cursor.execute("SET statement_timeout = '60s'")
+    figures = ask(FIGURES)
+    return {"figures": figures, "history": ask(HISTORY) if figures["has_history"] else None}
+
+
+def look_at_host(database: str, backup_directory: Path, bin_dir: Path, data_directory: str | None) -> Facts:
+    """Return what the host says of backups, disks and the server's programs."""
+    folders = [*([Path(data_directory)] if data_directory else []), backup_directory]
+    return {
+        "backups": look_at_backups(database, backup_directory, bin_dir),
+        "disks": look_at_disks(folders),
+        "built": _built(bin_dir / "postgres"),
+    }
+
+
+def look_at_backups(database: str, directory: Path, bin_dir: Path) -> Facts:
+    """Return how many backups there are, the newest verified one of the whole database, and the last drill.
+
+    Returns:
+        {directory, count, newest: {id, at, size, off_host} or None, damaged: ids of damaged ones that are newer,
+        drill: {backup, at, ok} or None, proven: time of the last drill that went well or None, problem}. Times are
+        ISO 8601 in UTC.
+    """
+    store = Store(Settings(database=database, directory=directory, bin_dir=bin_dir))
+    found: Facts = {"directory": str(directory), "count": 0, "newest": None, "damaged": [], "drill": None}
+    found |= {"proven": None, "problem": ""}
+    try:
+        backups = store.backups()
+        newest = next((backup for backup in reversed(backups) if backup.whole), None)
+        damaged = store.newer_damaged(newest.number if newest else 0)
+    except OSError as error:
+        return {**found, "problem": os_words(error)}
+    if newest:
+        off_host = (newest.manifest.get("off_host") or {}).get("at")
+        found["newest"] = {
+            "id": newest.id,
+            "at": newest.manifest["finished_at"],
+            "size": newest.size,
+            "off_host": off_host,
+        }
+    drills = sorted(
+        (
+            {"backup": backup.id, "at": record["at"], "ok": record["ok"]}
+            for backup in backups
+            for record in backup.manifest.get("drills", [])
+        ),
+        key=lambda record: record["at"],
+    )
+    return {
+        **found,
+        "count": len(backups),
+        "damaged": [backup.id for backup in damaged],
+        "drill": drills[-1] if drills else None,
+        "proven": _last(record["at"] for record in drills if record["ok"]),
+    }
+
+
+def _last(times: Iterable[str]) -> str | None:
+    return max(times, default=None)
+
+
+def look_at_disks(folders: Iterable[Path]) -> list[Facts]:
+    """Return size and free space (bytes) of each file system that folders are in, once; there may be no such folder."""
+    found: dict[int, Facts] = {}
+    for folder in folders:
+        try:
+            device, space = folder.stat().st_dev, os.statvfs(folder)
+        except OSError:
+            continue
+        found.setdefault(
+            device,
+            {
+                "folder": str(folder),
+                "bytes": space.f_blocks * space.f_frsize,
+                "free": space.f_bavail * space.f_frsize,
+            },
+        )
+    return list(found.values())
+
+
+def _built(program: Path) -> str | None:
+    """Return when the server was built: its package keeps the time of the file, which no other way of copying does."""
+    try:
+        seconds = program.stat().st_mtime
+    except OSError:
+        return None
+    built = datetime.fromtimestamp(seconds, timezone.utc)  # noqa: UP017 - Ubuntu 22.04 has Python 3.10
+    return built.isoformat(timespec="seconds") if PACKAGES in program.parents else None

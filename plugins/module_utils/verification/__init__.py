@@ -1,0 +1,1 @@
+"""What a release promises of its database, and what is found."""

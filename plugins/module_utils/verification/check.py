@@ -1,0 +1,469 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compares what is promised with what was found, and says it readably. Touches no database.
+
+Nothing of a table's rows may reach an output: of what a query found, numbers, booleans and the texts that the release
+itself names are shown, other texts are not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from itertools import zip_longest
+from typing import Any
+
+from .definition import canonical, definitions
+from .promise import BY_NAME, BY_TABLE, KINDS, NAMES, Promise
+
+HISTORY = "migrations.applied"
+NO_TABLE = "no such table"
+OTHER_TEXT = "(another text)"
+LONGEST = 200  # characters of a value in a sentence
+LONGEST_ROWS = 600  # of several rows
+LONGEST_CELL = 36  # and in the table
+SINGULAR = {
+    "history": "version",
+    "indexes": "index",
+    "seeds": "seeded rows",
+    "constraint_examples": "constraint",
+    "generated_examples": "generated column",
+    "queries": "query",
+}
+PRESENT = {"constraints": "validated", "indexes": "valid", "triggers": "enabled"}
+SPOILT = {
+    "constraints": "not validated",
+    "indexes": "not valid, as after a failed CREATE INDEX CONCURRENTLY",
+    "triggers": "disabled",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison of something promised with something found.
+
+    `needs` is the table whose lack is the only reason of a broken promise: its own line says it once for all.
+    `before` is true where an earlier file promises what was found: this one has not changed it.
+    """
+
+    file: str
+    kind: str
+    what: str
+    expected: str
+    found: str
+    ok: bool
+    needs: str = ""
+    before: bool = False
+
+    def __str__(self) -> str:
+        """Return the sentence for a broken promise."""
+        if self.kind == "history" and self.what == "view":
+            return f"{self.file}: expected {self.expected}, found {self.found}."
+        kind = SINGULAR.get(self.kind, self.kind.removesuffix("s"))
+        return f"{self.file}: {kind} {self.what}: expected {self.expected}, found {self.found}."
+
+
+class Catalog:
+    """What the catalogs of a database say, made for looking up."""
+
+    def __init__(self, raw: Mapping[str, Any], objects: Iterable[tuple[str, str, str]] = ()) -> None:
+        """Take the result of the query for the catalogs, and of the look at definitions."""
+        self.definitions = definitions(objects)
+        self.names = {kind: set(raw[kind] or ()) for kind in NAMES}
+        self.has_history = bool(raw["has_history"])
+        self.columns: dict[str, dict[str, str]] = defaultdict(dict)
+        self.generated: dict[tuple[str, str], str] = {}
+        for table, name, kind, expression in raw["columns"] or ():
+            self.columns[table][name] = kind
+            if expression:
+                self.generated[table, name] = expression
+        self.sound: dict[str, dict[tuple[str, str], bool]] = {
+            kind: {(table, name): sound for table, name, sound, *_ in raw[kind] or ()}
+            for kind in BY_TABLE
+            if kind != "columns"
+        }
+        self.conditions = {(table, name): condition for table, name, _, condition in raw["constraints"] or ()}
+
+
+def missing_in(promise: Promise, catalog: Catalog) -> str | None:
+    """Return what seeds or examples need and the database lacks, or None where they can be looked at."""
+    data, columns = promise.data, catalog.columns.get(promise.key[0])
+    if columns is None:
+        return NO_TABLE
+    if promise.kind == "seeds":
+        needed = [*data["key"], *(data.get("values") or ()), *(data.get("filled") or ())]
+    else:
+        needed = [name for row in example_rows(promise) for name in row]
+    if promise.kind == "generated_examples":
+        needed.insert(0, data["column"])
+    if absent := [name for name in needed if name not in columns]:
+        return f"no column {absent[0]}"
+    if promise.kind == "constraint_examples" and (promise.key[0], data["constraint"]) not in catalog.conditions:
+        return "no such constraint"
+    if promise.kind != "seeds" and expression_of(promise, catalog) is None:
+        return "no condition in it" if promise.kind == "constraint_examples" else "a column that is not generated"
+    return None
+
+
+def expression_of(promise: Promise, catalog: Catalog) -> str | None:
+    """Return the database's own expression that examples are for, if there is one."""
+    if promise.kind == "generated_examples":
+        return catalog.generated.get((promise.data["table"], promise.data["column"]))
+    return catalog.conditions.get((promise.data["table"], promise.data["constraint"]))
+
+
+def example_rows(promise: Promise) -> list[dict[str, Any]]:
+    """Return the example rows of a promise, each as values by column."""
+    data = promise.data
+    if promise.kind == "generated_examples":
+        return [dict(example["given"]) for example in data["examples"]]
+    return [
+        {data["column"]: example} if "column" in data else example
+        for example in (data.get("accepts") or []) + (data.get("refuses") or [])
+    ]
+
+
+def check_catalog(promises: Iterable[Promise], catalog: Catalog) -> Iterator[Check]:
+    """Compare all that the catalogs can say."""
+    for promise in promises:
+        if promise.kind in (*NAMES, *BY_TABLE, *BY_NAME):
+            yield _check_object(promise, catalog)
+
+
+def check_history(expected: Sequence[str], applied: Sequence[str] | None) -> Iterator[Check]:
+    """Compare the versions that must stand with the ones that do; None where there is no history."""
+    if applied is None:
+        yield Check(HISTORY, "history", "view", f"{len(expected)} versions", "no such view", False)
+        return
+    for version in sorted({*expected, *applied}, key=lambda one: (len(one), one)):
+        yield Check(
+            HISTORY,
+            "history",
+            version,
+            "applied" if version in expected else "not applied",
+            "applied" if version in applied else "not applied",
+            version in expected and version in applied,
+        )
+
+
+def check_seeds(promise: Promise, found: Mapping[str, Any], expected_rows: int | None) -> Iterator[Check]:
+    """Judge seeded rows.
+
+    Args:
+        promise: the seeds.
+        found: the result of their query.
+        expected_rows: how many rows the table holds on a fresh database by all promises; None to leave it open.
+    """
+    data = promise.data
+    missing, other, empty = (found.get(state) or [] for state in ("missing", "other", "empty"))
+    width = len(data["key"])
+    for position, row in enumerate(data["rows"], start=1):
+        state = (
+            "missing"
+            if position in missing
+            else "an empty text"
+            if position in empty
+            else "other values"
+            if position in other
+            else "present"
+        )
+        values = dict(zip(data.get("values") or [], row[width:], strict=True))
+        expected = f"present with {show(values)}" if state == "other values" else "present"
+        if state == "an empty text":
+            expected = f"a text in {', '.join(data['filled'])}"
+        what = f"{data['table']} {show(row[:width] if width > 1 else row[0])}"
+        yield Check(promise.file, "seeds", what, expected, state, state == "present")
+    if expected_rows is not None:
+        where = f" where {' '.join(data['where'].split())}" if data.get("where") else ""
+        yield Check(
+            promise.file,
+            "seeds",
+            f"{data['table']}{where}",
+            f"exactly {expected_rows} on a fresh database",
+            str(found["count"]),
+            found["count"] == expected_rows,
+        )
+
+
+def check_examples(promise: Promise, found: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
+    """Judge what a constraint or a generated column made of its examples."""
+    data = promise.data
+    name = f"{data.get('constraint') or data['column']} on {data['table']}"
+    accepts = len(data.get("accepts") or ())
+    for number, (row, result) in enumerate(zip(example_rows(promise), found, strict=True)):
+        shown = show(row[data["column"]] if "column" in data and promise.kind == "constraint_examples" else row)
+        if promise.kind == "generated_examples":
+            wanted = data["examples"][number]["expect"]
+            value = show(result["value"]) if result["valid"] else "a value that is not one of its column's type"
+            ok = bool(result["valid"]) and same(wanted, result["value"])
+            yield Check(promise.file, promise.kind, f"{name} given {shown}", show(wanted), value, ok)
+        else:
+            accepted = bool(result["valid"]) and result["value"] is not False
+            words = {True: "accepted", False: "refused"}
+            wanted = number < accepts
+            yield Check(
+                promise.file, promise.kind, f"{name} {shown}", words[wanted], words[accepted], wanted is accepted
+            )
+
+
+def check_query(promise: Promise, rows: Sequence[Sequence[Any]]) -> Check:
+    """Judge the rows that a query gave."""
+    wanted = promise.data["expect"]
+    if isinstance(wanted, list):
+        wanted = [row if isinstance(row, list) else [row] for row in wanted]
+        found: Any = list(rows)
+    elif len(rows) == 1 and len(rows[0]) == 1:
+        found = rows[0][0]
+    else:
+        text = f"{len(rows)} rows of {len(rows[0])} values" if rows else "no row"
+        return Check(promise.file, promise.kind, promise.key[0], show(wanted), text, False)
+    if not promise.data.get("show"):
+        found = without_other_texts(found, texts_in(wanted))
+    ok = same(wanted, found)
+    if isinstance(wanted, list) and not ok:  # say the rows that differ
+        lacking = [row for row in wanted if not any(same(row, other) for other in found)]
+        surplus = [row for row in found if not any(same(other, row) for other in wanted)]
+        wanted, found = (lacking, surplus) if lacking or surplus else (wanted, found)
+        return Check(promise.file, promise.kind, promise.key[0], _rows(wanted), _rows(found), False)
+    return Check(promise.file, promise.kind, promise.key[0], show(wanted), show(found), ok)
+
+
+def check_plan(promise: Promise, plan: Any) -> Iterator[Check]:
+    """Judge a plan as EXPLAIN (FORMAT JSON) gives it."""
+    relations: set[str] = set()
+    indexes: set[str] = set()
+    nodes = [one["Plan"] for one in plan]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", ())
+        relations.update({node["Relation Name"]} if "Relation Name" in node else ())
+        indexes.update({node["Index Name"]} if "Index Name" in node else ())
+    data = promise.data
+    if data.get("scans"):
+        wanted = sorted(data["scans"])
+        found = ", ".join(sorted(relations)) or "no scan"
+        what = f"{promise.key[0]}, scans"
+        yield Check(promise.file, promise.kind, what, ", ".join(wanted), found, sorted(relations) == wanted)
+    if data.get("index"):
+        found = ", ".join(sorted(indexes)) or "no index"
+        what = f"{promise.key[0]}, index"
+        yield Check(promise.file, promise.kind, what, data["index"], found, data["index"] in indexes)
+
+
+def check_error(promise: Promise, reason: str) -> Check:
+    """Return the check of something that could not be looked at."""
+    what = " ".join(part for part in promise.key[:2] if part)
+    if promise.kind == "seeds":
+        what = promise.key[0]
+    return Check(promise.file, promise.kind, what, "an answer", reason, False, _needs(promise, reason))
+
+
+def seed_totals(promises: Iterable[Promise]) -> dict[tuple[str, ...], int]:
+    """Return how many rows a table holds on a fresh database, by the key of the promise that answers for it.
+
+    Rows of several files add up; the last file that seeds a table, under one condition, answers for all of them.
+    """
+    rows: dict[tuple[str, str], set[str]] = defaultdict(set)
+    last: dict[tuple[str, str], Promise] = {}
+    for promise in promises:
+        if promise.kind == "seeds":
+            group = (promise.key[0], " ".join((promise.data.get("where") or "").split()))
+            keys = promise.data["key"]
+            rows[group].update(json.dumps([keys, row[: len(keys)]]) for row in promise.data["rows"])
+            last[group] = promise
+    return {promise.key: len(rows[group]) for group, promise in last.items()}
+
+
+def same(wanted: Any, found: Any) -> bool:
+    """Return whether two values are equal: numbers by value (80 is 80.00), everything else by type and value."""
+    if isinstance(wanted, list) and isinstance(found, list | tuple):
+        return len(wanted) == len(found) and all(map(same, wanted, found))
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return wanted.keys() == found.keys() and all(same(wanted[key], found[key]) for key in wanted)
+    if isinstance(found, int | float | Decimal) and not isinstance(found, bool) and not isinstance(wanted, bool):
+        try:
+            return Decimal(str(wanted)) == Decimal(str(found))
+        except InvalidOperation:
+            return False
+    return type(wanted) is type(found) and bool(wanted == found)
+
+
+def show(value: Any) -> str:
+    """Return a value on one line, cut where it is very long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=float)
+    text = " ".join(text.split()) or "''"
+    return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
+
+
+def texts_in(value: Any) -> set[str]:
+    """Return all texts in a value."""
+    if isinstance(value, dict):
+        return set(value).union(*map(texts_in, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(texts_in, value))
+    return {value} if isinstance(value, str) else set()
+
+
+def without_other_texts(value: Any, known: set[str]) -> Any:
+    """Return a value with each text that is not known replaced: it might be a patient's."""
+    if isinstance(value, dict):
+        return {key if key in known else OTHER_TEXT: without_other_texts(item, known) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_other_texts(item, known) for item in value]
+    return OTHER_TEXT if isinstance(value, str) and value not in known else value
+
+
+def _by_file(checks: Sequence[Check]) -> dict[str, dict[str, list[Check]]]:
+    """Return checks by file and kind, in the order of the table."""
+    order = {kind: place for place, kind in enumerate(("history", *KINDS))}
+    found: dict[str, dict[str, list[Check]]] = {}
+    for check in sorted(checks, key=lambda check: (check.file != HISTORY, check.file, order[check.kind])):
+        found.setdefault(check.file, {}).setdefault(check.kind, []).append(check)
+    return found
+
+
+def counted(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    """Return for each file how many things were expected and how many of them found, in the order of the table."""
+    return [
+        {
+            "file": file,
+            "expected": sum(len(group) for group in kinds.values()),
+            "found": sum(check.ok for group in kinds.values() for check in group),
+        }
+        for file, kinds in _by_file(checks).items()
+    ]
+
+
+def render_table(checks: Sequence[Check]) -> list[str]:
+    """Return the lines of a table: one for each file and kind, and one for each broken promise below it."""
+    rows: list[tuple[str, ...]] = [("what", "expected", "found", "result")]
+    for file, kinds in _by_file(checks).items():
+        rows.append((file,))
+        for kind, group in kinds.items():
+            broken = [check for check in group if not check.ok]
+            expected, found = str(len(group)), str(len(group) - len(broken))
+            rows.append((f"  {kind.replace('_', ' ')}", expected, found, "WRONG" if broken else "ok"))
+            rows += [
+                (f"    {_cell(one.what)}", _cell(one.expected), _cell(one.found), "WRONG")
+                for one in broken
+                if not one.needs
+            ]
+    widths = [max(len(row[column]) for row in rows if len(row) > 1) for column in range(3)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), *row[3:]]).rstrip()
+        for row in rows
+    ]
+
+
+def failure_sentences(checks: Iterable[Check]) -> list[str]:
+    """Return a sentence for each broken promise; those that a missing table breaks are counted in one."""
+    sentences: list[str] = []
+    without: dict[tuple[str, str], int] = defaultdict(int)
+    for check in checks:
+        if check.needs:
+            without[check.file, check.needs] += 1
+        elif not check.ok:
+            sentences.append(str(check))
+    return sentences + [
+        f"{file}: {count} other promise{'s' * (count > 1)} about {table} cannot be kept without the table."
+        for (file, table), count in without.items()
+    ]
+
+
+def failure_message(database: str, checks: Sequence[Check]) -> str:
+    """Return the message that names all broken promises at once, the state and the next command."""
+    broken = [check for check in checks if not check.ok]
+    return "\n".join(
+        [
+            f"The database {database} is not what its release promises: {len(broken)} of {len(checks)} checks failed.",
+            *(f"  {sentence}" for sentence in failure_sentences(checks)),
+            "Nothing was changed; the database is as the migrations left it.",
+            "Correct the database by a new migration, or the promise in its file, and run the same command again; "
+            "-e verification_show_table=true shows everything that was checked.",
+        ]
+    )
+
+
+def _check_object(promise: Promise, catalog: Catalog) -> Check:
+    """Look an object up, and compare its definition where that is promised."""
+    what = what_of(promise.kind, promise.key)
+    wanted = PRESENT.get(promise.kind, "present")
+    found, sound = _state(promise, catalog)
+    if sound and promise.data is not None:
+        definition = catalog.definitions.get((promise.kind, promise.key), "")
+        if promise.kind == "columns":
+            definition = definition or catalog.columns[promise.key[0]][promise.key[1]]
+        sound = canonical(promise.kind, definition) == canonical(promise.kind, str(promise.data))
+        wanted, found = difference(promise.kind, str(promise.data), definition) if not sound else ("", "")
+    elif promise.kind == "columns":
+        wanted = show(str(promise.data))
+    before = False
+    if not sound and promise.earlier:
+        before = _check_object(promise.earlier, catalog).ok
+        found = f"what {promise.earlier.file} promises" if before else found
+    return Check(promise.file, promise.kind, what, wanted, found, sound, _needs(promise, found), before)
+
+
+def what_of(kind: str, key: tuple[str, ...]) -> str:
+    """Return the name of an object."""
+    return ".".join(key) if kind == "columns" else " on ".join(reversed(key))
+
+
+def _state(promise: Promise, catalog: Catalog) -> tuple[str, bool]:
+    """Return in a word how an object is there, and whether that is well."""
+    kind, key = promise.kind, promise.key
+    if kind in BY_TABLE and key[0] not in catalog.columns:
+        return NO_TABLE, False
+    if kind == "columns":
+        return ("present", True) if key[1] in catalog.columns[key[0]] else ("no such column", False)
+    if kind in BY_NAME:
+        there = (kind, key) in catalog.definitions
+        return ("present" if there else "nothing of that name"), there
+    if kind in NAMES:
+        return _named(kind, key[0], catalog.names[kind])
+    states = catalog.sound[kind]
+    sound = states.get((key[0], key[1]))
+    if sound is not None:
+        return (PRESENT if sound else SPOILT)[kind], sound
+    others = sorted(table for table, name in states if name == key[1])
+    return (f"one on {', '.join(others)}" if others else "nothing of that name"), False
+
+
+def _named(kind: str, name: str, names: set[str]) -> tuple[str, bool]:
+    """Return whether a name is there, and other functions of that name where it is not."""
+    if name in names:
+        return "present", True
+    others = [one for one in names if kind == "functions" and one.partition("(")[0] == name.partition("(")[0]]
+    return ", ".join(sorted(others)) or "nothing of that name", False
+
+
+def difference(kind: str, promised: str, found: str) -> tuple[str, str]:
+    """Return two definitions so that their difference is seen: the line of a function, or the parts that differ."""
+    if kind == "comments":  # whoever wrote another one may have written anything
+        return show(promised), OTHER_TEXT if found.strip() else "no comment"
+    if kind == "functions":
+        pairs = zip_longest(promised.splitlines(), found.splitlines(), fillvalue="")
+        number, wanted = next(
+            ((n, ours) for n, (ours, theirs) in enumerate(pairs, 1) if ours.split() != theirs.split()), (1, promised)
+        )
+        return f"{show(wanted.strip())} (line {number} of its definition)", "another text there"
+    return show(promised), show(found) if found else "another one"
+
+
+def _rows(rows: Sequence[Any]) -> str:
+    """Return rows readably: the values of a row without brackets where it is one value only."""
+    shown = [row[0] if len(row) == 1 else row for row in rows]
+    return ", ".join(show(row) for row in shown)[:LONGEST_ROWS] or "no such row"
+
+
+def _needs(promise: Promise, found: str) -> str:
+    """Return the table of a promise where its lack was found."""
+    return (promise.table or "") if found == NO_TABLE else ""
+
+
+def _cell(text: str) -> str:
+    """Return a text cut to the width of the table."""
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 4] + " ..."

@@ -1,0 +1,133 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compares the definitions of a database with those that a release makes in a scratch database, and says what differs.
+
+No row of a table is looked at, and no owner, privilege or setting of an administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .check import difference, what_of
+from .definition import Key, canonical
+from .promise import BY_TABLE
+
+MISSING, MORE, OTHER = "missing", "not of the release", "other"
+MOST_LINES = 40
+
+Difference = dict[str, str]  # kind, name, state and, of OTHER, words
+
+
+def differences(live: Mapping[Key, str], made: Mapping[Key, str]) -> list[Difference]:
+    """Return what differs; a table that is on one side only speaks for all that is on it.
+
+    Args:
+        live: definitions of the database.
+        made: those of the scratch database.
+    """
+    found = []
+    for kind, key in sorted({*live, *made}):
+        if kind == "comments" and what_of(kind, key).startswith("extension "):
+            continue  # extensions are made by the role database, after an adoption as well
+        ours, theirs = made.get((kind, key)), live.get((kind, key))
+        if ours is not None and theirs is not None and canonical(kind, ours) == canonical(kind, theirs):
+            continue
+        state = MISSING if theirs is None else MORE if ours is None else OTHER
+        if state != OTHER and _spoken_for(kind, key, live, made):
+            continue
+        words = difference(kind, ours or "", theirs or "") if state == OTHER else ("", "")
+        name = f"{_kind(kind)} {what_of(kind, key)}".removeprefix("object ")
+        found.append(
+            {
+                "name": name,
+                "state": state,
+                "words": f"expected {words[0]}, found {words[1]}" if state == OTHER else state,
+            }
+        )
+    return found
+
+
+def halves(before: Sequence[Difference], after: Sequence[Difference]) -> tuple[list[str], list[str], list[str]]:
+    """Return what is there, missing and another one of what one more migration makes.
+
+    Args:
+        before: what differs from the scratch database.
+        after: what differs once that migration was applied there too.
+    """
+    more = {one["name"] for one in before if one["state"] == MORE}
+    known = {one["name"] for one in before}
+    left = {one["name"]: one["state"] for one in after}
+    there = [name for name in sorted(more) if name not in left]
+    other = [name for name in sorted(more) if left.get(name) == OTHER]
+    missing = [name for name, state in left.items() if name not in known and state in (MISSING, OTHER)]
+    return there, missing, other
+
+
+def refusal(
+    database: str,
+    version: str,
+    found: Sequence[Difference],
+    after: Sequence[Difference] | None = None,
+    following: tuple[str, str] = ("", ""),
+) -> list[str]:
+    """Return the lines of a refusal to adopt a database; none where nothing differs.
+
+    Args:
+        database: its name.
+        version: that it is said to be at.
+        found: what differs.
+        after: what still differs once the next migration was applied to the scratch database too.
+        following: version and file name of that migration.
+    """
+    if not found:
+        return []
+    lines = [
+        f"The database {database} is not what the release makes up to {version}, so it was not adopted. Nothing was "
+        f"changed. {len(found)} of its definitions are not those of a scratch database at {version}:"
+    ]
+    there, missing, other = halves(found, after) if after is not None else ([], [], [])
+    shown = [f"  {one['name']}: {one['words']}" for one in found if one["name"] not in (*there, *other)]
+    lines += shown[:MOST_LINES] + ([f"  and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else [])
+    advice = f"make them equal by hand, or name the version that {database} is at (-e migrations_baseline=...)"
+    if there or other:
+        parts = [
+            f"{word}: {', '.join(names)}"
+            for word, names in (("there", there), ("missing", missing), ("another", other))
+            if names
+        ]
+        whole = not missing and not other
+        lines.append(f"  {following[1]} is there{'' if whole else ' in part'}. {'; '.join(parts)}.")
+        if whole:
+            advice = f"name the version that {database} is at: -e migrations_baseline={following[0]}"
+        else:
+            advice = f"finish {following[1]} by hand, or take it back; or {advice}"
+    lines.append(f"Next: {advice}. {word_of_an_operator()}")
+    return lines
+
+
+def word_of_an_operator() -> str:
+    """Return how a database is adopted without proof."""
+    return (
+        "Who knows that it may be adopted as it is, says so, and the history keeps it: "
+        "-e migrations_baseline_unproven=true -e \"migrations_reason='...'\"."
+    )
+
+
+def _kind(kind: str) -> str:
+    """Return the name of one thing of a kind."""
+    return {"indexes": "index"}.get(kind, kind.removesuffix("s"))
+
+
+def _spoken_for(kind: str, key: tuple[str, ...], live: Mapping[Key, str], made: Mapping[Key, str]) -> bool:
+    """Tell whether an object is on, or is a comment about, a table that is on one side only."""
+
+    def alone(table: str) -> bool:
+        return (("tables", (table,)) in live) != (("tables", (table,)) in made)
+
+    if kind in BY_TABLE:
+        return alone(key[0])
+    if kind != "comments":
+        return False
+    about, _, name = key[0].partition(" ")
+    return alone(name.rpartition(".")[0] if about == "column" else name.rpartition(" on ")[2])

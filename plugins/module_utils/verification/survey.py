@@ -1,0 +1,169 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Says which migrations a database holds that has no history: by the objects and seeded rows that they promise."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .check import NO_TABLE, SINGULAR, Check
+from .promise import BY_TABLE
+
+# What a migration leaves behind. Extensions, collations and schemas may be there without it.
+SURVEYED = ("types", "tables", "functions", *BY_TABLE, "seeds")
+ABSENT = ("nothing of that name", "no such column", "missing", NO_TABLE)
+MOST_NAMES = 8  # of one file in a sentence
+
+
+@dataclass
+class Holding:
+    """What a database holds of one migration."""
+
+    version: str
+    name: str
+    there: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there."""
+        return not self.missing and not self.other
+
+    @property
+    def absent(self) -> bool:
+        """Whether nothing of it is there."""
+        return bool(self.missing) and not self.there and not self.other
+
+    def __str__(self) -> str:
+        """Return the sentence for one that is there in part."""
+        parts = [
+            f"{label}: {_some(names)}"
+            for label, names in (("there", self.there), ("missing", self.missing), ("another", self.other))
+            if names
+        ]
+        return f"{self.name} is there in part. {'; '.join(parts)}."
+
+
+def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> list[Holding]:
+    """Return what is there of each migration that promises something that can be looked for.
+
+    Args:
+        checks: comparisons of promises of the kinds in `SURVEYED`.
+        documents: the promise files with their `version`, `name` and `file`.
+    """
+    by_file: dict[str, list[Check]] = defaultdict(list)
+    for check in checks:
+        by_file[check.file].append(check)
+    holdings = []
+    for document in sorted(documents, key=lambda one: _key(one["version"])):
+        if document["file"] in by_file:
+            holding = Holding(document["version"], document["name"])
+            for label, state in _labels(by_file[document["file"]]):
+                {"there": holding.there, "missing": holding.missing}.get(state, holding.other).append(label)
+            holdings.append(holding)
+    return holdings
+
+
+def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: str) -> list[str]:
+    """Return the lines of a refusal: what the database holds and what to do; none where it may be adopted.
+
+    Args:
+        holdings: what is there of each migration, in order of version.
+        baseline: the version that the database is said to be at; empty where nothing was said.
+        tables: number of tables in schema public.
+        database: name of the database.
+    """
+    whole = _unbroken(holdings)
+    at = whole[-1].version if whole else ""
+    rest = [holding for holding in holdings[len(whole) :] if not holding.absent]
+    if baseline and not rest and all(one.whole == (_key(one.version) <= _key(baseline)) for one in holdings):
+        return []
+    holds = f"{tables} tables in schema public and no history of migrations"
+    lines = [f"The database {database} holds {holds}; no migration was applied."]
+    if whole:
+        lines.append(f"  All that {_span(whole)} {'promise' if len(whole) > 1 else 'promises'} is there.")
+    lines += [f"  {holding}" if not holding.whole else f"  {holding.name} is there." for holding in rest]
+    absent = [holding for holding in holdings if holding.absent]
+    if absent and (whole or rest):
+        lines.append(f"  Nothing of {_span(absent)} is there.")
+    lines.append(f"Next: {_advice(at, baseline, rest, database, bool(holdings))}")
+    return lines
+
+
+def _key(version: str) -> list[int]:
+    """Return what versions are ordered by; other tools' have dots."""
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, promised: bool) -> str:
+    """Return what to do about a database without a history."""
+    other_ways = (
+        "or restore a backup that has its history (ansible-playbook playbooks/restore.yml), or deploy into another "
+        "database (-e database_name=...)."
+    )
+    if rest:
+        names = ", ".join(f"{holding.name}.sql" for holding in rest)
+        return (
+            f"bring {database} to one version by hand: finish {names}, or take it back with psql and the file of that "
+            f"name in rollbacks; then run the same command again; {other_ways}"
+        )
+    if not promised:
+        return (
+            "the release promises nothing in verify/, so it cannot be said which of its files were applied. Adopt "
+            f"{database} with -e migrations_baseline=VERSION, the last one that was: its definitions are compared "
+            "with those of a scratch database at that version, and each difference is named; where it is another "
+            f"version, they show which; {other_ways}"
+        )
+    if not at:
+        return f"it was not made by this release: {other_ways.removeprefix('or ')}"
+    wrong = f"it is not at {baseline}: " if baseline else ""
+    return f"{wrong}adopt it with -e migrations_baseline={at}, which compares every definition first; {other_ways}"
+
+
+def _unbroken(holdings: Sequence[Holding]) -> list[Holding]:
+    """Return those from the first on that are wholly there."""
+    whole = []
+    for holding in holdings:
+        if not holding.whole:
+            break
+        whole.append(holding)
+    return whole
+
+
+def _labels(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
+    """Yield what a person would name, with its state; a table speaks for all that is on it."""
+    own_tables = {check.what for check in checks if check.kind == "tables"}
+    seeds: dict[str, Counter[bool]] = defaultdict(Counter)
+    for check in checks:
+        state = "there" if check.ok else "missing" if check.before or check.found in ABSENT else "other"
+        if check.kind == "seeds":
+            if check.needs and check.needs in own_tables:
+                continue
+            seeds[check.what.partition(" ")[0]][state == "there"] += 1
+            continue
+        table = check.what.partition(".")[0] if check.kind == "columns" else check.what.rpartition(" on ")[2]
+        if check.kind in BY_TABLE and table in own_tables and (check.ok or check.needs):
+            continue
+        yield f"{SINGULAR.get(check.kind, check.kind.removesuffix('s'))} {check.what}", state
+    for table, found in seeds.items():
+        if found[True]:
+            yield f"{found[True]} seeded rows of {table}", "there"
+        if found[False]:
+            yield f"{'seeded rows' if not found[True] else f'{found[False]} seeded rows'} of {table}", "missing"
+
+
+def _span(holdings: Sequence[Holding]) -> str:
+    """Return `001`, or `001 to 009`."""
+    first, last = holdings[0].version, holdings[-1].version
+    return first if first == last else f"{first} to {last}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more

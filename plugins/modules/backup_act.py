@@ -1,0 +1,199 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: back up, list, verify, restore, drill."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: backup_act
+short_description: Take, list, verify, restore and drill backups of a PostgreSQL database
+description:
+  - A backup is a folder with dump, roles and manifest. It gets its name only after it was read back in full; counts
+    and hashes in the manifest are of the snapshot that the dump is of.
+  - Whatever is restored is compared with the manifest before it is used.
+extends_documentation_fragment:
+  - physioflow.database.connection.required
+  - physioflow.database.restic
+options:
+  act:
+    description: What to do.
+    type: str
+    required: true
+    choices: [create, gate, list, verify, restore, restore_tables, drill, copy, drop_copy, prune, restorable, drop_old]
+  settings:
+    description: The settings of the backups, without connection and repository.
+    type: dict
+    required: true
+  administrator:
+    description: How somebody reaches the server who may let the role of O(connection) read large objects.
+    type: dict
+  request:
+    description: What the act has to know.
+    type: dict
+    default: {}
+  user:
+    description: User of the host to become, where the module runs as root. Empty for none.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Take a backup
+  physioflow.database.backup_act:
+    act: create
+    connection: "{{ postgresql_connection }}"
+    settings:
+      database: physioflow
+      directory: /var/backups/physioflow
+      bin_dir: /usr/lib/postgresql/16/bin
+    request:
+      why: before the move
+"""
+
+RETURN = r"""
+lines:
+  description: What a person is shown.
+  type: list
+  elements: str
+  returned: success
+id:
+  description: Id of the new backup; empty where none was taken.
+  type: str
+  returned: with act create or gate
+taken:
+  description: Whether a backup was taken.
+  type: bool
+  returned: with act create or gate
+summary:
+  description: One line about the backup.
+  type: str
+  returned: with act create or gate
+reason:
+  description: What the history is to say where no backup was taken although there are rows.
+  type: str
+  returned: with act gate
+backups:
+  description: The backups that there are.
+  type: list
+  elements: dict
+  returned: with act list
+"""
+
+import json
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
+from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import ACTS, perform
+from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.owner import become
+from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import RESTIC_OPTIONS, libpq_keywords
+
+MAKES_FOLDER = ("create", "gate")
+FETCHES = ("restore", "restore_tables", "drill", "verify")
+
+
+def make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
+    """Make the folder of the backups, which nobody else may look into. What is there is left as it is."""
+    if os.path.lexists(path):
+        return
+    path.mkdir(mode=0o700, parents=True)
+    if owner and os.geteuid() == 0:
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any) -> dict[str, Any]:
+    """Do an act in a child process that is another user of the host; return its result, or {"error": why}."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        result: dict[str, Any] = {"error": "it ended without a word"}
+        try:
+            if owner and os.geteuid() == 0:
+                become(owner)
+            result = perform(*arguments, **options)
+        except BackupError as error:
+            result = {"error": str(error)}
+        except BaseException as error:
+            result = {"error": f"{type(error).__name__}: {error}"}
+        finally:
+            try:
+                with os.fdopen(writing, "w", encoding="utf-8") as stream:
+                    json.dump(result, stream)
+            finally:
+                os._exit(0)  # also where nobody reads any more
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as stream:
+        text = stream.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else {"error": "its process was killed. Run the same command again."}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "act": {"type": "str", "required": True, "choices": list(ACTS)},
+            "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
+            "settings": {"type": "dict", "required": True},
+            "administrator": {"type": "dict", "options": postgres_common_argument_spec()},
+            "restic": {"type": "dict", "default": {}, "options": RESTIC_OPTIONS},
+            "request": {"type": "dict", "default": {}},
+            "user": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o077)
+    params = module.params
+    owner = None
+    if params["user"]:
+        try:
+            owner = pwd.getpwnam(params["user"])
+        except KeyError:
+            module.fail_json(
+                msg=f"The host has no user {params['user']}, who takes the backups. Next: ansible-playbook deploy.yml "
+                "makes it."
+            )
+    settings = {
+        **params["settings"],
+        "connection": libpq_keywords(params["connection"]),
+        "restic": params["restic"] or {},
+    }
+    # A host that lost its folder gets it back for what is fetched from off the host.
+    fetches = params["act"] in FETCHES and (params["restic"] or {}).get("repository")
+    if (params["act"] in MAKES_FOLDER or fetches) and not module.check_mode:
+        try:
+            make_folder(Path(params["settings"]["directory"]), owner)
+        except OSError as error:
+            module.fail_json(
+                msg=f"The folder of the backups, {params['settings']['directory']}, cannot be made: {error.strerror} "
+                f"({error.filename}). No backup was made. Correct backup_directory."
+            )
+    if params["act"] in MAKES_FOLDER and params["administrator"] and not module.check_mode:
+        administrator = {**settings, "connection": libpq_keywords(params["administrator"])}
+        perform_as(None, "restorable", administrator, {"role": settings["connection"]["user"], "warn": False})
+    done = perform_as(owner, params["act"], settings, params["request"], check_mode=module.check_mode)
+    if "error" in done:
+        module.fail_json(msg=done["error"])
+    for warning in done.pop("warnings"):
+        module.warn(warning)
+    if problems := done.get("problems"):
+        module.fail_json(
+            msg="\n".join([*done["lines"], *problems]), **{k: v for k, v in done.items() if k != "changed"}
+        )
+    module.exit_json(**done)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: bring row level security and the audit of reads to what is wanted."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: database_patients
+short_description: Protect the tables that hold rows of a clinic
+description:
+  - Finds in the catalogs the tables of the owner that belong to a clinic, by C(clinic_id) or by foreign keys, and
+    brings their policies and the privileges of the audit role to what is wanted, in one transaction.
+  - Policies of other names stay as they are. The diff shows the statements.
+extends_documentation_fragment:
+  - physioflow.database.connection.required
+options:
+  name:
+    description: Name of the database.
+    type: str
+    required: true
+  owner:
+    description: Owner of the tables; sees all rows when it logs in itself or somebody becomes it who may.
+    type: str
+    required: true
+  app:
+    description: Role of the application. Where row level security is on, it only reads what clinics hang on.
+    type: str
+    required: true
+  backup:
+    description: Role that dumps. It needs BYPASSRLS where row level security is on, or a dump would fail.
+    type: str
+    required: true
+  row_level_security:
+    description: Whether each session sees only the rows of the clinic that C(app.clinic_id) names.
+    type: bool
+    default: false
+  audit:
+    description:
+      - Whether the audit role, where there is one, holds the privileges whose use pgaudit notes; C(auto) is where the
+        server has pgaudit.
+    type: str
+    choices: [auto, always, never]
+    default: never
+  audit_role:
+    description: Name of the audit role.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Protect the tables of the clinics
+  physioflow.database.database_patients:
+    connection: "{{ postgresql_connection }}"
+    name: physioflow
+    owner: emr
+    app: emr_app
+    backup: emr_backup
+    row_level_security: true
+    audit_role: emr_audit
+"""
+
+RETURN = r"""
+statements:
+  description: The statements that were run, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+without_clinic:
+  description: Tables that belong to no clinic, as schema.name; every session sees all of them.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import json
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.physioflow.database.plugins.module_utils.database.patients import (
+    TABLES,
+    audit_statements,
+    protection_statements,
+    without_way,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.database.session import Session, refuse
+from ansible_collections.physioflow.database.plugins.module_utils.database.wanted import AUDIT, Statement, audit_is_on
+from ansible_collections.physioflow.database.plugins.module_utils.server import connection_argument_spec
+from ansible_collections.physioflow.database.plugins.module_utils.sql import identifier
+
+LOCK_TIMEOUT = "5s"  # ALTER TABLE waits for readers, and all who come after wait for it
+AUDITED = """SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(name)s) AS there,
+                    (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded"""
+BYPASS = "SELECT coalesce(bool_or(rolbypassrls OR rolsuper), false) AS may FROM pg_roles WHERE rolname = %(name)s"
+
+
+def main() -> None:
+    """Run the module."""
+    name = {"type": "str", "required": True}
+    module = AnsibleModule(
+        argument_spec={
+            **connection_argument_spec(required=True),
+            "name": name,
+            "owner": name,
+            "app": name,
+            "backup": name,
+            "row_level_security": {"type": "bool", "default": False},
+            "audit": {"type": "str", "choices": list(AUDIT), "default": "never"},
+            "audit_role": name,
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    session = Session(module, params["name"])
+    if not module.check_mode:
+        session.lock()
+    session.cursor.execute("SET search_path = pg_catalog")
+    session.cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    if params["row_level_security"] and not session.row(BYPASS, name=params["backup"])["may"]:
+        refuse(
+            module,
+            [
+                f"database_row_level_security is on, and {params['backup']} has no BYPASSRLS: its dumps would fail. "
+                f"A superuser gives it: ALTER ROLE {identifier(params['backup'])} BYPASSRLS; or switch "
+                "database_row_level_security off."
+            ],
+        )
+    tables = json.loads(session.row(TABLES, **{key: params[key] for key in ("owner", "app", "audit_role")})["j"])
+    found = session.row(AUDITED, name=params["audit_role"])
+    audit = found["there"] and audit_is_on(params["audit"], found["preloaded"])
+    statements = [
+        *map(Statement, protection_statements(tables, params["owner"], params["app"], params["row_level_security"])),
+        *map(Statement, audit_statements(tables, params["audit_role"], audit)),
+    ]
+    if not module.check_mode:
+        session.run(statements, [])
+    shown = [str(statement) for statement in statements]
+    module.exit_json(
+        changed=bool(shown),
+        statements=shown,
+        without_clinic=without_way(tables),
+        diff={"before": "", "after": "".join(f"{text};\n" for text in shown)},
+    )
+
+
+if __name__ == "__main__":
+    main()

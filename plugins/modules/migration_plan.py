@@ -1,0 +1,308 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: compare a release with the history in a database."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: migration_plan
+short_description: Compare a release with the history of migrations in a database
+description:
+  - Reads the history of a database and says which migrations of the release are pending.
+  - Fails, with every reason at once, where release and history contradict each other. Only reads.
+extends_documentation_fragment:
+  - physioflow.database.connection
+options:
+  database:
+    description: Name of the database.
+    type: str
+    required: true
+  migrations:
+    description: The catalog of the release, as M(migration_release) returns it.
+    type: json
+    required: true
+  repeatable:
+    description: The repeatable files of the release, as M(migration_release) returns them.
+    type: json
+    default: "[]"
+  target:
+    description: The last version to apply; all when empty.
+    type: str
+    default: ""
+  out_of_order:
+    description: Apply a pending migration although a later one is applied.
+    type: bool
+    default: false
+  resolve:
+    description:
+      - What was decided about files in doubt of which the database cannot tell how far they came, like C(016:retry)
+        or C(016:applied), several with commas.
+    type: str
+    default: ""
+  run_lock_wait:
+    description:
+      - How long to wait for another run on the same database where something is pending, as an interval of PostgreSQL.
+      - Empty does not wait and does not ask whether a connection pooler is in the way; nor does check mode.
+    type: str
+    default: ""
+  pause:
+    description: Seconds to wait before anything is read; for a further attempt of a run.
+    type: float
+    default: 0
+  baseline:
+    description: The version that a database without history is said to be at; nothing when empty.
+    type: str
+    default: ""
+  report_foreign:
+    description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
+    type: bool
+    default: false
+  report:
+    description: Return the contradictions instead of failing.
+    type: bool
+    default: false
+  accept:
+    description: Versions of applied files whose edit was reviewed.
+    type: list
+    elements: str
+    default: []
+  reason:
+    description: Why they are accepted.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Compare the release with the history
+  physioflow.database.migration_plan:
+    connection: "{{ postgresql_connection }}"
+    database: physioflow
+    migrations: "{{ migrations_release.migrations }}"
+"""
+
+RETURN = r"""
+applied:
+  description:
+    - What stands in the database, a row of the view C(migrations.applied) each. A text in JSON, as thousands of rows
+      cost Ansible seconds wherever they pass as a list.
+  returned: success
+  type: str
+applied_count:
+  description: Number of migrations that stand in the database.
+  returned: success
+  type: int
+pending:
+  description:
+    - The entries of the catalog that are to be applied, in order. One of an interrupted file holds C(resume); one of a
+      repeatable file has the version C(R).
+  returned: success
+  type: list
+  elements: dict
+problems:
+  description: Sentences that say where release and history contradict each other; nothing may be applied then.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: Sentences about harmless differences.
+  returned: success
+  type: list
+  elements: str
+in_doubt:
+  description: Files without transaction that began and whose end was not recorded.
+  returned: success
+  type: list
+  elements: dict
+rolled_back:
+  description: Versions that were rolled back and not applied again.
+  returned: success
+  type: list
+  elements: dict
+baseline:
+  description: The entries of the catalog that are to be recorded as migrated by hand.
+  returned: success
+  type: list
+  elements: dict
+accepted:
+  description: The entries of the catalog whose edit is to be recorded as reviewed.
+  returned: success
+  type: list
+  elements: dict
+foreign_tables:
+  description: Number of tables in schema public of a database without history.
+  returned: success
+  type: int
+standing:
+  description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
+  returned: success
+  type: list
+  elements: str
+repeated:
+  description: The newest history row of each repeatable file.
+  returned: success
+  type: list
+  elements: dict
+has_history:
+  description: Whether the database has the schema C(migrations) in the format of this release.
+  returned: success
+  type: bool
+server_version:
+  description: Version of the server, for instance 16.14; empty where there is no server or database yet.
+  returned: success
+  type: str
+"""
+
+import json
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import pg_cursor_args
+from ansible_collections.physioflow.database.plugins.module_utils.database.pooler import POOLED, is_pooled
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.doubt import (
+    decide,
+    edited,
+    look_at,
+    read_decisions,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.history import (
+    FORMAT,
+    History,
+    history_argument_spec,
+    history_of,
+    open_database,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.names import REPEATABLE, version_key
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import Plan, make_plan
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.wait import ASK, wait_for_run
+
+
+def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
+    """Compare the release with a history."""
+    try:
+        decisions = read_decisions(module.params["resolve"])
+    except ValueError as error:
+        module.fail_json(msg=f"migrations_resolve: {error}. Nothing was changed. Correct it.")
+    catalog = json.loads(module.params["migrations"])
+    alone = {entry["version"]: entry for entry in catalog if entry.get("steps")}
+    answers = {}
+    for row in (row for row in history.in_doubt if row["version"] in alone):
+        entry = alone[row["version"]]
+        found = look_at(connection.cursor(**pg_cursor_args), entry["steps"], not edited(row, entry))
+        answers[row["version"]] = decide(found, decisions.get(row["version"]))
+    plan: Plan = make_plan(
+        catalog=catalog,
+        applied=history.applied,
+        in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
+        answers=answers,
+        repeatable=json.loads(module.params["repeatable"]),
+        repeated=history.repeated,
+        target=module.params["target"] or None,
+        out_of_order=module.params["out_of_order"],
+        foreign_tables=foreign_tables(history),
+        report_foreign=module.params["report_foreign"],
+        baseline=module.params["baseline"] or None,
+        accept=[version.strip() for version in module.params["accept"]],
+        reason=module.params["reason"],
+        invalid=history.invalid,
+    )
+    return plan
+
+
+def foreign_tables(history: History) -> int:
+    """Return the number of tables that no history explains."""
+    return 0 if history.applied or history.rolled_back or history.in_doubt else history.tables
+
+
+def prepare_run(module: AnsibleModule, connection: Any) -> History:
+    """Make sure that a run can begin, and return the history as it is when no other run is at work."""
+    other = open_database(module)
+    cursor = connection.cursor(**pg_cursor_args)
+    if is_pooled(cursor, other.cursor(**pg_cursor_args)):
+        module.fail_json(msg=f"{POOLED} Nothing was changed.")
+    other.close()
+    waited, holder = wait_for_run(cursor, module.params["run_lock_wait"])
+    if holder:
+        module.fail_json(
+            msg=f"Nothing was changed in the database {module.params['database']}: {holder}. It was waited for "
+            f"{module.params['run_lock_wait']} (migrations_run_lock_wait). Next: wait for its end, and run the same "
+            "command again."
+        )
+    if waited >= ASK:
+        module.warn(f"Waited {waited:.1f} s for another run on the database {module.params['database']}.")
+    return history_of(connection)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=history_argument_spec()
+        | {
+            "migrations": {"type": "json", "required": True},
+            "repeatable": {"type": "json", "default": "[]"},
+            "target": {"type": "str", "default": ""},
+            "out_of_order": {"type": "bool", "default": False},
+            "resolve": {"type": "str", "default": ""},
+            "run_lock_wait": {"type": "str", "default": ""},
+            "pause": {"type": "float", "default": 0.0},
+            "baseline": {"type": "str", "default": ""},
+            "report_foreign": {"type": "bool", "default": False},
+            "report": {"type": "bool", "default": False},
+            "accept": {"type": "list", "elements": "str", "default": []},
+            "reason": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    time.sleep(module.params["pause"])
+    connection = open_database(module)
+    history = history_of(connection) if connection else History()
+    plan = plan_of(module, history, connection)
+    to_do = plan.pending or history.in_doubt
+    if to_do and connection and module.params["run_lock_wait"] and not module.check_mode:
+        history = prepare_run(module, connection)
+        plan = plan_of(module, history, connection)
+    if plan.problems and not module.params["report"]:
+        module.fail_json(
+            msg="\n".join(
+                [
+                    f"Release and database {module.params['database']} contradict each other; nothing was changed.",
+                    *(f"  {problem}" for problem in plan.problems),
+                ]
+            )
+        )
+    for note in plan.notes:
+        module.warn(note)
+    unwritten = {entry["version"] for entry in plan.baseline} if module.check_mode else set()
+    standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
+    if not module.check_mode:
+        added = [entry["version"] for entry in plan.pending if entry["version"] != REPEATABLE]
+        standing = sorted(standing + added, key=version_key)
+    module.exit_json(
+        changed=False,
+        applied=json.dumps(plan.applied, default=str),
+        applied_count=len(plan.applied),
+        pending=plan.pending,
+        problems=plan.problems,
+        notes=plan.notes,
+        in_doubt=history.in_doubt,
+        rolled_back=history.rolled_back,
+        baseline=plan.baseline,
+        accepted=plan.accepted,
+        foreign_tables=foreign_tables(history),
+        standing=standing,
+        repeated=history.repeated,
+        has_history=history.exists and history.format >= FORMAT,
+        server_version=history.server_version,
+    )
+
+
+if __name__ == "__main__":
+    main()

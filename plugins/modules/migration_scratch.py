@@ -1,0 +1,252 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: make a scratch database like another one, compare the two, and drop it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: migration_scratch
+short_description: Make a scratch database beside another one, compare their catalogs, drop it
+description:
+  - A scratch database has the encoding, locale and owner of the other one, and the extensions that were there before
+    the first migration. Its comment says what it is. Those that a killed run left behind are dropped when the next one
+    is made.
+  - Reads catalogs only, never a row of a table.
+extends_documentation_fragment:
+  - physioflow.database.connection.required
+options:
+  database:
+    description: Name of the database.
+    type: str
+    required: true
+  scratch:
+    description: Name of the scratch database; made up where O(act=make).
+    type: str
+    default: ""
+  owner:
+    description: Role that owns the scratch database.
+    type: str
+    default: ""
+  extensions:
+    description: Extensions that are there before the first migration, with O(act=make).
+    type: list
+    elements: str
+    default: []
+  act:
+    description: What to do.
+    type: str
+    choices: [make, compare, drop]
+    required: true
+attributes:
+  check_mode:
+    support: none
+author:
+  - PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Make a scratch database
+  physioflow.database.migration_scratch:
+    connection: "{{ postgresql_connection }}"
+    database: physioflow
+    owner: emr
+    act: make
+"""
+
+RETURN = r"""
+scratch:
+  description: Name of the scratch database.
+  returned: success
+  type: str
+differences:
+  description: What differs, with C(kind), C(name) and C(difference).
+  returned: O(act=compare)
+  type: list
+  elements: dict
+lines:
+  description: The same as lines.
+  returned: O(act=compare)
+  type: list
+  elements: str
+"""
+
+import uuid
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import pg_cursor_args
+from ansible_collections.physioflow.database.plugins.module_utils.database.objects import (
+    MIGRATED,
+    PIN,
+    differing,
+    objects_of,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.drift import differences, lines
+from ansible_collections.physioflow.database.plugins.module_utils.server import (
+    UnreachableError,
+    connection_argument_spec,
+    open_session,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.sql import identifier
+
+MARK = "PhysioFlow Database: scratch for a comparison, may be dropped"
+LONGEST_NAME = 63
+FORM = """
+SELECT format('ENCODING %L LC_COLLATE %L LC_CTYPE %L', pg_encoding_to_char(encoding), datcollate, datctype)
+       || CASE datlocprovider WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', coalesce(
+              to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale')) ELSE '' END AS form -- as in PostgreSQL 17
+FROM pg_database AS d WHERE datname = %s
+"""
+LEFT_OVER = """
+SELECT datname FROM pg_database AS d
+WHERE shobj_description(oid, 'pg_database') = %s AND left(datname, length(%s)) = %s
+  AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datname = d.datname)
+"""
+EXTENSIONS = """
+SELECT wanted AS name, coalesce(extnamespace::regnamespace::text, 'public') AS space
+FROM (SELECT unnest(%s::text[]) AS wanted UNION SELECT extname FROM pg_extension WHERE extname = 'pgaudit') AS made
+LEFT JOIN pg_extension ON extname = wanted
+"""
+
+
+class Server:
+    """Runs statements in a database of the server."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Remember how to connect."""
+        self.module = module
+
+    def rows(self, database: str, statements: list[tuple[str, tuple[Any, ...]]]) -> list[dict[str, Any]]:
+        """Run statements in one connection and return the rows of the last; fails the module on an error."""
+        module = self.module
+        connection = self.open(database)
+        cursor = connection.cursor(**pg_cursor_args)
+        try:
+            for sql, values in statements:
+                cursor.execute(sql, values or None)
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+        except Exception as failure:
+            module.fail_json(
+                msg=f"The scratch database of {module.params['database']} failed: {' '.join(str(failure).split())} "
+                f"{module.params['database']} itself was not touched."
+            )
+            raise AssertionError from failure  # fail_json does not return
+        finally:
+            connection.close()
+
+    def open(self, database: str) -> Any:
+        """Open a session; fails the module where that does not work."""
+        try:
+            return open_session(self.module, database)
+        except UnreachableError as error:
+            self.module.fail_json(msg=f"The database {database} cannot be reached: {error}")
+
+    def objects(self, database: str) -> dict[tuple[str, str], str]:
+        """Return the definition of every object of a database by kind and name."""
+        found: dict[tuple[str, str], str] = objects_of(self.rows(database, [(PIN, ()), (MIGRATED, ())]))
+        return found
+
+
+class Scratch:
+    """One connection to the scratch database, in which texts of definitions are read again."""
+
+    def __init__(self, server: Server, database: str) -> None:
+        """Connect."""
+        self.connection = server.open(database)
+        self.cursor = self.connection.cursor(**pg_cursor_args)
+
+    def execute(self, sql: str) -> None:
+        """Run SQL without values."""
+        self.cursor.execute(sql)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query."""
+        self.execute(sql)
+        return [dict(row) for row in self.cursor.fetchall()]
+
+
+def compare(server: Server, database: str, scratch: str) -> list[dict[str, Any]]:
+    """Return what of a database the scratch database has otherwise."""
+    live, promised = server.objects(database), server.objects(scratch)
+    session = Scratch(server, scratch)
+    try:
+        return differences(live, promised, differing(session, live, promised))
+    finally:
+        session.connection.close()
+
+
+def make(server: Server, database: str, owner: str, extensions: list[str]) -> str:
+    """Make a scratch database as the first migration found its own, and return its name."""
+    ending = f"_scratch_{uuid.uuid4().hex[:8]}"
+    prefix = database[: LONGEST_NAME - len(ending)]
+    name = prefix + ending
+    for row in server.rows(database, [(LEFT_OVER, (MARK, f"{prefix}_scratch_", f"{prefix}_scratch_"))]):
+        drop(server, database, row["datname"])
+    [form] = server.rows(database, [(FORM.replace("%L", "%%L"), (database,))])
+    server.rows(
+        database,
+        [
+            (f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)} TEMPLATE template0 {form['form']}", ()),
+            (f"COMMENT ON DATABASE {identifier(name)} IS '{MARK}'", ()),
+            (f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC", ()),
+        ],
+    )
+    found = server.rows(database, [(EXTENSIONS, (extensions,))])
+    server.rows(
+        name,
+        [
+            statement
+            for extension in found
+            for statement in (
+                (f"CREATE SCHEMA IF NOT EXISTS {extension['space']}", ()),
+                (f"CREATE EXTENSION {identifier(extension['name'])} SCHEMA {extension['space']}", ()),
+            )
+        ],
+    )
+    return name
+
+
+def drop(server: Server, database: str, scratch: str) -> None:
+    """Drop a scratch database; one that is not marked as such is none."""
+    marked = server.rows(
+        database,
+        [
+            (
+                "SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = %s",
+                (scratch,),
+            )
+        ],
+    )
+    if marked and marked[0]["words"] == MARK:
+        server.rows(database, [(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)", ())])
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **connection_argument_spec(required=True),
+            "database": {"type": "str", "required": True},
+            "scratch": {"type": "str", "default": ""},
+            "owner": {"type": "str", "default": ""},
+            "extensions": {"type": "list", "elements": "str", "default": []},
+            "act": {"type": "str", "choices": ["make", "compare", "drop"], "required": True},
+        },
+    )
+    server = Server(module)
+    database, scratch = module.params["database"], module.params["scratch"]
+    result: dict[str, Any] = {"changed": False, "scratch": scratch}  # made and dropped by the same run
+    if module.params["act"] == "make":
+        result["scratch"] = make(server, database, module.params["owner"], module.params["extensions"])
+    elif module.params["act"] == "drop":
+        drop(server, database, scratch)
+    else:
+        result["differences"] = compare(server, database, scratch)
+        result["lines"] = lines(result["differences"])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

