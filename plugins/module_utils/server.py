@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -32,22 +32,19 @@ def connection_argument_spec(**settings: Any) -> dict[str, Any]:
     return {"connection": {"type": "dict", "options": postgres_common_argument_spec(), **settings}}
 
 
-def open_session(
-    module: AnsibleModule, database: str, application: str = "physioflow-database", option: str = "connection"
-) -> Any:
+def open_session(module: AnsibleModule, database: str, application: str = "physioflow-database") -> Any:
     """Open a session in autocommit, with texts in UTF-8.
 
     Args:
-        module: the module.
+        module: the module, with the option of `connection_argument_spec`.
         database: name of the database.
         application: what pg_stat_activity calls the session, unless the connection says otherwise.
-        option: the option of the module that says where the server is.
 
     Raises:
         UnreachableError: where the server does not answer or refuses.
     """
     ensure_required_libs(module)
-    parameters = conninfo(module, module.params[option] | {"login_db": database})
+    parameters = get_conn_params(module, module.params["connection"] | {"login_db": database})
     usual = {"connect_timeout": SECONDS, "application_name": application}
     connection, error = connect_to_db(
         module, usual | parameters | {"client_encoding": "UTF8"}, autocommit=True, fail_on_conn=False
@@ -57,7 +54,31 @@ def open_session(
     return connection
 
 
-def conninfo(module: AnsibleModule, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a connection as the driver's keywords."""
-    parameters: dict[str, Any] = get_conn_params(module, dict(settings))
-    return parameters
+def look_in_session(
+    module: AnsibleModule, database: str, application: str, look: Callable[[Any], dict[str, Any]], looked: str
+) -> dict[str, Any]:
+    """Look at a database in a session of its own; fails the module, with the next step, where that does not work.
+
+    Args:
+        module: the module, as above; without a connection no server runs.
+        database: name of the database.
+        application: what pg_stat_activity calls the session.
+        look: asks by a cursor, and returns what it found.
+        looked: what could not be done where it fails, for instance `looked at`.
+    """
+    if not module.params["connection"]:
+        module.fail_json(
+            msg=f"No server runs that could have the database {database}. Next: ansible-playbook deploy.yml"
+        )
+    try:
+        connection = open_session(module, database, application)
+    except UnreachableError as error:
+        module.fail_json(msg=f"The database {database} cannot be reached: {error} Next: ansible-playbook deploy.yml")
+    try:
+        return look(connection.cursor())
+    except Exception as error:  # of whichever driver the host has
+        words = " ".join(str(error).split())
+        module.fail_json(msg=f"The database {database} cannot be {looked}: {words} Next: the same command again.")
+        raise AssertionError from error  # fail_json does not return
+    finally:
+        connection.close()

@@ -168,7 +168,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.community.postgresql.plugins.module_utils import postgres as driver
-from ansible_collections.community.postgresql.plugins.module_utils.postgres import ensure_required_libs
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
+    ensure_required_libs,
+    get_conn_params,
+)
 from ansible_collections.physioflow.database.plugins.module_utils.database.pooler import POOLED, is_pooled
 from ansible_collections.physioflow.database.plugins.module_utils.database.problems import (
     as_it_will_be,
@@ -205,7 +208,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.database.wante
     Wanted,
     audit_is_on,
 )
-from ansible_collections.physioflow.database.plugins.module_utils.server import connection_argument_spec, conninfo
+from ansible_collections.physioflow.database.plugins.module_utils.server import connection_argument_spec
 
 
 def finish(module: AnsibleModule, statements: list[Statement], **facts: bool) -> None:
@@ -224,7 +227,7 @@ def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]
             continue
         place = module.params["connection"] | {"login_db": database, "login_user": name, "login_password": password}
         try:
-            driver.psycopg.connect(**{"connect_timeout": 10} | conninfo(module, place)).close()
+            driver.psycopg.connect(**{"connect_timeout": 10} | get_conn_params(module, place)).close()
         except Exception as error:  # as in Session.lock; the server tells a password from all that comes after it
             words = str(error)
             cluster["roles"][name]["logs_in"] = any(

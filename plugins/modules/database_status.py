@@ -94,9 +94,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.server import (
-    UnreachableError,
     connection_argument_spec,
-    open_session,
+    look_in_session,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.status.findings import (
     described,
@@ -146,19 +145,7 @@ def main() -> None:
         limits = read_limits(params["limits"])
     except ValueError as error:
         module.fail_json(msg=f"{error}. Nothing was looked at. Correct it in the inventory's group_vars.")
-    if not params["connection"]:
-        module.fail_json(msg=f"No server runs that could have the database {name}. Next: ansible-playbook deploy.yml")
-    try:
-        connection = open_session(module, name, "physioflow-status")
-    except UnreachableError as error:
-        module.fail_json(msg=f"The database {name} cannot be reached: {error} Next: ansible-playbook deploy.yml")
-    try:
-        seen = look_at_database(connection.cursor())
-    except Exception as error:  # of whichever driver the host has
-        words = " ".join(str(error).split())
-        module.fail_json(msg=f"The database {name} cannot be looked at: {words} Next: the same command again.")
-    finally:
-        connection.close()
+    seen = look_in_session(module, name, "physioflow-status", look_at_database, "looked at")
     facts = {
         "database": name,
         **seen,

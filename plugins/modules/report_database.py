@@ -81,9 +81,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.report.look import look_at_backups, look_at_database
 from ansible_collections.physioflow.database.plugins.module_utils.server import (
-    UnreachableError,
     connection_argument_spec,
-    open_session,
+    look_in_session,
 )
 
 
@@ -100,19 +99,7 @@ def main() -> None:
     )
     params = module.params
     name = params["database"]
-    if not params["connection"]:
-        module.fail_json(msg=f"No server runs that could have the database {name}. Next: ansible-playbook deploy.yml")
-    try:
-        connection = open_session(module, name, "physioflow-report")
-    except UnreachableError as error:
-        module.fail_json(msg=f"The database {name} cannot be reached: {error} Next: ansible-playbook deploy.yml")
-    try:
-        seen = look_at_database(connection.cursor())
-    except Exception as error:  # of whichever driver the host has
-        words = " ".join(str(error).split())
-        module.fail_json(msg=f"The database {name} cannot be read: {words} Next: the same command again.")
-    finally:
-        connection.close()
+    seen = look_in_session(module, name, "physioflow-report", look_at_database, "read")
     backups = look_at_backups(name, Path(params["backup_directory"]), Path(params["bin_dir"]))
     module.exit_json(changed=False, **seen, **backups)
 

@@ -8,13 +8,13 @@ those that PostgreSQL counted last.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..backup.errors import os_words
 from ..backup.settings import Settings
 from ..backup.store import Backup, Store
+from ..status.look import asker
 
 HISTORY = """
 SELECT coalesce(json_agg(json_build_object(
@@ -64,15 +64,7 @@ def look_at_database(cursor: Any) -> dict[str, Any]:
     Args:
         cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
     """
-
-    def ask(query: str) -> Any:
-        cursor.execute(query)
-        row = cursor.fetchone()
-        return json.loads(row["j"] if isinstance(row, dict) else row[0])
-
-    # Nobody waits for a page that waits itself.
-    cursor.execute("SET lock_timeout = '5s'")
-    cursor.execute("SET statement_timeout = '60s'")
+    ask = asker(cursor)
     figures = ask(FIGURES)
     return {"acts": ask(HISTORY) if figures.pop("has_history") else [], **figures}
 

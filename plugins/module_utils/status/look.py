@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,26 @@ Facts = dict[str, Any]
 PACKAGES = Path("/usr")
 
 
-def look_at_database(cursor: Any) -> Facts:
-    """Return what the two statements say.
-
-    Args:
-        cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
-    """
+def asker(cursor: Any) -> Callable[[str], Any]:
+    """Return what asks for the one JSON value of a query; nobody waits for a screen or a page that waits itself."""
 
     def ask(query: str) -> Any:
         cursor.execute(query)
         row = cursor.fetchone()
         return json.loads(row["j"] if isinstance(row, dict) else row[0])
 
-    # Nobody waits for a screen that waits itself.
     cursor.execute("SET lock_timeout = '5s'")
     cursor.execute("SET statement_timeout = '60s'")
+    return ask
+
+
+def look_at_database(cursor: Any) -> Facts:
+    """Return what the two statements say.
+
+    Args:
+        cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
+    """
+    ask = asker(cursor)
     figures = ask(FIGURES)
     return {"figures": figures, "history": ask(HISTORY) if figures["has_history"] else None}
 
