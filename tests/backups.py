@@ -112,12 +112,12 @@ class Clinic:
         self, act: str, /, *, check_mode: bool = False, settings: dict[str, Any] | None = None, **request: Any
     ) -> Any:
         """Do an act as the module does; where root runs the tests, a drill's own server is run by another user."""
-        from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import perform  # noqa: PLC0415 - known only since the import above
+        from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import perform  # noqa: PLC0415 - known only since the import above
 
         given = self.settings(**(settings or {}))
         if os.geteuid() == 0 and request.get("server") == "own":
             from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError  # noqa: PLC0415
-            from ansible_collections.physioflow.database.plugins.modules.backup_act import perform_as  # noqa: PLC0415
+            from ansible_collections.physioflow.database.plugins.modules.backup import perform_as  # noqa: PLC0415
 
             owner = pwd.getpwnam("physioflow")
             for path in (self.folder, *self.folder.rglob("*")):
@@ -326,7 +326,7 @@ def _literal(text: str) -> str:
 
 def main() -> int:
     """Do the act that a file describes."""
-    from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import perform  # noqa: PLC0415
+    from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import perform  # noqa: PLC0415
     from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError  # noqa: PLC0415
 
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))

@@ -90,7 +90,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ansible_collections.physioflow.database.plugins.module_utils.backup.acts  # noqa: F401 - with all that it imports: what the timers run
+import ansible_collections.physioflow.database.plugins.module_utils.backup.actions  # noqa: F401 - with all that it imports: what the timers run
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import RESTIC_OPTIONS
 from ansible_collections.physioflow.database.plugins.module_utils.system.host_program import (

@@ -12,8 +12,8 @@ short_description: Explain why a run of migrations failed
 description:
   - Fails with the place of the error, the state of the database and the next step, and without the SQL text and the
     rows that the message of M(community.postgresql.postgresql_script) holds.
-  - Ends well with RV(retry) where the run is worth another attempt; names the sessions that were in the way both times.
-  - Ends well too where rows were counted that a rollback would lose (O(act=count)) and there are none, or they may go.
+  - Succeeds with RV(retry) where another attempt may work; names the sessions that were in the way both times.
+  - Succeeds too where O(action=count) found no row that a rollback would lose, or they may go.
 extends_documentation_fragment:
   - physioflow.database.connection.required
 options:
@@ -59,7 +59,7 @@ options:
     type: list
     elements: str
     default: []
-  act:
+  action:
     description: As for M(migration_script).
     type: str
     choices: [apply, count, rollback, baseline, accept]
@@ -176,7 +176,7 @@ RECOVERY = 60.0  # seconds that a server may need after a crash
 def next_file(module: AnsibleModule, history: History) -> str | None:
     """Return the file that the run was at when its session ended: the first that is not done."""
     applied = {row["version"] for row in history.applied}
-    goes = DONE[module.params["act"]] == "rolled back"
+    goes = DONE[module.params["action"]] == "rolled back"
     left = (entry["file"] for entry in module.params["pending"] if (entry["version"] in applied) is goes)
     return next(left, None)
 
@@ -250,7 +250,7 @@ def main() -> None:
             "growth": {"type": "float", "default": 2.0},
             "terminate_blockers": {"type": "bool", "default": False},
             "terminated": {"type": "list", "elements": "str", "default": []},
-            "act": {"type": "str", "choices": list(DONE), "default": "apply"},
+            "action": {"type": "str", "choices": list(DONE), "default": "apply"},
             "accept_data_loss": {"type": "bool", "default": False},
             "file": {"type": "str", "default": ""},
         },
@@ -261,7 +261,7 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=f"migrations_lock_retry_pause: {error}. Correct it and run the same command again.")
     loss = read_loss(module.params["message"], module.params["run_id"])
-    if loss is not None and module.params["act"] == "count" and (not loss or module.params["accept_data_loss"]):
+    if loss is not None and module.params["action"] == "count" and (not loss or module.params["accept_data_loss"]):
         module.exit_json(changed=False, loss=loss)
     failure = loss_failure(loss) if loss else read_failure(module.params["message"], module.params["run_id"])
     failed_line = failure.line  # of the statement; a failure between the statements of a file has none
@@ -286,11 +286,13 @@ def main() -> None:
     if more and (waits_for_application(failure) or waits_for_run(failure)):
         go_on(module, failure, found, terminate(cursor, blockers) if module.params["terminate_blockers"] else [])
     applied = {row["version"] for row in history.applied}
-    if DONE[module.params["act"]] == "rolled back":  # then the files that are done are those that do not stand any more
+    if (
+        DONE[module.params["action"]] == "rolled back"
+    ):  # then the files that are done are those that do not stand any more
         done, rows = {entry["version"] for entry in module.params["pending"]} - applied, history.rolled_back
     else:
         done, rows = applied, history.applied
-    if module.params["act"] == "accept":  # they stood before
+    if module.params["action"] == "accept":  # they stood before
         rows = [row for row in rows if row["act"] == "accept"]
         done = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
     ours = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
@@ -306,8 +308,8 @@ def main() -> None:
             theirs={file for file, version in files.items() if version in done - ours},
             in_doubt={file for file, version in files.items() if version in doubtful},
             database=module.params["database"],
-            done=DONE[module.params["act"]],
-            counting=module.params["act"] == "count",
+            done=DONE[module.params["action"]],
+            counting=module.params["action"] == "count",
             findings=found,
         ),
         retry=False,

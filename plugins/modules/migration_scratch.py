@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   scratch:
-    description: Name of the scratch database; made up where O(act=make).
+    description: Name of the scratch database; made up where O(action=make).
     type: str
     default: ""
   owner:
@@ -30,11 +30,11 @@ options:
     type: str
     default: ""
   extensions:
-    description: Extensions that are there before the first migration, with O(act=make).
+    description: Extensions that are there before the first migration, with O(action=make).
     type: list
     elements: str
     default: []
-  act:
+  action:
     description: What to do.
     type: str
     choices: [make, compare, drop]
@@ -52,7 +52,7 @@ EXAMPLES = r"""
     connection: "{{ postgresql_connection }}"
     database: physioflow
     owner: emr
-    act: make
+    action: make
 """
 
 RETURN = r"""
@@ -62,12 +62,12 @@ scratch:
   type: str
 differences:
   description: What differs, with C(kind), C(name) and C(difference).
-  returned: O(act=compare)
+  returned: O(action=compare)
   type: list
   elements: dict
 lines:
   description: The same as lines.
-  returned: O(act=compare)
+  returned: O(action=compare)
   type: list
   elements: str
 """
@@ -232,15 +232,15 @@ def main() -> None:
             "scratch": {"type": "str", "default": ""},
             "owner": {"type": "str", "default": ""},
             "extensions": {"type": "list", "elements": "str", "default": []},
-            "act": {"type": "str", "choices": ["make", "compare", "drop"], "required": True},
+            "action": {"type": "str", "choices": ["make", "compare", "drop"], "required": True},
         },
     )
     server = Server(module)
     database, scratch = module.params["database"], module.params["scratch"]
     result: dict[str, Any] = {"changed": False, "scratch": scratch}  # made and dropped by the same run
-    if module.params["act"] == "make":
+    if module.params["action"] == "make":
         result["scratch"] = make(server, database, module.params["owner"], module.params["extensions"])
-    elif module.params["act"] == "drop":
+    elif module.params["action"] == "drop":
         drop(server, database, scratch)
     else:
         result["differences"] = compare(server, database, scratch)

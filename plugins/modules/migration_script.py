@@ -29,7 +29,7 @@ options:
     description: Folder with the SQL of the engine, the C(files) of this role.
     type: path
     required: true
-  act:
+  action:
     description:
       - What is done with the files. V(count) finds out what rolling them back would lose, and does nothing.
       - V(baseline) and V(accept) record them and run none.
@@ -163,7 +163,7 @@ KINDS = {
 def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
     """Read the pending files with their text, and refuse one that changed since it was planned."""
     files = []
-    way = DOWN if ACTS[module.params["act"]] == "rollback" else UP
+    way = DOWN if ACTS[module.params["action"]] == "rollback" else UP
     for entry in module.params["pending"]:
         migration = Migration.of(entry)
         sql = read_text(Path(module.params["directory"]).parent / migration.file, migration.file, way)
@@ -183,7 +183,7 @@ def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: 
         return [_step(1, [*begin, *script.decide(file for file, _ in files)])]
     subsumed = {entry["file"] for entry in params["pending"] if entry.get("subsumed")}
     parsed = [(file, [] if file.file in subsumed else own_statements(text)) for file, text in files]
-    if params["act"] == "count":
+    if params["action"] == "count":
         return [_step(1, [*begin, *script.count(parsed)])]
     if run.act == "rollback" and not params["accept_data_loss"]:
         return [_step(1, [*begin, *script.rollback(parsed)])]
@@ -231,7 +231,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "pending": {"type": "list", "elements": "dict", "required": True},
             "engine": {"type": "path", "required": True},
-            "act": {"type": "str", "choices": list(ACTS), "default": "apply"},
+            "action": {"type": "str", "choices": list(ACTS), "default": "apply"},
             "standing": {"type": "list", "elements": "str", "default": []},
             "accept_data_loss": {"type": "bool", "default": False},
             "has_history": {"type": "bool", "default": True},
@@ -254,13 +254,13 @@ def main() -> None:
         controller=socket.gethostname(),
         backup_id=module.params["backup_id"] or None,
         reason=module.params["reason"] or None,
-        act=ACTS[module.params["act"]],
+        act=ACTS[module.params["action"]],
         standing=tuple(module.params["standing"]),
         copy=module.params["copy"],
     )
     steps = write_steps(module, files, run)
-    result: dict[str, Any] = {"changed": module.params["act"] != "count", "run_id": run.run_id}
-    if module._diff and module.params["act"] != "count":
+    result: dict[str, Any] = {"changed": module.params["action"] != "count", "run_id": run.run_id}
+    if module._diff and module.params["action"] != "count":
         shown = "\n".join(f"-- {migration.file}\n{text}" for migration, text in files)
         kind = KINDS[run.act]
         result["diff"] = {"before": "", "after": shown, "after_header": f"{len(files)} {kind}"}

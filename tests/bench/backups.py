@@ -48,7 +48,7 @@ CREATE INDEX idx_visits_{n}_seen ON visits_{n} (seen_at);
 ACT = """
 import json, sys
 sys.path.insert(0, {collections!r})
-from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import perform
+from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import perform
 print(json.dumps(perform(*json.load(sys.stdin))))
 """
 

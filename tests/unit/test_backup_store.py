@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import age_text, table
+from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import age_text, table
 from ansible_collections.physioflow.database.plugins.module_utils.backup.create import summary
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.physioflow.database.plugins.module_utils.backup.manifest import (

@@ -125,7 +125,7 @@ def test_its_user_cannot_change_what_it_runs(host: Host) -> None:
     assert (oct(settings.mode), settings.user, settings.group) == (oct(0o640), "root", "emr_backup")
     places = "/etc/physioflow-backup /usr/local/lib/physioflow-backup /etc/systemd/system/physioflow-*"
     assert host.check_output(f"find {places} -not -user root -o -perm /022") == ""
-    assert "/backup/acts.py" in host.check_output("find /usr/local/lib/physioflow-backup")
+    assert "/backup/actions.py" in host.check_output("find /usr/local/lib/physioflow-backup")
 
 
 def test_its_user_logs_in_nowhere(host: Host) -> None:
@@ -188,7 +188,7 @@ def test_no_secret_lies_on_the_host_but_in_the_settings(host: Host) -> None:
 
 
 def test_no_secret_in_the_journal(host: Host) -> None:
-    assert host.check_output("journalctl --until=@$(cat /root/until) | grep -c 'backup_act.*Invoked'") != "0"
+    assert host.check_output("journalctl --until=@$(cat /root/until) | grep -c 'backup.*Invoked'") != "0"
     assert host.run("journalctl --until=@$(cat /root/until) | grep -F -f /root/secrets").stdout == ""
 
 

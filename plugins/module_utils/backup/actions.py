@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What can be asked of the backups, for the module `backup_act` and for the command that the timers run.
+"""What can be asked of the backups, for the module `backup` and for the command that the timers run.
 
 Every act returns `changed`, the `lines` that a person is shown, `warnings`, and what it found out.
 """

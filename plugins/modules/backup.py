@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: backup_act
+module: backup
 short_description: Take, list, verify, restore and drill backups of a PostgreSQL database
 description:
   - A backup is a folder with dump, roles and manifest. It gets its name only after it was read back in full; counts
@@ -17,7 +17,7 @@ extends_documentation_fragment:
   - physioflow.database.connection.required
   - physioflow.database.restic
 options:
-  act:
+  action:
     description: What to do.
     type: str
     required: true
@@ -46,8 +46,8 @@ author:
 
 EXAMPLES = r"""
 - name: Take a backup
-  physioflow.database.backup_act:
-    act: create
+  physioflow.database.backup:
+    action: create
     connection: "{{ postgresql_connection }}"
     settings:
       database: physioflow
@@ -66,24 +66,24 @@ lines:
 id:
   description: Id of the new backup; empty where none was taken.
   type: str
-  returned: with act create or gate
+  returned: with action create or gate
 taken:
   description: Whether a backup was taken.
   type: bool
-  returned: with act create or gate
+  returned: with action create or gate
 summary:
   description: One line about the backup.
   type: str
-  returned: with act create or gate
+  returned: with action create or gate
 reason:
   description: What the history is to say where no backup was taken although there are rows.
   type: str
-  returned: with act gate
+  returned: with action gate
 backups:
   description: The backups that there are.
   type: list
   elements: dict
-  returned: with act list
+  returned: with action list
 """
 
 import json
@@ -94,7 +94,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
-from ansible_collections.physioflow.database.plugins.module_utils.backup.acts import ACTS, perform
+from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import ACTS, perform
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.physioflow.database.plugins.module_utils.backup.owner import become
 from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import RESTIC_OPTIONS, libpq_keywords
@@ -144,7 +144,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "act": {"type": "str", "required": True, "choices": list(ACTS)},
+            "action": {"type": "str", "required": True, "choices": list(ACTS)},
             "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
             "settings": {"type": "dict", "required": True},
             "administrator": {"type": "dict", "options": postgres_common_argument_spec()},
@@ -171,8 +171,8 @@ def main() -> None:
         "restic": params["restic"] or {},
     }
     # A host that lost its folder gets it back for what is fetched from off the host.
-    fetches = params["act"] in FETCHES and (params["restic"] or {}).get("repository")
-    if (params["act"] in MAKES_FOLDER or fetches) and not module.check_mode:
+    fetches = params["action"] in FETCHES and (params["restic"] or {}).get("repository")
+    if (params["action"] in MAKES_FOLDER or fetches) and not module.check_mode:
         try:
             make_folder(Path(params["settings"]["directory"]), owner)
         except OSError as error:
@@ -180,10 +180,10 @@ def main() -> None:
                 msg=f"The folder of the backups, {params['settings']['directory']}, cannot be made: {error.strerror} "
                 f"({error.filename}). No backup was made. Correct backup_directory."
             )
-    if params["act"] in MAKES_FOLDER and params["administrator"] and not module.check_mode:
+    if params["action"] in MAKES_FOLDER and params["administrator"] and not module.check_mode:
         administrator = {**settings, "connection": libpq_keywords(params["administrator"])}
         perform_as(None, "restorable", administrator, {"role": settings["connection"]["user"], "warn": False})
-    done = perform_as(owner, params["act"], settings, params["request"], check_mode=module.check_mode)
+    done = perform_as(owner, params["action"], settings, params["request"], check_mode=module.check_mode)
     if "error" in done:
         module.fail_json(msg=done["error"])
     for warning in done.pop("warnings"):
