@@ -11,7 +11,7 @@ from typing import Any
 
 from .catalog import Catalog, read_catalog
 from .rollback import read_sets
-from .variables import declared_variables, resembling_variables, unknown_variables
+from .variables import RENAMED, declared_variables, renamed_variables, resembling_variables, unknown_variables
 
 
 class ReleaseError(Exception):
@@ -43,7 +43,7 @@ def read_release(
             )
         catalog = read_catalog(Path(directory), header_required)
         problems = [*map(str, catalog.findings), *read_sets(Path(directory))[1]]
-    known = [*shared_variables, *declared_variables(Path(roles))]
+    known = [*shared_variables, *declared_variables(Path(roles)), *RENAMED]
     problems += unknown_variables(extra_variables, known)
     if problems:
         raise ReleaseError(
@@ -57,6 +57,7 @@ def read_release(
         )
     warnings = [
         *catalog.warnings,
+        *renamed_variables([*variables, *extra_variables]),
         *resembling_variables(set(variables) - set(extra_variables), known),
         *(f"{each.file} {note}." for each in [*catalog.migrations, *catalog.repeatable] for note in each.notes),
     ]

@@ -18,6 +18,30 @@ OURS = re.compile(
 CLOSE = 0.75  # similarity of two names from which on one is proposed for the other
 SAME = 0.9  # and from which on it is hardly somebody else's: one letter or two are wrong
 
+# Former names of variables and what is set instead. They count for one release more; the role says how.
+RENAMED = {
+    f"status_{limit}": f"status_limits.{limit}"
+    for limit in (
+        "minimum_version",
+        "build_warn_days",
+        "backup_warn_hours",
+        "backup_fail_hours",
+        "drill_warn_days",
+        "drill_fail_days",
+        "partition_fail_days",
+        "connections_warn_percent",
+        "connections_fail_percent",
+        "transaction_warn_minutes",
+        "lock_warn_seconds",
+        "cache_warn_percent",
+        "disk_warn_percent",
+        "disk_fail_percent",
+        "replication_warn_megabytes",
+        "index_unused_megabytes",
+        "scan_rows",
+    )
+}
+
 
 def declared_variables(roles: Path) -> list[str]:
     """Return the names of all options in the `meta/argument_specs.yml` of the roles in a folder."""
@@ -27,6 +51,14 @@ def declared_variables(roles: Path) -> list[str]:
         for entry_point in specs.values():
             names += entry_point.get("options", {})
     return names
+
+
+def renamed_variables(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable, of the inventory or of the command, that has another name now."""
+    return [
+        f"The variable {name} is called {RENAMED[name]} now. Its old name counts until the next release."
+        for name in sorted(RENAMED.keys() & set(names))
+    ]
 
 
 def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
