@@ -17,7 +17,7 @@ from pathlib import Path
 import ansible_collections
 import ansible_test
 
-from tests.local import BIN, ROOT
+from tests.local import BIN, ROOT, known_files
 
 CHECKS = (
     "action-plugin-docs",
@@ -42,15 +42,8 @@ NAME = "ansible_collections/physioflow/database"
 def copy(folder: Path) -> Path:
     """Copy what git knows, without the link of the checkout to itself; the collections that ours needs are linked."""
     checkout = folder / NAME
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.split("\0")[:-1]:
-        if (ROOT / name).is_file() and not name.startswith("collections/"):
+    for name in known_files():
+        if not name.startswith("collections/"):
             (checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, checkout / name)
     [community] = [path for path in map(Path, ansible_collections.__path__) if (path / "community").is_dir()]
