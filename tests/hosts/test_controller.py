@@ -57,7 +57,7 @@ def wheels() -> Path:
         platforms = [part for glibc in ("17", "28") for part in ("--platform", f"manylinux_2_{glibc}_{machine}")]
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", PYTHON, *platforms]
         options += ["--platform", f"manylinux2014_{machine}", "--quiet", "--disable-pip-version-check"]
-        command = [sys.executable, "-m", "pip", "download", *options, "-d", folder, "-r", folder / "pins"]
+        command = [sys.executable, "-m", "pip", "download", *options, "-d", str(folder), "-r", str(folder / "pins")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         (folder / "pins").rename(folder / "requirements.txt")
