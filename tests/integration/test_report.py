@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.report.look import look_at_backups, look_at_database
-from ansible_collections.physioflow.database.plugins.module_utils.report.page import render
-from ansible_collections.physioflow.database.plugins.module_utils.report.words import WORDS
+from ansible_collections.physioflow.database.plugins.module_utils.report.page import read_words, render
 from ansible_collections.physioflow.database.plugins.module_utils.status.findings import (
     described,
     findings,
@@ -34,6 +33,7 @@ from tests.integration.test_status import LIMITS, Watch, session
 from tests.local import BIN, ROOT, Local, Result, environment, until
 
 TEMPLATES = ROOT / "roles/report/templates"
+WORDS, _ = read_words(TEMPLATES)
 DATABASE = "reported"
 FIGURE = re.compile(r'<data data-figure="([^"]+)" value="([^"]+)">')
 VERIFIED = {"ok": True, "files": [{"file": "files/verify/001_a.yml", "expected": 7, "found": 7}], "failures": []}

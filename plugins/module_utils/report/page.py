@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .charts import Bar, Dot, bars, columns, timeline
@@ -23,7 +24,6 @@ from .view import (
     seconds_between,
     stamp,
 )
-from .words import MATTERS, WORDS
 
 LARGEST = 10  # tables in the chart
 NEWEST = 12  # backups in the chart
@@ -46,7 +46,7 @@ def render(
     """Return the page.
 
     Args:
-        templates: folder of page.html.j2.
+        templates: folder of page.html.j2, and of its words in each language.
         host: its name in the inventory.
         language: that the page opens with.
         timezone: in which it gives times.
@@ -55,7 +55,8 @@ def render(
         verification: what database_verification returned, also where promises are broken.
     """
     view = _view(host, status, found, verification)
-    formats = {name: Format(words, timezone, name in COMMA) for name, words in WORDS.items()}
+    words, matters = read_words(templates)
+    formats = {name: Format(of_language, timezone, name in COMMA) for name, of_language in words.items()}
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -68,12 +69,19 @@ def render(
         view,
         language=language,
         timezone=str(timezone),
-        words=dict(sorted(WORDS.items(), key=lambda item: item[0] != language)),
-        matters=MATTERS,
+        words=dict(sorted(words.items(), key=lambda item: item[0] != language)),
+        matters=matters,
         formats=formats,
-        charts={name: _charts(view, formats[name]) for name in WORDS},
+        charts={name: _charts(view, formats[name]) for name in words},
         last_day=last_day,
     )
+
+
+def read_words(templates: Path) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Return the words by language and name, and the Vietnamese names of the status screen's matters."""
+    found = yaml.safe_load((templates / "words.yml").read_text(encoding="utf-8"))
+    words = {language: {name: texts[language] for name, texts in found["words"].items()} for language in ("vi", "en")}
+    return words, found["matters"]
 
 
 def _view(
