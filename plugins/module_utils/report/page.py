@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .charts import Bar, Dot, bars, columns, timeline
 from .view import (
     LEVELS,
     Format,
@@ -25,8 +24,6 @@ from .view import (
     stamp,
 )
 
-LARGEST = 10  # tables in the chart
-NEWEST = 12  # backups in the chart
 COMMA = {"vi"}  # languages with a decimal comma
 SHOWN = ("Migrations", "Verification", "Backup", "Drill", "Tables", "Connections", "Locks", "Disk", "Cache", "Server")
 # Matters of the status screen that the tile of another one shows too.
@@ -57,23 +54,31 @@ def render(
     view = _view(host, status, found, verification)
     words, matters = read_words(templates)
     formats = {name: Format(of_language, timezone, name in COMMA) for name, of_language in words.items()}
-    environment = Environment(
+    return (
+        environment(templates)
+        .get_template("page.html.j2")
+        .render(
+            view,
+            language=language,
+            timezone=str(timezone),
+            words=dict(sorted(words.items(), key=lambda item: item[0] != language)),
+            matters=matters,
+            formats=formats,
+            last_day=last_day,
+            stamp=stamp,
+        )
+    )
+
+
+def environment(templates: Path) -> Environment:
+    """Return what renders the page and its charts; what is put into them is escaped."""
+    return Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        view,
-        language=language,
-        timezone=str(timezone),
-        words=dict(sorted(words.items(), key=lambda item: item[0] != language)),
-        matters=matters,
-        formats=formats,
-        charts={name: _charts(view, formats[name]) for name in words},
-        last_day=last_day,
     )
 
 
@@ -174,41 +179,3 @@ def _years(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[dict[str,
 def _label(part: Mapping[str, Any]) -> str:
     first, last = part["first"], str(last_day(part["after"]))
     return str(first[:4]) if first.endswith("-01-01") and last == f"{first[:4]}-12-31" else f"{first[:7]}"
-
-
-def _charts(view: Mapping[str, Any], write: Format) -> dict[str, Any]:
-    words = write.words
-    whole = [backup for backup in view["backups"] if not backup["damaged"]]
-    lanes = [
-        (words["deployments"], [Dot(stamp(run.at)) for run in reversed(view["runs"])]),
-        (words["backups"], [Dot(stamp(backup["at"])) for backup in whole]),
-        (words["drills"], [Dot(stamp(drill["at"]), "" if drill["ok"] else "var(--fail)") for drill in view["drills"]]),
-    ]
-    return {
-        "timeline": timeline(words["timeline_chart"], lanes, stamp(view["now"]), write.tick),
-        "durations": bars(
-            words["durations"],
-            [Bar(f"{act['version']} {act['name']}", act["ms"]) for act in view["durations"]],
-            write.ms_text,
-        ),
-        "tables": bars(
-            words["tables_chart"],
-            [Bar(table["name"], table["bytes"]) for table in view["tables"][:LARGEST]],
-            write.size_text,
-        ),
-        "years": {
-            name: columns(
-                f"{words['years']}: {name}", [Bar(part["label"], part["rows"]) for part in parts], write.plain
-            )
-            for name, parts in view["years"]
-        },
-        "backups": bars(
-            words["backups_chart"],
-            [Bar(_when(backup, write), backup["bytes"]) for backup in whole[: -NEWEST - 1 : -1]],
-            write.size_text,
-        ),
-    }
-
-
-def _when(backup: Mapping[str, Any], write: Format) -> str:
-    return str(write.time(backup["at"]).striptags())
