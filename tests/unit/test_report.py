@@ -8,14 +8,15 @@ from datetime import UTC, timedelta, timezone
 from xml.etree import ElementTree as ET
 
 import pytest
-from ansible_collections.physioflow.database.plugins.module_utils.report.page import environment, read_words
-from ansible_collections.physioflow.database.plugins.module_utils.report.view import (
+from ansible_collections.physioflow.database.plugins.module_utils.report.page import (
     Format,
     durations,
-    last_day,
+    environment,
     levels,
+    read_words,
     runs,
     stamp,
+    worst_first,
 )
 
 from tests.local import ROOT
@@ -50,9 +51,9 @@ def test_a_run_is_what_one_command_did_the_newest_first() -> None:
             act("start", "4", "3"),
         ]
     )
-    assert [dict(run.counts) for run in found] == [{"start": 1}, {"apply": 1}, {"apply": 2}]
-    assert [run.ms for run in found] == [1.5, 1.5, 3.0]
-    assert [run.at[:10] for run in found] == ["2026-01-03", "2026-01-02", "2026-01-01"]
+    assert [dict(run["counts"]) for run in found] == [{"start": 1}, {"apply": 1}, {"apply": 2}]
+    assert [run["ms"] for run in found] == [1.5, 1.5, 3.0]
+    assert [run["at"][:10] for run in found] == ["2026-01-03", "2026-01-02", "2026-01-01"]
 
 
 def test_durations_are_of_what_stands_by_version() -> None:
@@ -71,8 +72,13 @@ def test_durations_are_of_what_stands_by_version() -> None:
 
 
 def test_the_worst_finding_of_a_matter_counts() -> None:
-    found = [{"matter": "A", "level": level} for level in ("ok", "fail", "warn")]
-    assert levels([*found, {"matter": "B", "level": "ok"}]) == {"A": "fail", "B": "ok"}
+    found = worst_first(
+        [{"matter": "Backup", "level": level} for level in ("ok", "fail", "warn")]
+        + [{"matter": "Drift", "level": "warn"}]
+    )
+    assert [finding["level"] for finding in found] == ["fail", "warn", "warn"]
+    seen = levels(found)
+    assert (seen["Backup"], seen["Migrations"], seen["Drill"]) == ("fail", "warn", "ok")
 
 
 def test_each_language_writes_numbers_and_times_its_way() -> None:
@@ -92,7 +98,7 @@ def test_each_language_writes_numbers_and_times_its_way() -> None:
     assert EN.time(moment) == f'<time datetime="{moment}">26 Nov 2026 20:30</time>'
     assert EN.number(1234, figure='a"b') == '<data data-figure="a&#34;b" value="1234">1,234</data>'
     assert EN.name("a_<b>") == "a_<wbr>&lt;b&gt;"
-    assert str(last_day("2027-01-01")) == "2026-12-31"
+    assert VI.day("2026-12-31") == "31/12/2026"
 
 
 def test_each_word_is_used() -> None:
