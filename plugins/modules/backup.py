@@ -30,7 +30,7 @@ options:
     description: How somebody reaches the server who may let the role of O(connection) read large objects.
     type: dict
   request:
-    description: What the act has to know.
+    description: What the action has to know.
     type: dict
     default: {}
   user:
@@ -94,7 +94,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
-from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import ACTS, perform
+from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import ACTIONS, perform
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.physioflow.database.plugins.module_utils.backup.owner import become
 from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import RESTIC_OPTIONS, libpq_keywords
@@ -113,7 +113,7 @@ def make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
 
 
 def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any) -> dict[str, Any]:
-    """Do an act in a child process that is another user of the host; return its result, or {"error": why}."""
+    """Do an action in a child process that is another user of the host; return its result, or {"error": why}."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -144,7 +144,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "action": {"type": "str", "required": True, "choices": list(ACTS)},
+            "action": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
             "settings": {"type": "dict", "required": True},
             "administrator": {"type": "dict", "options": postgres_common_argument_spec()},

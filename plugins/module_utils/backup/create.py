@@ -36,54 +36,25 @@ from .keeping import copy_missing, prune
 from .large_objects import measure_large_objects, permit, refuse_unreadable
 from .manifest import CATALOG, DUMP, FORMAT, GLOBALS, new_id, utc_now, write_manifest
 from .programs import Programs, check_ended, programs
-from .settings import Settings
+from .settings import Request, Settings
 from .store import Store, sha256_of, size_text, sync_files
 
 CLOCKS_MAY_DIFFER = 300  # seconds between this host and the server
 
 
-@dataclass(frozen=True)
-class Request:
-    """Which backup is asked for.
-
-    Attributes:
-        why: the reason, for the manifest.
-        tables: names of the only tables to back up; empty is the whole database.
-        only_with_data: take none of a database in which no table has a row.
-        operator: who asked; empty is the user of this process.
-    """
-
-    why: str
-    tables: tuple[str, ...] = ()
-    only_with_data: bool = False
-    operator: str = ""
-
-
-@dataclass(frozen=True)
-class Created:
-    """What came of it.
-
-    Attributes:
-        manifest: of the new backup; None where none was wanted because there are no rows.
-        removed: ids of the backups that no rule keeps any more.
-        problems: what went wrong after the backup was there: sentences.
-    """
-
-    manifest: dict[str, Any] | None
-    removed: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-def create(settings: Settings, request: Request) -> Created:
+def create(settings: Settings, request: Request) -> dict[str, Any]:
     """Take a backup; then copy it off the host, and remove those that no rule keeps.
+
+    `problems` of the result is what went wrong after the backup was there: sentences.
 
     Raises:
         BackupError: why there is no new backup. Those that were there are untouched.
     """
+    if request.check_mode:
+        return {"changed": True, "lines": [f"A backup of {settings.database} would be taken."]}
     store = Store(settings)
     store.check()
-    with ExitStack() as stack:
-        lock = stack.enter_context(store.locked(f"a backup of {settings.database} ({request.why})"))
+    with store.locked(f"a backup of {settings.database} ({request.why})") as lock:
         store.remove_partials()
         try:
             manifest = _take(settings, request, store, lock)
@@ -91,10 +62,25 @@ def create(settings: Settings, request: Request) -> Created:
             words = os_words(error) if isinstance(error, OSError) else str(error)
             raise BackupError(f"No backup was made of {settings.database}: {words}\n{_what_is_there(store)}") from error
         if manifest is None:
-            return Created(None)
+            return {
+                "changed": False,
+                "taken": False,
+                "id": "",
+                "summary": "none needed: no table has a row",
+                "lines": [],
+            }
         problems = copy_missing(settings, store)
         removed, problem = prune(settings, store)
-        return Created(manifest, removed, problems + ([problem] if problem else []))
+    told = summary(manifest)
+    return {
+        "changed": True,
+        "taken": True,
+        "id": manifest["id"],
+        "summary": told,
+        "lines": [told, *(f"removed, as no rule of backup_keep keeps it: {name}" for name in removed)],
+        "removed": removed,
+        "problems": problems + ([problem] if problem else []),
+    }
 
 
 def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict[str, Any] | None:

@@ -15,7 +15,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,9 @@ from .large_objects import measure_large_objects
 from .manifest import CATALOG, DUMP, utc_now
 from .programs import Programs, programs
 from .restorable import explanation
-from .settings import NAME, Settings
-from .source import AUTO, obtained
-from .store import Backup, size_text
+from .settings import NAME, Request, Settings
+from .source import obtained
+from .store import Backup, Store, size_text
 
 MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
 COPY = f"{MARK} a copy for a rehearsal"  # the whole comment of one
@@ -62,97 +61,75 @@ NO_CATALOG = (
 )
 
 
-@dataclass(frozen=True)
-class Request:
-    """Which restore is asked for.
-
-    Attributes:
-        backup: id, or latest.
-        database: name of the database to restore into.
-        in_place: whether a database of that name is replaced; otherwise it has to be missing or empty.
-        source: auto, disk or off_host.
-    """
-
-    backup: str
-    database: str
-    in_place: bool = False
-    source: str = AUTO
-
-
 def restore(settings: Settings, request: Request) -> dict[str, Any]:
-    """Restore a backup and return what was done.
+    """Restore a whole backup, into a new database or in place of the live one, and return what was done.
 
     Raises:
         BackupError: why not. The database that was to be replaced is as it was.
     """
     began = time.monotonic()
     with ExitStack() as stack:
+        notes: list[str] = []
         try:
             backup, tools, server = ready(settings, request, stack)
+            if request.check_mode:
+                return {"changed": True, "lines": [f"{backup.id} would be restored into {request.database}."]}
             verified = time.monotonic()
-            notes: list[str] = []
             restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=notes))
             set_access(server, restored, backup.manifest["database"])
-            loaded = time.monotonic()
             old = take_place(server, tools, restored, request, backup.id)
             set_comment(server, request.database, backup.manifest["database"]["comment"])
         except BackupError as error:
             raise BackupError(f"{error}\nNo database was changed.") from error
-    return {
-        "backup": backup.id,
-        "database": request.database,
-        "old": old,
-        "tables": len(backup.manifest["tables"]),
-        "rows": sum(table["rows"] for table in backup.manifest["tables"]),
-        "version": backup.manifest["migrations"]["version"],
-        "warnings": notes,
-        "seconds": {
-            "verify": round(verified - began, 2),
-            "restore": round(loaded - verified, 2),
-            "total": round(time.monotonic() - began, 2),
-        },
-    }
+    lines = [
+        f"{backup.id} is restored into {request.database}: {sum(table['rows'] for table in backup.manifest['tables'])} "
+        f"rows in {len(backup.manifest['tables'])} tables are what the manifest says; {time.monotonic() - began:.1f} s "
+        f"({verified - began:.1f} to verify the backup before)"
+    ]
+    if old:
+        lines.append(f"What was there is kept as {old}. When nobody needs it: -e restore_drop_old=true drops it")
+    if damaged := [other.id for other in Store(settings).backups() if other.damage]:
+        notes.append(f"damaged backups are not taken for the latest: {', '.join(damaged)}")
+    return {"changed": True, "lines": lines, "warnings": notes, "backup": backup.id, "old": old}
 
 
 def copy(settings: Settings, request: Request) -> dict[str, Any]:
-    """Restore a backup into a database that nobody works in and that `drop_copy` drops; return its id and the seconds.
+    """Restore a backup into a database that nobody works in and that `drop_copy` drops.
 
     What an earlier copy of that name has left is dropped first.
     """
+    if request.check_mode:
+        return {"changed": False, "lines": []}
     began = time.monotonic()
-    drop_copy(settings, request.database)
+    drop_copy(settings, request)
     with ExitStack() as stack:
         backup, tools, server = ready(settings, request, stack)
         restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=[]))
         server.execute(f"COMMENT ON DATABASE {identifier(restored)} IS {literal(COPY)}")
         take_place(server, tools, restored, request, backup.id)
-    return {"backup": backup.id, "database": request.database, "seconds": round(time.monotonic() - began, 2)}
+    lines = [f"{backup.id} is copied to {request.database}"]
+    return {"changed": False, "lines": lines, "seconds": round(time.monotonic() - began, 2)}
 
 
-def drop_copy(settings: Settings, database: str) -> bool:
-    """Drop a database if it is a copy made by `copy`; tells whether it was."""
-    with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
-        found = server.row(
-            "SELECT EXISTS (SELECT FROM pg_database "
-            f"WHERE datname = {literal(database)} AND shobj_description(oid, 'pg_database') = {literal(COPY)}) AS ours"
-        )
-        if found["ours"]:
-            server.execute(f"DROP DATABASE {identifier(database)} WITH (FORCE)")
-    return bool(found["ours"])
-
-
-def check(settings: Settings, request: Request) -> str:
-    """Do all that a restore does before it changes anything; return the id of the backup."""
-    with ExitStack() as stack:
-        backup, _, _ = ready(settings, request, stack)
-        return str(backup.id)
+def drop_copy(settings: Settings, request: Request) -> dict[str, Any]:
+    """Drop the database of a rehearsal if it is a copy made by `copy`."""
+    database = request.database
+    ours = (
+        f"SELECT FROM pg_database WHERE datname = {literal(database)} "
+        f"AND shobj_description(oid, 'pg_database') = {literal(COPY)}"
+    )
+    if not request.check_mode:
+        with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
+            if server.rows(ours):
+                server.execute(f"DROP DATABASE {identifier(database)} WITH (FORCE)")
+    return {"changed": False, "lines": []}
 
 
 def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backup, Programs, Session]:
     """Find the backup, verify it, and refuse what cannot go well; what is opened ends with the stack."""
     if not NAME.fullmatch(request.database) or request.database == MAINTENANCE:
         raise BackupError(f"{request.database!r} is no name for a database to restore into. Correct restore_database.")
-    backup = stack.enter_context(obtained(settings, request.backup, request.source))
+    backup = stack.enter_context(obtained(settings, request))
     if not backup.whole:
         raise BackupError(
             f"{backup.id} holds only {', '.join(backup.manifest['scope'])}. Restore these into the live database: "
@@ -517,13 +494,15 @@ def take_place(server: Session, tools: Programs, restored: str, request: Request
     raise AssertionError  # the last attempt returns or raises
 
 
-def drop_old(settings: Settings, *, check_mode: bool = False) -> list[str]:
-    """Drop the databases that restores in place have kept; return their names."""
+def drop_old(settings: Settings, request: Request) -> dict[str, Any]:
+    """Drop the databases that restores in place have kept."""
     with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
         names = [row["datname"] for row in server.rows(old_databases(settings.database))]
-        for name in [] if check_mode else names:
+        for name in [] if request.check_mode else names:
             server.execute(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
-    return names
+    word = "would be dropped" if request.check_mode else "dropped"
+    lines = [f"{word}: {name}" for name in names] or ["There is no database that a restore in place has kept."]
+    return {"changed": bool(names), "dropped": names, "lines": lines}
 
 
 def old_databases(database: str) -> str:

@@ -14,24 +14,18 @@ from .errors import BackupError
 from .manifest import read_manifest
 from .owner import give
 from .restic import fetch, snapshot_of
-from .settings import Settings
-from .store import FETCHED, LATEST, Backup, Store, alone_in
-
-AUTO, DISK, OFF_HOST = "auto", "disk", "off_host"
+from .settings import DISK, LATEST, OFF_HOST, Request, Settings
+from .store import FETCHED, Backup, Store, alone_in
 
 
 @contextmanager
-def obtained(settings: Settings, name: str, source: str = AUTO) -> Iterator[Backup]:
-    """Provide a backup with all of its files for as long as the block lasts.
-
-    Args:
-        settings: of the backups.
-        name: id of the backup, or latest.
-        source: disk, off_host, or auto: off the host only what is not here.
+def obtained(settings: Settings, request: Request) -> Iterator[Backup]:
+    """Provide the backup that is asked for, with all of its files, for as long as the block lasts.
 
     Raises:
         BackupError: where it is in neither place, or damaged.
     """
+    name, source = request.backup, request.source
     store = Store(settings)
     here: Backup | None = None
     if source != OFF_HOST:

@@ -22,12 +22,11 @@ from typing import IO, Any
 from .errors import BackupError
 from .manifest import DUMP, FILE, ID, claimed_number, read_manifest, sync_folder, utc_now
 from .owner import give
-from .settings import Settings
+from .settings import LATEST, Settings
 
 PARTIAL = ".partial"
 FETCHED = ".fetched-"  # begins the name of a folder for a copy from off the host; who uses it holds a lock on it
 LOCK = ".lock"
-LATEST = "latest"
 CHUNK = 1 << 20
 KILO = 1000
 MOST_SPACE = 1.25  # a dump may be larger than the last one by this factor
@@ -113,7 +112,7 @@ class Store:
             ) from error
 
     @contextmanager
-    def locked(self, act: str) -> Iterator[int]:
+    def locked(self, action: str) -> Iterator[int]:
         """Hold the lock of the folder; yields its descriptor, which a program that goes on without us has to inherit.
 
         Raises:
@@ -130,7 +129,7 @@ class Store:
                     "its end and run the same command again."
                 ) from error
             stream.truncate(0)
-            stream.write(f"{act}, pid {os.getpid()}, since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
+            stream.write(f"{action}, pid {os.getpid()}, since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
             stream.flush()
             os.fchmod(stream.fileno(), 0o600)
             give(stream.fileno(), self.directory)

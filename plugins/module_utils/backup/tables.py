@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +25,16 @@ from .merge import Merge, parents_first
 from .programs import Programs, check_ended, programs
 from .restore import MAINTENANCE, check_server, compare_tables
 from .selection import select
-from .settings import Settings
-from .source import AUTO, obtained
+from .settings import Request, Settings
+from .source import obtained
 from .store import Backup
 
 REFUSE, KEEP, REPLACE = "refuse", "keep", "replace"
 LOCK_TIMEOUT = "30s"
 
 
-@dataclass(frozen=True)
-class Request:
-    """Which tables are asked for.
-
-    Attributes:
-        backup: id, or latest.
-        tables: their names; of a partitioned table all partitions, or a partition by its own name.
-        existing_rows: what happens to rows that are there: refuse, keep or replace.
-        source: auto, disk or off_host.
-    """
-
-    backup: str
-    tables: tuple[str, ...]
-    existing_rows: str = REFUSE
-    source: str = AUTO
-
-
-def restore_tables(settings: Settings, request: Request, *, check_mode: bool = False) -> dict[str, Any]:
-    """Restore tables and return what was done to each; check mode does it all and rolls it back.
+def restore_tables(settings: Settings, request: Request) -> dict[str, Any]:
+    """Restore single tables into the live database; check mode does it all and rolls it back.
 
     Raises:
         BackupError: why not. The live database is as it was.
@@ -60,21 +42,20 @@ def restore_tables(settings: Settings, request: Request, *, check_mode: bool = F
     began = time.monotonic()
     with ExitStack() as stack:
         try:
-            backup = stack.enter_context(obtained(settings, request.backup, request.source))
+            backup = stack.enter_context(obtained(settings, request))
             tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
             verify(tools, backup)
             with Session(tools.conninfo(MAINTENANCE)) as server:
                 check_server(server, backup)
             session = stack.enter_context(Session(tools.conninfo(settings.database)))
-            done = _Restoring(session, tools, backup, request).run(check_mode)
+            done = _Restoring(session, tools, backup, request).run()
         except BackupError as error:
             raise BackupError(f"{error}\nThe database {settings.database} was not changed.") from error
-    return {
-        "backup": backup.id,
-        "database": settings.database,
-        "tables": done,
-        "seconds": {"total": round(time.monotonic() - began, 2)},
-    }
+    if request.check_mode:
+        head = f"Would be restored from {backup.id} into {settings.database}, tried and rolled back:"
+    else:
+        head = f"From {backup.id} into {settings.database}, {time.monotonic() - began:.1f} s:"
+    return {"changed": True, "lines": [head, *report(done)], "tables": done}
 
 
 class _Restoring:
@@ -106,7 +87,7 @@ class _Restoring:
             raise BackupError("The history of migrations is not restored by itself: it would contradict the tables.")
         return wanted
 
-    def run(self, check_mode: bool) -> list[dict[str, Any]]:
+    def run(self) -> list[dict[str, Any]]:
         """Restore, compare, commit."""
         merges = self._merges()
         lost_keys = self._lost_keys()
@@ -141,7 +122,7 @@ class _Restoring:
             {"table": key_of(t), "how": "made", "rows": t["rows"]} for t in self.wanted if key_of(t) in self.missing
         ]
         self._compare()
-        if check_mode:
+        if self.request.check_mode:
             self.session.execute("ROLLBACK")
             return done
         self.session.execute("COMMIT")
