@@ -13,7 +13,7 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -52,17 +52,27 @@ def read_contents(programs: Programs, dump: Path) -> Contents:
     Raises:
         BackupError: where pg_restore cannot read it.
     """
-    child = programs.start("pg_restore", "--data-only", "--file=-", dump, stdout=subprocess.PIPE)
+    with data_of(programs, dump) as stream:
+        return count_contents(stream)
+
+
+@contextmanager
+def data_of(programs: Programs, dump: Path, *options: str) -> Iterator[IO[bytes]]:
+    """Provide what pg_restore --data-only writes of a dump, and look how it ended.
+
+    Raises:
+        BackupError: where pg_restore cannot read it.
+    """
+    child = programs.start("pg_restore", "--data-only", "--file=-", *options, dump, stdout=subprocess.PIPE)
     assert child.stdout is not None
     with suppress(OSError, AttributeError):
         fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
     try:
-        contents = count_contents(child.stdout)
+        yield child.stdout
     finally:
         child.stdout.close()
         _, err = child.communicate()
     check_ended("pg_restore", child.returncode, err)
-    return contents
 
 
 def count_contents(stream: IO[bytes]) -> Contents:

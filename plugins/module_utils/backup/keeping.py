@@ -16,7 +16,7 @@ from .restic import copy, ensure, forget, shown
 from .retention import clock_problem, to_remove
 from .settings import Settings
 from .source import fetched
-from .store import Backup, Store
+from .store import Backup, Store, alone_in
 
 
 def copy_missing(settings: Settings, store: Store) -> list[str]:
@@ -30,7 +30,7 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
             if backup.damage or not backup.has_files:
                 continue
             try:
-                _copy_one(settings, store, backup)
+                _copy_one(settings, backup)
             except DamagedError as error:  # the others have to go all the same
                 problems.append(f"{backup.id} was not copied off the host, as it is damaged: {error}.")
         forget(settings, settings.keep)
@@ -40,14 +40,14 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
     return problems
 
 
-def _copy_one(settings: Settings, store: Store, backup: Backup) -> None:
+def _copy_one(settings: Settings, backup: Backup) -> None:
     place = shown(settings.restic.repository)
     if (backup.manifest["off_host"] or {}).get("repository") != place:
         check_files(backup.folder, backup.manifest["files"])
         copied = copy(settings, backup)
         backup.manifest.update(update_manifest(backup.folder, lambda _: {"off_host": copied}))
     if settings.restic.only:
-        with store.unused(backup) as unused:
+        with alone_in(backup.folder) as unused:
             if unused:  # else the next run does it
                 strip(settings, backup)
 

@@ -22,7 +22,7 @@ from ..database.objects import NOT_DUMPED, differing, objects_of
 from ..database.objects import OBJECTS as CATALOG_OBJECTS
 from ..sql import identifier, literal
 from .archive import schema_sha256, verify
-from .database import CONTENTS, DATABASE, OBJECTS, SERVER, Session, key_of, measure_at_once, place_of
+from .database import CONTENTS, DATABASE, OBJECTS, SERVER, Session, key_of, measure, place_of
 from .errors import BackupError, ServerError, UnrestorableError
 from .large_objects import measure_large_objects
 from .manifest import CATALOG, DUMP, utc_now
@@ -388,7 +388,7 @@ def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], man
     hashed = [key for key, table in wanted.items() if table["hash"] is not None]
     by_name = "hashed_by" in manifest
     chosen = [table for table in there if key_of(table) in wanted]
-    for table in measure_at_once(sessions, chosen, hashed, by_name=by_name):
+    for table in measure(sessions, chosen, hashed, by_name=by_name):
         key = key_of(table)
         if table["rows"] != wanted[key]["rows"]:
             differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")

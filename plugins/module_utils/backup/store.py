@@ -145,12 +145,6 @@ class Store:
         finally:
             os.close(descriptor)
 
-    @contextmanager
-    def unused(self, backup: Backup) -> Iterator[bool]:
-        """Tell whether nobody reads a backup, and keep it so for as long as the block lasts."""
-        with alone_in(backup.folder) as unused:
-            yield unused
-
     def backups(self) -> list[Backup]:
         """Return all finished backups of the database, in the order in which they were made; damaged ones first."""
         found = []
@@ -225,7 +219,7 @@ class Store:
 
         Its name goes first, so that one removed by half is never taken for one that is there.
         """
-        with self.unused(backup) as unused:
+        with alone_in(backup.folder) as unused:
             if unused:
                 partial = backup.folder.with_name(f"{backup.id}{PARTIAL}")
                 backup.folder.rename(partial)

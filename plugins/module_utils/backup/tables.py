@@ -8,7 +8,6 @@ be said: keep them and bring back those that are missing, or replace them by the
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ..sql import literal
-from .archive import Rows, entries, read_items, verify
-from .database import CONTENTS, Session, key_of, key_of_name, place_of
+from .archive import Rows, data_of, entries, read_items, verify
+from .database import CONTENTS, Session, key_of, place_of, tables_named
 from .errors import BackupError
 from .manifest import DUMP
 from .merge import Merge, parents_first
-from .programs import Programs, check_ended, programs
+from .programs import Programs, programs
 from .restore import MAINTENANCE, check_server, compare_tables
 from .selection import select
 from .settings import Request, Settings
@@ -77,12 +76,8 @@ class _Restoring:
 
     def _wanted(self) -> list[dict[str, Any]]:
         """Return the manifest's tables that are asked for."""
-        known = {key_of(table) for table in self.manifest["tables"]} | set(self.manifest["partitioned"])
-        unknown = [name for name in self.request.tables if not key_of_name(name, known)]
-        if unknown:
-            raise BackupError(f"{self.backup.id} has no table {', '.join(unknown)}. Correct restore_tables.")
-        keys = {key_of_name(name, known) for name in self.request.tables}
-        wanted = [table for table in self.manifest["tables"] if keys & {key_of(table), table["root"]}]
+        refusal = f"{self.backup.id} has no table {{}}. Correct restore_tables."
+        _, wanted = tables_named(self.request.tables, self.manifest, refusal)
         if any(table["schema"] == "migrations" for table in wanted):
             raise BackupError("The history of migrations is not restored by itself: it would contradict the tables.")
         return wanted
@@ -175,17 +170,8 @@ class _Restoring:
 
     def _load(self, chosen: Path, merges: dict[str, Merge]) -> None:
         """Load rows: of missing tables into them, of the others beside them."""
-        child = self.tools.start(
-            "pg_restore",
-            "--data-only",
-            f"--use-list={chosen}",
-            "--file=-",
-            self.backup.folder / DUMP,
-            stdout=subprocess.PIPE,
-        )
-        assert child.stdout is not None
-        try:
-            for item in read_items(child.stdout):
+        with data_of(self.tools, self.backup.folder / DUMP, f"--use-list={chosen}") as stream:
+            for item in read_items(stream):
                 place = place_of(item.key, self.manifest)
                 if isinstance(item, Rows):
                     target = merges[item.key].stage(item.columns) if item.key in merges else place
@@ -198,10 +184,6 @@ class _Restoring:
                         f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "
                         f"WHERE (last_value, is_called) < ({value}, {called})"
                     )
-        finally:
-            child.stdout.close()
-            _, err = child.communicate()
-        check_ended("pg_restore", child.returncode, err)
 
     def _compare(self) -> None:
         """Compare every table that has to be exactly what it was."""
