@@ -100,6 +100,7 @@ def drill(settings: Settings, request: Request) -> dict[str, Any]:
         "backup": backup.id,
         "tables": len(tables),
         "hashed": hashed,
+        **record,
     }
 
 
