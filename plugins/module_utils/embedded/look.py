@@ -10,15 +10,63 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checks import check_data, check_folder, check_input
+from .checks import check_data, check_folder, check_input, check_port_is_free, pick_port
 from .files import link_is, read_text
 from .layout import Layout, Marker, find_layout, reachable_layout
 from .packages import Pin, pins_of, software_name
-from .plan import Found
-from .port import check_port_is_free, pick_port
 from .process import Postmaster, running_server, server_user
 from .server import Server
 from .settings import read_passfile, service_text, setting_values
+
+ACTIONS = {
+    "unpack": "unpack PostgreSQL",
+    "initialise": "make the data folder",
+    "link": "make the links to the programs",
+    "password": "give the superuser a new password (the password file was lost)",
+    "configure": "write the server settings",
+    "start": "start the server",
+    "restart": "restart the server",
+    "write": "write the connection files",
+    "reload": "reload the server settings",
+}
+"""Every action with its words, in the order in which they are done.
+
+The connection files come after a restart, so that they name the port on which the server listens. A reload asks the
+server by them.
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look at the machine found; every field is True where nothing is to be done for it."""
+
+    software: bool  # the pinned programs are unpacked
+    data: bool  # there is a data folder
+    links: bool  # bin and server point where they should
+    password: bool  # the password file holds the superuser's password
+    settings: bool  # the configuration files say what they should, and no killed run left them half taken up
+    running: bool  # a server runs on the data folder
+    current: bool  # it runs the pinned programs, on the wanted port
+    files: bool  # marker, password file and service file say what they should
+
+
+def plan(found: Found) -> list[str]:
+    """Return the actions that are needed, in order; none where everything is as it should be."""
+    password = found.data and not found.password
+    start = not found.running or password  # a new password is set while the server is stopped
+    restart = not start and not found.current
+    wanted = {
+        "unpack": not found.software,
+        "initialise": not found.data,
+        "link": not found.links,
+        "password": password,
+        "configure": not found.settings,
+        "start": start,
+        "restart": restart,
+        "write": not found.files,
+        "reload": not found.settings and not start and not restart,
+    }
+    return [action for action in ACTIONS if wanted[action]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +79,7 @@ class Look:
     server: Server  # as it shall be; its user is None where root has to make that user first
     running: Postmaster | None  # the server as it runs
     service: str  # the text that the service file shall have
-    found: Found  # what of all this is there
+    actions: list[str]  # keys of ACTIONS, in order
 
     def ready(self) -> bool:
         """Return whether the superuser can come in now, with the password file that is there."""
@@ -95,4 +143,4 @@ def look(params: Mapping[str, Any]) -> Look:
             and read_text(layout.service_file) == service
         ),
     )
-    return Look(layout, marker, pins, server, running, service, found)
+    return Look(layout, marker, pins, server, running, service, plan(found))
