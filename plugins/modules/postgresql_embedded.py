@@ -157,7 +157,7 @@ def started(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     seen = look(params)
     done = seen.actions
-    connected = seen.running.port if seen.running else 0
+    connected = seen.running
     ready = seen.ready()
     difference = seen.difference() if module._diff else []
     if not module.check_mode:
@@ -218,7 +218,7 @@ def do(seen: Look, params: Params) -> list[str]:
         server.configure(server.configuration())
 
     def reload() -> None:
-        if seen.running and server.reload(seen.running.port):
+        if seen.running and server.reload(seen.running):
             done[done.index("reload")] = "restart"
 
     def write() -> None:
@@ -269,7 +269,7 @@ def absent(module: AnsibleModule) -> dict[str, Any]:
         with locked(directory):
             if running := running_server(layout.data):
                 user = server_user(layout.data, module.params["user"])
-                Server(layout, layout.bin.resolve().parent, user, running.port, {}, module.params["timeout"]).stop()
+                Server(layout, layout.bin.resolve().parent, user, running, {}, module.params["timeout"]).stop()
             for path in (*belongings, *directory.glob(f"{MARKER}*")):
                 remove(path)
             if not any(directory.iterdir()):

@@ -28,7 +28,6 @@ from ansible_collections.physioflow.database.plugins.module_utils.embedded.files
 )
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.layout import Marker
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.process import (
-    Postmaster,
     await_end,
     make_user,
     run,
@@ -85,7 +84,7 @@ def pid_file(data: Path, pid: int) -> None:
 def test_a_server_is_a_living_process_that_works_in_the_data_folder(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], cwd=tmp_path) as sleeper:
         pid_file(tmp_path, sleeper.pid)
-        assert running_server(tmp_path) == Postmaster(sleeper.pid, 5999)
+        assert running_server(tmp_path) == 5999
         assert not await_end(tmp_path, 0)
         sleeper.kill()
         os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)  # dead, but not yet taken notice of

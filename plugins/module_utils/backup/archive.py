@@ -159,14 +159,10 @@ def _key(name: bytes) -> str:
     return ".".join(quoted.replace('""', '"') or plain for quoted, plain in parts)
 
 
-def schema_lines(text: str) -> list[str]:
-    """Return the lines of a schema as pg_dump or pg_restore writes it, without what is another in every output."""
-    return [line for line in text.splitlines() if line and not line.startswith("--") and not _RANDOM.match(line)]
-
-
 def schema_sha256(text: str) -> str:
-    """Return a checksum of a schema that does not depend on the order of its statements' lines."""
-    return hashlib.sha256("\n".join(sorted(schema_lines(text))).encode()).hexdigest()
+    """Return a checksum of a schema as pg_dump writes it, without the order and what is another in every output."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("--") and not _RANDOM.match(line)]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def verify(programs: Programs, backup: Backup, *, decode: bool = False) -> None:

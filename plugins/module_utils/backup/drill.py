@@ -72,7 +72,8 @@ def drill(settings: Settings, request: Request) -> dict[str, Any]:
             failure = error
             record |= {"ok": False, "why": str(error)}
         record["seconds"] = round(time.monotonic() - began, 2)
-        remember(store, backup.id, record)
+        with suppress(BackupError):  # it is not on this host, or its manifest was damaged: there is nothing to write to
+            update_manifest(store.directory / backup.id, lambda found: {"drills": [*found["drills"], record][-KEPT:]})
         if failure:
             remedy = (
                 " Do not rely on this backup: take a new one (ansible-playbook playbooks/backup.yml) and drill again."
@@ -128,13 +129,6 @@ def make_roles(server: Session, path: Path) -> None:
     for line in path.read_text(encoding="utf-8").splitlines():
         if _ROLES.match(line):
             server.execute(line)
-
-
-def remember(store: Store, name: str, record: dict[str, Any]) -> None:
-    """Write the result of a drill into the manifest of its backup, if that is on this host."""
-    folder = store.directory / name
-    with suppress(BackupError):  # the manifest was damaged: there is nothing to write to
-        update_manifest(folder, lambda manifest: {"drills": [*manifest["drills"], record][-KEPT:]})
 
 
 @contextmanager

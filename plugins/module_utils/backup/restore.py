@@ -115,7 +115,7 @@ def drop_copy(settings: Settings, request: Request) -> dict[str, Any]:
     """Drop the database of a rehearsal if it is a copy made by `copy`."""
     database = request.database
     ours = (
-        f"SELECT FROM pg_database WHERE datname = {literal(database)} "
+        f"SELECT 1 AS found FROM pg_database WHERE datname = {literal(database)} "
         f"AND shobj_description(oid, 'pg_database') = {literal(COPY)}"
     )
     if not request.check_mode:
@@ -189,9 +189,7 @@ def check_target(server: Session, tools: Programs, request: Request) -> None:
     """Refuse a database that is there and not to be replaced, unless it is empty."""
     if request.in_place or not exists(server, request.database):
         return
-    with Session(tools.conninfo(request.database)) as session:
-        number = session.row(OBJECTS)["n"]
-    if number:
+    if number := objects_in(tools, request.database):
         raise BackupError(
             f"The database {request.database} is there and holds {number} tables and other objects: a backup is "
             "restored into a new database. Choose another name (-e restore_database=NAME), or drop that one, or "
@@ -272,25 +270,27 @@ def _scratch(server: Session, name: str) -> Iterator[None]:
 
 def exists(server: Session, database: str) -> bool:
     """Tell whether there is a database."""
-    found = server.row(f"SELECT EXISTS (SELECT FROM pg_database WHERE datname = {literal(database)}) AS there")
-    return bool(found["there"])
+    return bool(server.rows(f"SELECT 1 AS found FROM pg_database WHERE datname = {literal(database)}"))
 
 
 def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
     """Drop what a restore that died has left, if it is ours: marked so, or still empty."""
-    if not exists(server, scratch):
-        return
-    comment = server.row(
+    comments = server.rows(
         f"SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = {literal(scratch)}"
-    )["words"]
-    if not (comment or "").startswith(MARK):
-        with Session(tools.conninfo(scratch)) as session:
-            number = session.row(OBJECTS)["n"]
-        if number:
-            raise BackupError(
-                f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
-            )
+    )
+    if not comments:
+        return
+    if not (comments[0]["words"] or "").startswith(MARK) and objects_in(tools, scratch):
+        raise BackupError(
+            f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
+        )
     server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
+
+
+def objects_in(tools: Programs, database: str) -> int:
+    """Return how many objects would be lost with a database."""
+    with Session(tools.conninfo(database)) as session:
+        return int(session.row(OBJECTS)["n"])
 
 
 def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None:

@@ -185,20 +185,3 @@ def _value_problems(given: Mapping[str, Any]) -> Iterator[str]:
     numbers = {name: given.get(name, 0) for name in ("jobs", "restore_jobs", "lock_wait", "parallel_above")}
     numbers |= {f"keep.{name}": keep.get(name, 0) for name in KEEP}
     yield from (f"{name} is {number}; it is 0 or more" for name, number in numbers.items() if float(number) < 0)
-
-
-def libpq_keywords(connection: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variable `postgresql_connection` in libpq's keywords."""
-    names = {
-        "login_host": "host",
-        "login_unix_socket": "host",
-        "login_port": "port",
-        "login_user": "user",
-        "login_password": "password",
-        "ssl_mode": "sslmode",
-        "ca_cert": "sslrootcert",
-        "ssl_cert": "sslcert",
-        "ssl_key": "sslkey",
-    }
-    found = {names[key]: str(value) for key, value in connection.items() if key in names and value not in (None, "")}
-    return found | {key: str(value) for key, value in (connection.get("connect_params") or {}).items()}

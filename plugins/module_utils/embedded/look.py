@@ -14,7 +14,7 @@ from .checks import check_data, check_folder, check_input, check_port_is_free, p
 from .files import link_is, read_text
 from .layout import Layout, Marker, find_layout, reachable_layout
 from .packages import Pin, pins_of, software_name
-from .process import Postmaster, running_server, server_user
+from .process import running_server, server_user
 from .server import Server
 from .settings import read_passfile, service_text, setting_values
 
@@ -77,15 +77,14 @@ class Look:
     marker: Marker | None  # what is remembered
     pins: Mapping[str, Pin]  # this machine's packages
     server: Server  # as it shall be; its user is None where root has to make that user first
-    running: Postmaster | None  # the server as it runs
+    running: int | None  # TCP port on which the server runs
     service: str  # the text that the service file shall have
     actions: list[str]  # keys of ACTIONS, in order
 
     def ready(self) -> bool:
         """Return whether the superuser can come in now, with the password file that is there."""
         known = read_passfile(read_text(self.layout.passfile))
-        port = self.running.port if self.running else 0
-        return known is not None and known[0] == port and self.server.accepts(port)
+        return known is not None and known[0] == self.running and self.server.accepts(self.running)
 
     def difference(self) -> list[dict[str, str]]:
         """Return what the files that hold no secret say and shall say, for --diff."""
@@ -117,7 +116,7 @@ def look(params: Mapping[str, Any]) -> Look:
     running = running_server(layout.data)
     port = params["port"] or (marker.port if marker else pick_port(directory))
     values = setting_values(port, layout.log, params["settings"])
-    if not (running and running.port == port):
+    if running != port:
         check_port_is_free(port)
     server = Server(layout, software, user, port, values, params["timeout"])
     service = service_text(port, params["database"], params["role"], layout.passfile)
@@ -133,7 +132,7 @@ def look(params: Mapping[str, Any]) -> Look:
             and all(read_text(path) == text for path, text in server.configuration().items())
         ),
         running=running is not None,
-        current=running is not None and running.port == port and program == str((software / "bin/postgres").resolve()),
+        current=running == port and program == str((software / "bin/postgres").resolve()),
         files=(
             marker is not None
             and (marker.directory, marker.home, marker.port) == (str(directory), str(layout.home), port)
