@@ -27,11 +27,10 @@ from .large_objects import permit
 from .manifest import utc_now
 from .owner import become, owner_of
 from .programs import programs
-from .restic import snapshots
+from .restic import obtained, snapshots
 from .restorable import warnings
 from .restore import copy, drop_copy, drop_old, restore
 from .settings import AUTO, DISK, LATEST, OFF_HOST, Request, Settings, read_request, read_settings
-from .source import obtained
 from .store import Backup, Store, size_text
 from .tables import restore_tables
 

@@ -24,9 +24,9 @@ from .database import Session
 from .errors import BackupError, UnrestorableError
 from .manifest import GLOBALS, update_manifest, utc_now
 from .programs import Programs, programs
+from .restic import obtained
 from .restore import MAINTENANCE, beside, check_server, set_access, set_comment
 from .settings import DISK, LATEST, OFF_HOST, Request, Settings
-from .source import obtained
 from .store import Store, alone_in
 
 SUPERUSER = "postgres"

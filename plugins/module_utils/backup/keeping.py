@@ -12,10 +12,9 @@ import shutil
 from .archive import check_files
 from .errors import BackupError, DamagedError
 from .manifest import FILE, update_manifest, utc_now
-from .restic import copy, ensure, forget, shown
+from .restic import copy, ensure, fetched, forget, shown
 from .retention import clock_problem, to_remove
 from .settings import Settings
-from .source import fetched
 from .store import Backup, Store, alone_in
 
 

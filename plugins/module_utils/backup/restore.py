@@ -27,9 +27,9 @@ from .errors import BackupError, ServerError, UnrestorableError
 from .large_objects import measure_large_objects
 from .manifest import CATALOG, DUMP, utc_now
 from .programs import Programs, programs
+from .restic import obtained
 from .restorable import explanation
 from .settings import NAME, Request, Settings
-from .source import obtained
 from .store import Backup, Store, size_text
 
 MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
@@ -43,14 +43,7 @@ DATA_DIRECTORY = """
 SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FROM pg_roles WHERE rolname = current_user
 """
 # Settings that are lists of names (GUC_LIST_QUOTE): the server keeps them with their quotes, pg_dump knows them too.
-LISTS = (
-    "local_preload_libraries",
-    "search_path",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-    "temp_tablespaces",
-    "unix_socket_directories",
-)
+LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]+?))\s*(?:,|$)')
 # Settings of a database that would keep pg_restore from its work; the second is a superuser's.
 UNRESTRICTED = "-c default_transaction_read_only=off"

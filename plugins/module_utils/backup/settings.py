@@ -142,7 +142,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     Raises:
         BackupError: every value that cannot be right, in one message.
     """
-    if problems := [*_shape_problems(given), *_value_problems(given)]:
+    if problems := list(_problems(given)):
         raise BackupError(f"The settings of the backup cannot be right: {'; '.join(problems)}. Nothing was touched.")
     values = dict(given)
     values |= {name: Path(given[name]) for name in ("directory", "bin_dir")}
@@ -154,8 +154,8 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     return Settings(**values)
 
 
-def _shape_problems(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is missing, unknown or no path."""
+def _problems(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is missing, unknown, no path, or out of its range."""
     if unknown := sorted(set(given) - {entry.name for entry in fields(Settings)}):
         yield f"unknown settings {', '.join(unknown)}"
     for name in ("database", "directory", "bin_dir"):
@@ -165,10 +165,6 @@ def _shape_problems(given: Mapping[str, Any]) -> Iterator[str]:
             yield f"{given[name]!r} is no name of a database (a to z, 0 to 9 and _)"
         elif name != "database" and not Path(given[name]).is_absolute():
             yield f"{name} is {given[name]}, not an absolute path"
-
-
-def _value_problems(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the values that are out of their range."""
     proof, keep, restic = given.get("proof", "hash"), given.get("keep") or {}, given.get("restic") or {}
     checks = {
         f"format is {given.get('format')}; it is auto, custom or directory": given.get("format", "auto") in FORMATS,

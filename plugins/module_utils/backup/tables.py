@@ -22,10 +22,10 @@ from .errors import BackupError
 from .manifest import DUMP
 from .merge import Merge, parents_first
 from .programs import Programs, programs
+from .restic import obtained
 from .restore import MAINTENANCE, check_server, compare_tables
 from .selection import select
 from .settings import Request, Settings
-from .source import obtained
 from .store import Backup
 
 REFUSE, KEEP, REPLACE = "refuse", "keep", "replace"
