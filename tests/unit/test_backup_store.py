@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import age_text, table
 from ansible_collections.physioflow.database.plugins.module_utils.backup.create import summary
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.keeping import clock_problem, to_remove
 from ansible_collections.physioflow.database.plugins.module_utils.backup.manifest import (
     ID,
     checksum,
@@ -31,7 +32,6 @@ from ansible_collections.physioflow.database.plugins.module_utils.backup.program
     without_values,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.backup.restic import shown
-from ansible_collections.physioflow.database.plugins.module_utils.backup.retention import clock_problem, to_remove
 from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import (
     Settings,
     read_settings,

@@ -115,20 +115,15 @@ def _prove(settings: Settings, backup: Any, own_server: bool) -> list[str]:
         verify(tools, backup)
         server = stack.enter_context(Session(tools.conninfo(MAINTENANCE)))
         if own_server:
-            make_roles(server, backup.folder / GLOBALS)
+            for line in (backup.folder / GLOBALS).read_text(encoding="utf-8").splitlines():
+                if _ROLES.match(line):
+                    server.execute(line)
         check_server(server, backup)
         name = f"{settings.database[:47]}_drill"
         scratch = stack.enter_context(beside(server, tools, backup, settings, name=name, notes=notes))
         set_access(server, scratch, backup.manifest["database"])
         set_comment(server, scratch, backup.manifest["database"]["comment"])
     return notes
-
-
-def make_roles(server: Session, path: Path) -> None:
-    """Make the roles of a backup on a server that has none."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if _ROLES.match(line):
-            server.execute(line)
 
 
 @contextmanager

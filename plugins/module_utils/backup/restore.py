@@ -244,7 +244,10 @@ def fill(server: Session, tools: Programs, backup: Backup, name: str, jobs: int)
     make_database(server, name, backup.manifest["database"])
     # Before the rows: money, text search and functions depend on them, as with pg_dump --create.
     set_settings(server, name, backup.manifest["database"]["settings"])
-    empty(tools, name, backup)
+    catalog = catalog_of(backup)
+    if catalog and ("schema", "public") not in catalog:  # the one that was dumped had none: pg_dump says nothing of it
+        with Session(tools.conninfo(name)) as session:
+            session.execute("DROP SCHEMA IF EXISTS public")
     load(tools, backup.folder / DUMP, name, jobs)
 
 
@@ -313,13 +316,6 @@ def load(tools: Programs, dump: Path, database: str, jobs: int) -> None:
         with suppress(BackupError), Session(tools.conninfo(database)) as session:
             why = explanation(session)
         raise (UnrestorableError if why else BackupError)(f"{error}.{why}") from error
-
-
-def empty(tools: Programs, database: str, backup: Backup) -> None:
-    """Drop the schema public of a new database where the one that was dumped had none: pg_dump says nothing of it."""
-    if (catalog := catalog_of(backup)) and ("schema", "public") not in catalog:
-        with Session(tools.conninfo(database)) as session:
-            session.execute("DROP SCHEMA IF EXISTS public")
 
 
 def catalog_of(backup: Backup) -> dict[tuple[str, str], str] | None:
