@@ -14,16 +14,14 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from .errors import BackupError, DamagedError
 from .manifest import DUMP
 from .programs import Programs, check_ended
-from .store import Backup, sha256_of
-
-CHUNK = 1 << 20
+from .store import CHUNK, Backup, sha256_of
 
 # How pg_restore writes a table's rows and a sequence's value. A name is quoted where it has to be.
 _QUOTED = rb'(?:"(?:[^"]|"")*"|[^" (.]+)'
@@ -33,17 +31,11 @@ _END = b"\\.\n"
 _RANDOM = re.compile(r"^\\(un)?restrict ")  # a line that is new in every output
 
 
-@dataclass
-class Contents:
-    """What a dump holds.
+class Contents(NamedTuple):
+    """What a dump holds."""
 
-    Attributes:
-        rows: number of rows by schema.table.
-        sequences: last value, and whether it was given out, by schema.sequence.
-    """
-
-    rows: dict[str, int] = field(default_factory=dict)
-    sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    rows: dict[str, int]  # number by schema.table
+    sequences: dict[str, tuple[int, bool]]  # last value, and whether it was given out, by schema.sequence
 
 
 def read_contents(programs: Programs, dump: Path) -> Contents:
@@ -77,7 +69,7 @@ def data_of(programs: Programs, dump: Path, *options: str) -> Iterator[IO[bytes]
 
 def count_contents(stream: IO[bytes]) -> Contents:
     """Count the rows in what pg_restore writes."""
-    contents = Contents()
+    contents = Contents({}, {})
     for item in read_items(stream):
         if isinstance(item, Rows):
             contents.rows[item.key] = sum(chunk.count(b"\n") for chunk in item.chunks)

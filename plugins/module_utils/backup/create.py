@@ -252,13 +252,13 @@ def _dump_globals(settings: Settings, tools: Programs, path: Path) -> None:
 
 
 def _what_is_there(store: Store) -> str:
-    whole = [backup for backup in store.backups() if backup.whole]
-    if not whole:
-        return "There is no verified backup yet. Remove the cause and run the same command again."
-    return (
-        f"The backups that were there are untouched; the newest verified one is {whole[-1].id}. Remove the cause and "
-        "run the same command again."
+    whole = [backup.id for backup in store.backups() if backup.whole]
+    there = (
+        f"The backups that were there are untouched; the newest verified one is {whole[-1]}."
+        if whole
+        else "There is no verified backup yet."
     )
+    return f"{there} Remove the cause and run the same command again."
 
 
 def summary(manifest: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .errors import BackupError
 from .manifest import DUMP, FILE, ID, claimed_number, read_manifest, sync_folder, utc_now
@@ -271,19 +271,15 @@ def sha256_of(folder: Path) -> dict[str, dict[str, Any]]:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BackupError(f"{path} is neither a file nor a folder: it was put there by somebody else")
         if path.is_file() and not path.name.startswith((FILE, f".{FILE}-")):  # the latter of a writer that died
+            total = hashlib.sha256()
             with path.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    total.update(chunk)
                 files[str(path.relative_to(folder))] = {
                     "size": os.fstat(stream.fileno()).st_size,
-                    "sha256": _digest(stream),
+                    "sha256": total.hexdigest(),
                 }
     return files
-
-
-def _digest(stream: IO[bytes]) -> str:
-    total = hashlib.sha256()
-    while chunk := stream.read(CHUNK):
-        total.update(chunk)
-    return total.hexdigest()
 
 
 def sync_files(folder: Path) -> None:
