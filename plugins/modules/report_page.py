@@ -12,7 +12,7 @@ short_description: Write one HTML page of what was read of a database
 description:
   - Runs on the controller. The page needs no other file, no network and no script.
   - A page says when it was made, so that every run writes another one.
-requirements: [jinja2]
+requirements: [pygal, jinja2]
 options:
   file:
     description: The page. Its folder is made; both are for the person alone who runs Ansible.
@@ -74,11 +74,13 @@ lines:
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.physioflow.database.plugins.module_utils.report.charts import MISSING
 from ansible_collections.physioflow.database.plugins.module_utils.report.page import render
 
 
@@ -108,6 +110,11 @@ def main() -> None:
         no_log=True,  # what it is given is no secret, but too long for the controller's system log
     )
     params = module.params
+    if MISSING:
+        module.fail_json(
+            msg=f"The charts of the report need pygal, which {sys.executable} on the controller lacks. No page was "
+            f"written. Next: {sys.executable} -m pip install --require-hashes -r requirements.txt"
+        )
     try:
         timezone = ZoneInfo(params["timezone"])
     except (ValueError, OSError, KeyError):

@@ -357,21 +357,31 @@ def test_a_folder_that_cannot_be_is_refused(reported: Reported) -> None:
     assert words in said_of(reported.result, "nowhere")
 
 
-def test_a_time_zone_that_is_none_is_refused_with_the_next_step(tmp_path: Path) -> None:
+REFUSED = {
+    "a time zone that is none": ("Asia/Nowhere", "", "report_timezone is Asia/Nowhere, which this controller does not"),
+    "a controller without pygal": ("UTC", "raise ImportError", "-m pip install --require-hashes -r requirements.txt"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, what: str) -> None:
+    zone, pygal, words = REFUSED[what]
+    if pygal:
+        (tmp_path / "pygal.py").write_text(pygal)
     page = tmp_path / "page.html"
-    given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": "Asia/Nowhere"}
+    given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": zone}
     given |= {"status": {}, "verification": {}}
     command = [str(BIN / "ansible"), "localhost", "--module-name=physioflow.database.report_page"]
     done = subprocess.run(
         [*command, f"--args={json.dumps(given)}"],
         cwd=ROOT,
-        env=environment(),
+        env=environment() | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode != 0
-    assert "report_timezone is Asia/Nowhere, which this controller does not" in done.stdout
+    assert words in done.stdout
     assert "No page was written" in done.stdout
     assert not page.exists()
 

@@ -8,14 +8,13 @@ from datetime import UTC, timedelta, timezone
 from xml.etree import ElementTree as ET
 
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.report.charts import Bar, Dot, bars, columns, timeline
 from ansible_collections.physioflow.database.plugins.module_utils.report.page import (
     Format,
     durations,
-    environment,
     levels,
     read_words,
     runs,
-    stamp,
     worst_first,
 )
 
@@ -125,65 +124,44 @@ def test_every_matter_of_the_status_screen_has_a_vietnamese_name() -> None:
     assert matters <= set(MATTERS)
 
 
-CHARTS = environment(ROOT / "roles/report/templates")
-
-
-def chart(call: str, **given: object) -> str:
-    """Return a chart of the template, each item of which is called by its name."""
-    source = (
-        "{% from 'charts.svg.j2' import bars, columns, timeline %}{% call(item) "
-        + call
-        + " %}{{ item.name }}{% endcall %}"
-    )
-    return CHARTS.from_string(source).render(given, write=EN.plain).strip()
-
-
 def texts(svg: str) -> list[str]:
     return [element.text or "" for element in ET.fromstring(svg).iter() if element.tag.endswith("text")]
 
 
+def widths(svg: str) -> list[float]:
+    return [float(element.get("width", 0)) for element in ET.fromstring(svg).iter() if element.tag.endswith("rect")]
+
+
 def test_a_bar_is_as_long_as_its_value_and_the_first_one_is_above() -> None:
-    items = [{"name": "first", "n": 200}, {"name": "second", "n": 100}]
-    svg = chart("bars('what', items, 'n', write)", items=items)
+    svg = bars("what", [Bar("first", 200), Bar("second", 100, "var(--fail)")], EN.plain)
     places = {element.text: float(element.get("y", 0)) for element in ET.fromstring(svg).iter() if element.text}
     assert places["first"] < places["second"]
     assert {"200", "100"} <= set(texts(svg))
-    first, second = (float(e.get("width", 0)) for e in ET.fromstring(svg).iter() if e.tag.endswith("rect"))
+    second, first = widths(svg)
     assert first == pytest.approx(2 * second)
-    assert chart("bars('what', [], 'n', write)") == ""
-    assert 'width="0' in chart("bars('what', items, 'n', write)", items=[{"name": "none", "n": 0}])
+    assert "var(--fail)" in svg
+    assert bars("what", [], EN.plain) == ""
 
 
-def test_columns_stand_above_their_labels() -> None:
-    svg = CHARTS.get_template("charts.svg.j2").module.columns(  # type: ignore[attr-defined]
-        "years", [{"label": "2025", "rows": 4}, {"label": "2026", "rows": 1}], EN.plain
-    )
+def test_columns_and_dots_stand_where_they_belong() -> None:
+    svg = columns("years", [Bar("2025", 4), Bar("2026", 1)], EN.plain)
     assert {"2025", "2026", "4", "1"} <= set(texts(svg))
-    high, low = (float(e.get("height", 0)) for e in ET.fromstring(svg).iter() if e.tag.endswith("rect"))
-    assert high == pytest.approx(4 * low)
-
-
-def test_dots_stand_at_their_moments() -> None:
-    moments = [f"2026-01-01T00:0{minute}:00+00:00" for minute in range(3)]
-    lanes = [
-        ("Deployments", [{"at": moments[0]}]),
-        ("Drills", [{"at": moments[1], "ok": True}, {"at": moments[2], "ok": False}]),
-        ("Backups", []),
+    lanes = [("Deployments", [Dot(1e9)]), ("Backups", [Dot(1e9 + 50), Dot(1e9 + 100)]), ("Drills", [])]
+    svg = timeline("time", lanes, 1e9 + 100, lambda at, span: f"{at:.0f}/{span:.0f}")
+    assert {"1000000000/100", "1000000100/100", "Deployments", "Drills"} <= set(texts(svg))
+    dots = [
+        (float(e.get("cx", 0)), float(e.get("cy", 0))) for e in ET.fromstring(svg).iter() if e.tag.endswith("circle")
     ]
-    svg = CHARTS.get_template("charts.svg.j2").module.timeline(  # type: ignore[attr-defined]
-        "time", lanes, moments[2], stamp, lambda at, span: f"{at - stamp(moments[0]):.0f}/{span:.0f}"
-    )
-    assert {"0/120", "60/120", "120/120", "Deployments", "Backups"} <= set(texts(svg))
-    dots = [e.attrib for e in ET.fromstring(svg).iter() if e.tag.endswith("circle")]
-    assert [dot["class"] for dot in dots] == ["lane-0", "lane-1", "bad"]
-    a, b, c = (float(dot["cx"]) for dot in dots)
+    assert len(dots) == 3
+    (a, above), (b, below), (c, _) = dots
     assert b - a == pytest.approx(c - b)
-    assert float(dots[0]["cy"]) < float(dots[1]["cy"])
+    assert above < below
 
 
-def test_a_chart_has_a_label_and_escapes_what_it_is_given() -> None:
-    svg = chart("bars(label, items, 'n', write)", label='a "label" <b>', items=[{"name": "<script> &", "n": 1}])
-    assert 'role="img" aria-label="a &#34;label&#34; &lt;b&gt;"' in svg
-    assert "<script" not in svg
-    long = [{"name": "a" * 23 + "&" + "b" * 9, "n": 1}]
-    assert "a" * 23 + "…" in texts(chart("bars('what', items, 'n', write)", items=long))
+def test_a_chart_has_a_label_and_no_script_style_or_id() -> None:
+    svg = bars('a "label" <b>', [Bar("<script>", 1)], EN.plain)
+    assert 'role="img"' in svg
+    assert "aria-label=" in svg
+    assert "&lt;script&gt;" in svg
+    for gone in ("<script", "<style", "<!--", " id=", "<title", "<desc"):
+        assert gone not in svg

@@ -18,7 +18,10 @@ from markupsafe import Markup
 
 from ..backup.store import size_text
 from ..status.findings import LEVELS
+from .charts import Bar, Dot, bars, columns, timeline
 
+LARGEST = 10  # tables in the chart
+NEWEST = 12  # backups in the chart
 Act = Mapping[str, Any]
 COMMA = {"vi"}  # languages with a decimal comma
 SHOWN = ("Migrations", "Verification", "Backup", "Drill", "Tables", "Connections", "Locks", "Disk", "Cache", "Server")
@@ -49,32 +52,26 @@ def render(
         status: what database_status returned, with its details.
         verification: what database_verification returned, also where promises are broken.
     """
+    view = _view(status, verification)
     words, matters = read_words(templates)
-    return (
-        environment(templates)
-        .get_template("page.html.j2")
-        .render(
-            _view(status, verification),
-            host=host,
-            language=language,
-            timezone=str(timezone),
-            words=dict(sorted(words.items(), key=lambda item: item[0] != language)),
-            matters=matters,
-            formats={name: Format(of_language, timezone, name in COMMA) for name, of_language in words.items()},
-            stamp=stamp,
-        )
-    )
-
-
-def environment(templates: Path) -> Environment:
-    """Return what renders the page and its charts; what is put into them is escaped."""
-    return Environment(
+    formats = {name: Format(of_language, timezone, name in COMMA) for name, of_language in words.items()}
+    environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        view,
+        host=host,
+        language=language,
+        timezone=str(timezone),
+        words=dict(sorted(words.items(), key=lambda item: item[0] != language)),
+        matters=matters,
+        formats=formats,
+        charts={name: _charts(view, write) for name, write in formats.items()},
     )
 
 
@@ -269,3 +266,41 @@ class Format:
         """Write a moment (seconds since 1970) below a line of time that spans so many seconds."""
         here = datetime.fromtimestamp(at, self.zone)
         return here.strftime("%H:%M" if span < DAY else self.words["tick_pattern"])
+
+
+def _charts(view: Mapping[str, Any], write: Format) -> dict[str, Any]:
+    words = write.words
+    whole = [backup for backup in view["backups"] if not backup["damaged"]]
+    lanes = [
+        (words["deployments"], [Dot(stamp(run["at"])) for run in reversed(view["runs"])]),
+        (words["backups"], [Dot(stamp(backup["at"])) for backup in whole]),
+        (words["drills"], [Dot(stamp(drill["at"]), "" if drill["ok"] else "var(--fail)") for drill in view["drills"]]),
+    ]
+    return {
+        "timeline": timeline(words["timeline_chart"], lanes, stamp(view["now"]), write.tick),
+        "durations": bars(
+            words["durations"],
+            [Bar(f"{act['version']} {act['name']}", act["ms"]) for act in view["durations"]],
+            write.ms_text,
+        ),
+        "tables": bars(
+            words["tables_chart"],
+            [Bar(table["name"], table["bytes"]) for table in view["tables"][:LARGEST]],
+            write.size_text,
+        ),
+        "years": {
+            name: columns(
+                f"{words['years']}: {name}", [Bar(part["label"], part["rows"]) for part in parts], write.plain
+            )
+            for name, parts in groupby(view["details"]["years"], key=lambda part: str(part["table"]))
+        },
+        "backups": bars(
+            words["backups_chart"],
+            [Bar(_when(backup, write), backup["size"]) for backup in whole[: -NEWEST - 1 : -1]],
+            write.size_text,
+        ),
+    }
+
+
+def _when(backup: Mapping[str, Any], write: Format) -> str:
+    return str(write.time(backup["at"]).striptags())
