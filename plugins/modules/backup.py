@@ -29,7 +29,7 @@ options:
     type: dict
     required: true
   request:
-    description: What the act has to know.
+    description: What the action has to know.
     type: dict
     default: {}
   user:
@@ -89,11 +89,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.community.postgresql.plugins.module_utils.postgres import postgres_common_argument_spec
-from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import ACTS, perform
+from ansible_collections.community.postgresql.plugins.module_utils.postgres import (
+    get_conn_params,
+    postgres_common_argument_spec,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import ACTIONS, perform
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.physioflow.database.plugins.module_utils.backup.owner import become
-from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import RESTIC_OPTIONS, libpq_keywords
+from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import RESTIC_OPTIONS
 
 MAKES_FOLDER = ("create", "gate")
 FETCHES = ("restore", "restore_tables", "drill", "verify")
@@ -109,7 +112,7 @@ def make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
 
 
 def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any) -> dict[str, Any]:
-    """Do an act in a child process that is another user of the host; return its result, or {"error": why}."""
+    """Do an action in a child process that is another user of the host; return its result, or {"error": why}."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -140,7 +143,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "action": {"type": "str", "required": True, "choices": list(ACTS)},
+            "action": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "connection": {"type": "dict", "required": True, "options": postgres_common_argument_spec()},
             "settings": {"type": "dict", "required": True},
             "administrator": {"type": "dict", "options": postgres_common_argument_spec()},
@@ -163,7 +166,7 @@ def main() -> None:
             )
     settings = {
         **params["settings"],
-        "connection": libpq_keywords(params["connection"]),
+        "connection": get_conn_params(module, params["connection"], warn_db_default=False),
         "restic": params["restic"] or {},
     }
     # A host that lost its folder gets it back for what is fetched from off the host.
@@ -177,7 +180,8 @@ def main() -> None:
                 f"({error.filename}). No backup was made. Correct backup_directory."
             )
     if params["action"] in MAKES_FOLDER and params["administrator"] and not module.check_mode:
-        administrator = {**settings, "connection": libpq_keywords(params["administrator"])}
+        connection = get_conn_params(module, params["administrator"], warn_db_default=False)
+        administrator = {**settings, "connection": connection}
         perform_as(None, "restorable", administrator, {"role": settings["connection"]["user"], "warn": False})
     done = perform_as(owner, params["action"], settings, params["request"], check_mode=module.check_mode)
     if "error" in done:

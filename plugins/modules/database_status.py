@@ -48,6 +48,10 @@ options:
     description: How many tables are shown.
     type: int
     default: 10
+  details:
+    description: Whether to read also what M(physioflow.database.report_page) shows of history, years, sessions, backups and drills.
+    type: bool
+    default: false
 author:
   - PhysioFlow contributors (@physioflow)
 """
@@ -87,6 +91,7 @@ facts:
   type: dict
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +139,7 @@ def main() -> None:
             "drift": {"type": "list", "elements": "str"},
             "limits": {"type": "dict", "required": True},
             "tables": {"type": "int", "default": 10},
+            "details": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -143,7 +149,8 @@ def main() -> None:
         limits = read_limits(params["limits"])
     except ValueError as error:
         module.fail_json(msg=f"{error}. Nothing was looked at. Correct it in the inventory's group_vars.")
-    seen = look_in_session(module, name, "physioflow-status", look_at_database, "looked at")
+    look = partial(look_at_database, details=params["details"])
+    seen = look_in_session(module, name, "physioflow-status", look, "looked at")
     facts = {
         "database": name,
         **seen,
@@ -154,6 +161,8 @@ def main() -> None:
         "drift": params["drift"],
         "shown_tables": params["tables"],
     }
+    if not params["details"]:
+        del facts["backups"]["all"], facts["backups"]["drills"]
     found = findings(facts, limits)
     title = f"Database {name} on {params['host']}, {facts['figures']['now'][:16].replace('T', ' ')} UTC"
     module.exit_json(

@@ -133,10 +133,8 @@ from ansible_collections.physioflow.database.plugins.module_utils.embedded.files
     write_file,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.layout import Marker, find_layout
-from ansible_collections.physioflow.database.plugins.module_utils.embedded.look import Look, look
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.look import ACTIONS, Look, look
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.packages import cache_folder, fetch
-from ansible_collections.physioflow.database.plugins.module_utils.embedded.plan import ACTS, plan
-from ansible_collections.physioflow.database.plugins.module_utils.embedded.port import HOST
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.process import (
     make_user,
     run,
@@ -145,6 +143,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.embedded.proce
 )
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.server import Server
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.settings import (
+    HOST,
     SUPERUSER,
     passfile_text,
     read_passfile,
@@ -157,14 +156,14 @@ def started(module: AnsibleModule) -> dict[str, Any]:
     """Make and start the server; return the module's result."""
     params = module.params
     seen = look(params)
-    acts = plan(seen.found)
-    connected = seen.running.port if seen.running else 0
+    done = seen.actions
+    connected = seen.running
     ready = seen.ready()
     difference = seen.difference() if module._diff else []
     if not module.check_mode:
         if seen.server.user is None:
             make_user(params["user"])
-        if not seen.found.software:  # before any folder is made: without a network nothing is left behind
+        if "unpack" in seen.actions:  # before any folder is made: without a network nothing is left behind
             fetch(seen.pins, cache_folder(params["cache_directory"]))
         seen.layout.directory.mkdir(parents=True, exist_ok=True)
         with locked(seen.layout.directory):
@@ -174,7 +173,7 @@ def started(module: AnsibleModule) -> dict[str, Any]:
                     f"The system user {params['user']} cannot reach {seen.layout.directory}, so programs and data "
                     f"are in {seen.layout.home}; {seen.layout.server} points there."
                 )
-            acts = do(plan(seen.found), seen, params)
+            done = do(seen, params)
         connected = seen.server.port
         ready = True
     connection = {
@@ -184,8 +183,8 @@ def started(module: AnsibleModule) -> dict[str, Any]:
         "connect_params": {"passfile": str(seen.layout.passfile)},
     }
     return {
-        "changed": bool(acts),
-        "actions": [ACTS[act] for act in acts],
+        "changed": bool(done),
+        "actions": [ACTIONS[action] for action in done],
         "connection": connection if connected else {},
         "ready": ready,
         "settings": dict(seen.server.values),
@@ -194,17 +193,17 @@ def started(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def do(acts: list[str], seen: Look, params: Params) -> list[str]:
+def do(seen: Look, params: Params) -> list[str]:
     """Do what was decided, and wait until the server accepts connections.
 
-    Where an act fails, the next run goes on from there.
+    Where an action fails, the next run goes on from there.
 
     Returns:
-        The acts that were done, with a restart where the server turned out to need one.
+        The actions that were done, with a restart where the server turned out to need one.
     """
     layout, server = seen.layout, seen.server
     former = {path: read_text(path) for path in server.configuration()}
-    done = list(acts)
+    done = list(seen.actions)
 
     def remember(pending: bool) -> None:
         marker = Marker(str(layout.directory), str(layout.home), server.port, pending)
@@ -219,7 +218,7 @@ def do(acts: list[str], seen: Look, params: Params) -> list[str]:
         server.configure(server.configuration())
 
     def reload() -> None:
-        if seen.running and server.reload(seen.running.port):
+        if seen.running and server.reload(seen.running):
             done[done.index("reload")] = "restart"
 
     def write() -> None:
@@ -239,19 +238,19 @@ def do(acts: list[str], seen: Look, params: Params) -> list[str]:
         "reload": reload,
         "write": write,
     }
-    if acts and seen.marker is None:
+    if seen.actions and seen.marker is None:
         remember(pending=True)
-    for act in acts:
+    for action in seen.actions:
         try:
-            table[act]()
+            table[action]()
         except EmbeddedError as error:
-            if act not in ("restart", "reload") or running_server(layout.data):
+            if action not in ("restart", "reload") or running_server(layout.data):
                 raise
             server.configure(former)
             server.start()
             raise EmbeddedError(f"{error}\nThe server runs again with its former settings.") from error
     server.await_ready()
-    if acts:
+    if done:
         remember(pending=False)
     for entry in layout.home.glob("software-*"):
         if entry != server.software:  # programs that no pin names any more
@@ -270,7 +269,7 @@ def absent(module: AnsibleModule) -> dict[str, Any]:
         with locked(directory):
             if running := running_server(layout.data):
                 user = server_user(layout.data, module.params["user"])
-                Server(layout, layout.bin.resolve().parent, user, running.port, {}, module.params["timeout"]).stop()
+                Server(layout, layout.bin.resolve().parent, user, running, {}, module.params["timeout"]).stop()
             for path in (*belongings, *directory.glob(f"{MARKER}*")):
                 remove(path)
             if not any(directory.iterdir()):

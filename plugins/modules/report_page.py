@@ -38,11 +38,7 @@ options:
     type: str
     default: Asia/Ho_Chi_Minh
   status:
-    description: What M(physioflow.database.database_status) returned.
-    type: dict
-    required: true
-  found:
-    description: What M(physioflow.database.report_database) returned.
+    description: What M(physioflow.database.database_status) returned, asked for its details.
     type: dict
     required: true
   verification:
@@ -60,7 +56,6 @@ EXAMPLES = r"""
     templates: "{{ role_path }}/templates"
     host: db1
     status: "{{ status_result }}"
-    found: "{{ report_found }}"
     verification: "{{ verification_result }}"
   delegate_to: localhost
 """
@@ -108,7 +103,6 @@ def main() -> None:
             "language": {"type": "str", "choices": ["vi", "en"], "default": "vi"},
             "timezone": {"type": "str", "default": "Asia/Ho_Chi_Minh"},
             "status": {"type": "dict", "required": True},
-            "found": {"type": "dict", "required": True},
             "verification": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
@@ -131,7 +125,7 @@ def main() -> None:
     page = render(
         Path(params["templates"]),
         timezone=timezone,
-        **{name: params[name] for name in ("host", "language", "status", "found", "verification")},
+        **{name: params[name] for name in ("host", "language", "status", "verification")},
     )
     told = f"The report of {params['host']}: {path.as_uri()}"
     if module.check_mode:

@@ -1,6 +1,6 @@
 """The report: what it shows is what the database says, in a real browser too, and each figure changes with it.
 
-Most tests read and render as the two modules of the role do, without the ten seconds of a playbook.
+Most tests read and render as the modules do, without the ten seconds of a playbook.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.physioflow.database.plugins.module_utils.report.look import look_at_backups, look_at_database
-from ansible_collections.physioflow.database.plugins.module_utils.report.page import render
-from ansible_collections.physioflow.database.plugins.module_utils.report.words import WORDS
+from ansible_collections.physioflow.database.plugins.module_utils.report.page import read_words, render
 from ansible_collections.physioflow.database.plugins.module_utils.status.findings import (
     described,
     findings,
@@ -34,6 +32,7 @@ from tests.integration.test_status import LIMITS, Watch, session
 from tests.local import BIN, ROOT, Local, Result, environment, until
 
 TEMPLATES = ROOT / "roles/report/templates"
+WORDS, _ = read_words(TEMPLATES)
 DATABASE = "reported"
 FIGURE = re.compile(r'<data data-figure="([^"]+)" value="([^"]+)">')
 VERIFIED = {"ok": True, "files": [{"file": "files/verify/001_a.yml", "expected": 7, "found": 7}], "failures": []}
@@ -62,16 +61,13 @@ def figures(page: str) -> dict[str, float]:
 
 def page_of(clinic: Clinic, plan: dict[str, Any] | None = None, verification: dict[str, Any] | None = None) -> str:
     """Return the page of a database."""
-    facts = Watch(clinic).facts() | {"plan": plan}
-    with clinic.connect(autocommit=True, application_name="physioflow-report") as connection:
-        found = look_at_database(connection.cursor())
+    facts = Watch(clinic).facts(details=True) | {"plan": plan}
     page = render(
         TEMPLATES,
         host="h<&>",
         language="vi",
         timezone=UTC,
         status={"facts": facts, "findings": described(findings(facts, read_limits(LIMITS)))},
-        found=found | look_at_backups(clinic.name, clinic.folder, clinic.local.server / "bin"),
         verification=verification or VERIFIED,
     )
     assert CANARY not in page
@@ -374,7 +370,7 @@ def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, wh
         (tmp_path / "pygal.py").write_text(pygal)
     page = tmp_path / "page.html"
     given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": zone}
-    given |= {"status": {}, "found": {}, "verification": {}}
+    given |= {"status": {}, "verification": {}}
     command = [str(BIN / "ansible"), "localhost", "--module-name=physioflow.database.report_page"]
     done = subprocess.run(
         [*command, f"--args={json.dumps(given)}"],

@@ -42,9 +42,9 @@ class Watch:
     def __init__(self, clinic: Clinic) -> None:
         self.clinic = clinic
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, *, details: bool = False) -> dict[str, Any]:
         with self.clinic.connect(autocommit=True, application_name="physioflow-status") as connection:
-            seen = look_at_database(connection.cursor())
+            seen = look_at_database(connection.cursor(), details=details)
         return {
             "database": self.clinic.name,
             **seen,

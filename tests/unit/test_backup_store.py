@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import age_text, table
 from ansible_collections.physioflow.database.plugins.module_utils.backup.create import summary
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.physioflow.database.plugins.module_utils.backup.keeping import clock_problem, to_remove
 from ansible_collections.physioflow.database.plugins.module_utils.backup.manifest import (
     ID,
     checksum,
@@ -31,10 +32,8 @@ from ansible_collections.physioflow.database.plugins.module_utils.backup.program
     without_values,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.backup.restic import shown
-from ansible_collections.physioflow.database.plugins.module_utils.backup.retention import clock_problem, to_remove
 from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import (
     Settings,
-    libpq_keywords,
     read_settings,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.backup.store import (
@@ -85,19 +84,7 @@ def test_all_problems_of_settings_are_said_at_once_and_no_secret() -> None:
     assert "canary" not in repr(settings)
 
 
-def test_connections_are_said_in_libpq_words() -> None:
-    connection = {
-        "login_unix_socket": "/run",
-        "login_host": "",
-        "login_port": 5433,
-        "login_password": "x",
-        "ssl_mode": "require",
-        "connect_params": {"options": "-c a=b"},
-        "session_role": None,
-    }
-    found = libpq_keywords(connection)
-    assert found == {"host": "/run", "port": "5433", "password": "x", "sslmode": "require", "options": "-c a=b"}
-    assert "password" not in Programs(Path("/b"), {"user": "a b'c\\d"}).conninfo("x")
+def test_a_connection_is_quoted_as_libpq_reads_it() -> None:
     assert r"user='a b\'c\\d'" in Programs(Path("/b"), {"user": "a b'c\\d"}).conninfo("x")
 
 

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.physioflow.database.plugins.module_utils.embedded import packages
-from ansible_collections.physioflow.database.plugins.module_utils.embedded import port as ports
+from ansible_collections.physioflow.database.plugins.module_utils.embedded import checks, packages
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.files import (
     EmbeddedError,
     link_is,
@@ -29,7 +28,6 @@ from ansible_collections.physioflow.database.plugins.module_utils.embedded.files
 )
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.layout import Marker
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.process import (
-    Postmaster,
     await_end,
     make_user,
     run,
@@ -51,7 +49,7 @@ def listener() -> Iterator[int]:
 @linux
 def test_a_taken_port_is_refused_with_the_program_that_has_it(listener: int) -> None:
     with pytest.raises(EmbeddedError, match=rf"Port {listener} is taken by .+ \(process {os.getpid()}\)") as caught:
-        ports.check_port_is_free(listener)
+        checks.check_port_is_free(listener)
     assert "nothing was changed" in str(caught.value)
     assert "postgresql_embedded_port" in str(caught.value)
 
@@ -61,21 +59,21 @@ def test_a_port_of_all_addresses_is_taken_too() -> None:
     with socket.socket() as holder:
         holder.bind(("0.0.0.0", 0))
         holder.listen()
-        assert ports.port_is_taken(holder.getsockname()[1])
+        assert checks.port_is_taken(holder.getsockname()[1])
 
 
 def test_a_holder_that_cannot_be_seen_is_said_so() -> None:
-    assert ports.port_holder(1) == "a program of another user"
+    assert checks.port_holder(1) == "a program of another user"
 
 
 def test_a_port_is_chosen_again_for_the_same_folder_and_steps_aside_when_taken() -> None:
-    first = ports.pick_port(Path("/somewhere"))
-    assert first == ports.pick_port(Path("/somewhere"))
+    first = checks.pick_port(Path("/somewhere"))
+    assert first == checks.pick_port(Path("/somewhere"))
     assert 20000 <= first < 32000
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", first))
         holder.listen()
-        assert ports.pick_port(Path("/somewhere")) > first
+        assert checks.pick_port(Path("/somewhere")) > first
 
 
 def pid_file(data: Path, pid: int) -> None:
@@ -86,7 +84,7 @@ def pid_file(data: Path, pid: int) -> None:
 def test_a_server_is_a_living_process_that_works_in_the_data_folder(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], cwd=tmp_path) as sleeper:
         pid_file(tmp_path, sleeper.pid)
-        assert running_server(tmp_path) == Postmaster(sleeper.pid, 5999)
+        assert running_server(tmp_path) == 5999
         assert not await_end(tmp_path, 0)
         sleeper.kill()
         os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)  # dead, but not yet taken notice of

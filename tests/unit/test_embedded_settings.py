@@ -12,10 +12,10 @@ from ansible_collections.physioflow.database.plugins.module_utils.embedded.check
     check_folder,
     check_name,
     check_path,
+    check_port,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.files import MARKER, EmbeddedError
-from ansible_collections.physioflow.database.plugins.module_utils.embedded.plan import ACTS, Found, plan
-from ansible_collections.physioflow.database.plugins.module_utils.embedded.port import check_port
+from ansible_collections.physioflow.database.plugins.module_utils.embedded.look import ACTIONS, Found, plan
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.server import log_excerpt
 from ansible_collections.physioflow.database.plugins.module_utils.embedded.settings import (
     HBA_TEXT,
@@ -210,7 +210,7 @@ def test_the_service_file_holds_no_password_and_the_role_only_when_set() -> None
 )
 def test_no_more_is_done_than_needed(found: Found, acts: list[str]) -> None:
     assert plan(found) == acts
-    assert set(acts) <= set(ACTS)
+    assert set(acts) <= set(ACTIONS)
 
 
 def test_the_log_lines_that_matter_are_chosen() -> None:

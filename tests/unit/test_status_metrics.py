@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import yaml
-from ansible_collections.physioflow.database.plugins.module_utils.status.findings import Limits, findings
+from ansible_collections.physioflow.database.plugins.module_utils.status.findings import findings
 from ansible_collections.physioflow.database.plugins.module_utils.status.metrics import HELP, metrics
 from ansible_collections.physioflow.database.plugins.module_utils.status.program import pending
 
@@ -30,7 +30,7 @@ DASHBOARD = ROOT / "files/monitoring/physioflow.dashboard.json"
 
 
 def text(facts: dict[str, Any]) -> str:
-    found = findings(facts, Limits(**LIMITS)) if facts["figures"] else []
+    found = findings(facts, LIMITS) if facts["figures"] else []
     return str(metrics(facts, found, NOW))
 
 

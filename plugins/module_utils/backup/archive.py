@@ -13,17 +13,15 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from .errors import BackupError, DamagedError
 from .manifest import DUMP
 from .programs import Programs, check_ended
-from .store import Backup, sha256_of
-
-CHUNK = 1 << 20
+from .store import CHUNK, Backup, sha256_of
 
 # How pg_restore writes a table's rows and a sequence's value. A name is quoted where it has to be.
 _QUOTED = rb'(?:"(?:[^"]|"")*"|[^" (.]+)'
@@ -33,17 +31,11 @@ _END = b"\\.\n"
 _RANDOM = re.compile(r"^\\(un)?restrict ")  # a line that is new in every output
 
 
-@dataclass
-class Contents:
-    """What a dump holds.
+class Contents(NamedTuple):
+    """What a dump holds."""
 
-    Attributes:
-        rows: number of rows by schema.table.
-        sequences: last value, and whether it was given out, by schema.sequence.
-    """
-
-    rows: dict[str, int] = field(default_factory=dict)
-    sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    rows: dict[str, int]  # number by schema.table
+    sequences: dict[str, tuple[int, bool]]  # last value, and whether it was given out, by schema.sequence
 
 
 def read_contents(programs: Programs, dump: Path) -> Contents:
@@ -52,22 +44,32 @@ def read_contents(programs: Programs, dump: Path) -> Contents:
     Raises:
         BackupError: where pg_restore cannot read it.
     """
-    child = programs.start("pg_restore", "--data-only", "--file=-", dump, stdout=subprocess.PIPE)
+    with data_of(programs, dump) as stream:
+        return count_contents(stream)
+
+
+@contextmanager
+def data_of(programs: Programs, dump: Path, *options: str) -> Iterator[IO[bytes]]:
+    """Provide what pg_restore --data-only writes of a dump, and look how it ended.
+
+    Raises:
+        BackupError: where pg_restore cannot read it.
+    """
+    child = programs.start("pg_restore", "--data-only", "--file=-", *options, dump, stdout=subprocess.PIPE)
     assert child.stdout is not None
     with suppress(OSError, AttributeError):
         fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
     try:
-        contents = count_contents(child.stdout)
+        yield child.stdout
     finally:
         child.stdout.close()
         _, err = child.communicate()
     check_ended("pg_restore", child.returncode, err)
-    return contents
 
 
 def count_contents(stream: IO[bytes]) -> Contents:
     """Count the rows in what pg_restore writes."""
-    contents = Contents()
+    contents = Contents({}, {})
     for item in read_items(stream):
         if isinstance(item, Rows):
             contents.rows[item.key] = sum(chunk.count(b"\n") for chunk in item.chunks)
@@ -149,14 +151,10 @@ def _key(name: bytes) -> str:
     return ".".join(quoted.replace('""', '"') or plain for quoted, plain in parts)
 
 
-def schema_lines(text: str) -> list[str]:
-    """Return the lines of a schema as pg_dump or pg_restore writes it, without what is another in every output."""
-    return [line for line in text.splitlines() if line and not line.startswith("--") and not _RANDOM.match(line)]
-
-
 def schema_sha256(text: str) -> str:
-    """Return a checksum of a schema that does not depend on the order of its statements' lines."""
-    return hashlib.sha256("\n".join(sorted(schema_lines(text))).encode()).hexdigest()
+    """Return a checksum of a schema as pg_dump writes it, without the order and what is another in every output."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("--") and not _RANDOM.match(line)]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def verify(programs: Programs, backup: Backup, *, decode: bool = False) -> None:

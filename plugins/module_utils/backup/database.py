@@ -249,12 +249,16 @@ def let_migrations_go_on(session: Session) -> None:
 
 
 def measure(
-    session: Session, tables: Iterable[Mapping[str, Any]], hashed: str | Sequence[str], *, by_name: bool = True
+    sessions: Sequence[Session],
+    tables: Iterable[Mapping[str, Any]],
+    hashed: str | Sequence[str],
+    *,
+    by_name: bool = True,
 ) -> list[dict[str, Any]]:
     """Count the rows of tables, and hash them.
 
     Args:
-        session: in a transaction with a snapshot where others write.
+        sessions: each takes a table at a time; one in a transaction with a snapshot where others write.
         tables: entries with schema and name.
         hashed: counts, hash, or the names of the tables to hash.
         by_name: hash the columns in the order of their names: a table that inherits comes back with another order.
@@ -263,39 +267,24 @@ def measure(
     Returns:
         The entries with `rows` and `hash`; the latter is None where a table is only counted.
     """
-    measured = []
-    for table in tables:
-        wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
-        row = f"ROW({', '.join(f't.{identifier(name)}' for name in table['columns'])})" if by_name else "t"
-        total = f"sum(hashtextextended({row}::text, 0)::numeric)::text" if wanted else "NULL"
-        place = identifier(table["schema"], table["name"])
-        try:
-            found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
-        except ServerError as error:
-            raise BackupError(f"the rows of {key_of(table)} cannot be read: {error}") from error
-        kept = {key: value for key, value in table.items() if key != "columns"}
-        measured.append({**kept, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None})
-    return measured
-
-
-def measure_at_once(
-    sessions: Sequence[Session],
-    tables: Iterable[Mapping[str, Any]],
-    hashed: str | Sequence[str],
-    *,
-    by_name: bool = True,
-) -> list[dict[str, Any]]:
-    """Do the same with several sessions, a table each at a time; where nobody writes they see the same."""
     free: queue.SimpleQueue[Session] = queue.SimpleQueue()
     for session in sessions:
         free.put(session)
 
     def one(table: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = hashed == "hash" if isinstance(hashed, str) else is_named(table, hashed)
+        row = f"ROW({', '.join(f't.{identifier(name)}' for name in table['columns'])})" if by_name else "t"
+        total = f"sum(hashtextextended({row}::text, 0)::numeric)::text" if wanted else "NULL"
+        place = identifier(table["schema"], table["name"])
         session = free.get()
         try:
-            return measure(session, [table], hashed, by_name=by_name)[0]
+            found = session.row(f"SELECT count(*) AS rows, {total} AS hash FROM ONLY {place} AS t")
+        except ServerError as error:
+            raise BackupError(f"the rows of {key_of(table)} cannot be read: {error}") from error
         finally:
             free.put(session)
+        kept = {key: value for key, value in table.items() if key != "columns"}
+        return {**kept, "rows": found["rows"], "hash": (found["hash"] or "0") if wanted else None}
 
     with ThreadPoolExecutor(len(sessions)) as pool:
         return list(pool.map(one, tables))
@@ -323,6 +312,23 @@ def key_of_name(name: str, known: Collection[str]) -> str | None:
     if '"' in name and _QUALIFIED.fullmatch(name):
         wanted += [".".join(parts if len(parts) > 1 else ["public", *parts])]
     return next((key for key in wanted if key in known), None)
+
+
+def tables_named(
+    names: Sequence[str], contents: Mapping[str, Any], refusal: str
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the keys of what is named, and the tables that it is: of a partitioned one all partitions.
+
+    Args:
+        names: as `key_of_name` takes them.
+        contents: of a database, or a manifest.
+        refusal: message of the BackupError where there are no such tables, with a place for their names.
+    """
+    known = {key_of(table) for table in contents["tables"]} | set(contents["partitioned"])
+    if unknown := [name for name in names if not key_of_name(name, known)]:
+        raise BackupError(refusal.format(", ".join(unknown)))
+    keys = [str(key_of_name(name, known)) for name in names]
+    return keys, [table for table in contents["tables"] if {key_of(table), table["root"]} & set(keys)]
 
 
 def is_named(table: Mapping[str, Any], names: Sequence[str]) -> bool:

@@ -24,9 +24,9 @@ from .database import Session
 from .errors import BackupError, UnrestorableError
 from .manifest import GLOBALS, update_manifest, utc_now
 from .programs import Programs, programs
+from .restic import obtained
 from .restore import MAINTENANCE, beside, check_server, set_access, set_comment
-from .settings import Settings
-from .source import AUTO, obtained
+from .settings import DISK, LATEST, OFF_HOST, Request, Settings
 from .store import Store, alone_in
 
 SUPERUSER = "postgres"
@@ -44,53 +44,63 @@ log_min_messages = fatal
 """
 
 
-def drill(settings: Settings, name: str, source: str = AUTO, *, own_server: bool) -> dict[str, Any]:
+def drill(settings: Settings, request: Request) -> dict[str, Any]:
     """Restore a backup, compare it with its manifest, and write the result into the manifest.
-
-    Args:
-        settings: of the backups.
-        name: id of the backup, or latest.
-        source: disk, off_host, or auto.
-        own_server: make a server for it; False takes a scratch database of the live one.
 
     Raises:
         BackupError: why the backup is not proven.
     """
+    if request.check_mode:
+        return {"changed": False, "lines": ["A drill would be made."]}
     began = time.monotonic()
     store = Store(settings)
-    record = {"at": utc_now().isoformat(), "ok": True, "from": source, "server": "own" if own_server else "live"}
-    with obtained(settings, name, source) as backup:
-        record["from"] = "disk" if backup.folder.parent == store.directory else "off_host"
+    own_server = request.server == "own"
+    with obtained(settings, request) as backup:
         if not backup.whole:
             raise BackupError(f"{backup.id} holds single tables: only a backup of the whole database is drilled.")
+        record = {
+            "at": utc_now().isoformat(),
+            "ok": True,
+            "from": DISK if backup.folder.parent == store.directory else OFF_HOST,
+            "server": "own" if own_server else "live",
+        }
         notes: list[str] = []
-        helpless = False
+        failure: BackupError | None = None
         try:
             notes = _prove(settings, backup, own_server)
         except BackupError as error:
+            failure = error
             record |= {"ok": False, "why": str(error)}
-            helpless = isinstance(error, UnrestorableError)
         record["seconds"] = round(time.monotonic() - began, 2)
-        remember(store, backup.id, record)
-        if not record["ok"]:
-            raise BackupError(
-                f"The drill failed: {backup.id} could not be proven. {record['why']}\nThe live database was not "
-                "touched."
-                + (
-                    ""
-                    if helpless
-                    else " Do not rely on this backup: take a new one (ansible-playbook playbooks/backup.yml) and "
-                    "drill again."
-                )
+        with suppress(BackupError):  # it is not on this host, or its manifest was damaged: there is nothing to write to
+            update_manifest(store.directory / backup.id, lambda found: {"drills": [*found["drills"], record][-KEPT:]})
+        if failure:
+            remedy = (
+                " Do not rely on this backup: take a new one (ansible-playbook playbooks/backup.yml) and drill again."
             )
-        manifest = backup.manifest
+            raise BackupError(
+                f"The drill failed: {backup.id} could not be proven. {failure}\nThe live database was not touched."
+                + ("" if isinstance(failure, UnrestorableError) else remedy)
+            ) from failure
+        tables = backup.manifest["tables"]
+    # The newest one may be damaged, and latest passes that by: not to be taken for a good result.
+    damaged = store.newer_damaged(backup.number) if request.backup == LATEST else []
+    problems = [f"{other.id} is newer and cannot be used: {other.damage}." for other in damaged]
+    if problems:
+        problems.append("Take a new backup (ansible-playbook playbooks/backup.yml), and find out who changed that one.")
+    hashed = sum(table["hash"] is not None for table in tables)
+    told = (
+        f"{backup.id} is proven: restored, {sum(table['rows'] for table in tables)} rows in {len(tables)} tables "
+        f"counted and {hashed} tables hashed, all equal; {record['seconds']:.1f} s"
+    )
     return {
-        "backup": manifest["id"],
-        "number": manifest["number"],
-        "tables": len(manifest["tables"]),
-        "rows": sum(table["rows"] for table in manifest["tables"]),
+        "changed": True,
+        "lines": [told],
         "warnings": notes,
-        "hashed": sum(table["hash"] is not None for table in manifest["tables"]),
+        "problems": problems,
+        "backup": backup.id,
+        "tables": len(tables),
+        "hashed": hashed,
         **record,
     }
 
@@ -105,27 +115,15 @@ def _prove(settings: Settings, backup: Any, own_server: bool) -> list[str]:
         verify(tools, backup)
         server = stack.enter_context(Session(tools.conninfo(MAINTENANCE)))
         if own_server:
-            make_roles(server, backup.folder / GLOBALS)
+            for line in (backup.folder / GLOBALS).read_text(encoding="utf-8").splitlines():
+                if _ROLES.match(line):
+                    server.execute(line)
         check_server(server, backup)
         name = f"{settings.database[:47]}_drill"
         scratch = stack.enter_context(beside(server, tools, backup, settings, name=name, notes=notes))
         set_access(server, scratch, backup.manifest["database"])
         set_comment(server, scratch, backup.manifest["database"]["comment"])
     return notes
-
-
-def make_roles(server: Session, path: Path) -> None:
-    """Make the roles of a backup on a server that has none."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if _ROLES.match(line):
-            server.execute(line)
-
-
-def remember(store: Store, name: str, record: dict[str, Any]) -> None:
-    """Write the result of a drill into the manifest of its backup, if that is on this host."""
-    folder = store.directory / name
-    with suppress(BackupError):  # the manifest was damaged: there is nothing to write to
-        update_manifest(folder, lambda manifest: {"drills": [*manifest["drills"], record][-KEPT:]})
 
 
 @contextmanager

@@ -2,21 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What happens to backups once they are there: copied off the host, stripped of a plain dump, removed.
 
-All of it under the lock of the store.
+All of it under the lock of the store. Which backups go is pure: the order of numbers decides, never the clock of this
+moment.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from .archive import check_files
 from .errors import BackupError, DamagedError
 from .manifest import FILE, update_manifest, utc_now
-from .restic import copy, ensure, forget, shown
-from .retention import clock_problem, to_remove
+from .restic import copy, ensure, fetched, forget, shown
 from .settings import Settings
-from .source import fetched
-from .store import Backup, Store
+from .store import Backup, Store, alone_in
+
+_PERIODS: dict[str, Callable[[datetime], object]] = {
+    "daily": lambda time: time.date(),
+    "weekly": lambda time: time.isocalendar()[:2],
+    "monthly": lambda time: (time.year, time.month),
+}
 
 
 def copy_missing(settings: Settings, store: Store) -> list[str]:
@@ -30,7 +37,7 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
             if backup.damage or not backup.has_files:
                 continue
             try:
-                _copy_one(settings, store, backup)
+                _copy_one(settings, backup)
             except DamagedError as error:  # the others have to go all the same
                 problems.append(f"{backup.id} was not copied off the host, as it is damaged: {error}.")
         forget(settings, settings.keep)
@@ -40,14 +47,14 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
     return problems
 
 
-def _copy_one(settings: Settings, store: Store, backup: Backup) -> None:
+def _copy_one(settings: Settings, backup: Backup) -> None:
     place = shown(settings.restic.repository)
     if (backup.manifest["off_host"] or {}).get("repository") != place:
         check_files(backup.folder, backup.manifest["files"])
         copied = copy(settings, backup)
         backup.manifest.update(update_manifest(backup.folder, lambda _: {"off_host": copied}))
     if settings.restic.only:
-        with store.unused(backup) as unused:
+        with alone_in(backup.folder) as unused:
             if unused:  # else the next run does it
                 strip(settings, backup)
 
@@ -73,3 +80,51 @@ def prune(settings: Settings, store: Store) -> tuple[list[str], str]:
     if problem := clock_problem(backups, utc_now()):
         return [], f"Nothing was removed: {problem}."
     return [backup.id for backup in to_remove(backups, settings.keep) if store.remove(backup)], ""
+
+
+def to_remove(backups: Sequence[Backup], keep: Mapping[str, int]) -> list[Backup]:
+    """Return the backups that no rule keeps.
+
+    The rules count backups and periods that have one, as restic does, so a clock that jumped ahead makes no backup
+    old: `days` counts back from the newest backup, and only keeps more. The newest verified one always stays, and
+    what is damaged is never counted and never removed: somebody has to look at it.
+
+    Args:
+        backups: of one database.
+        keep: last, days, daily, weekly, monthly; 0 or missing keeps nothing by that rule. Empty keeps everything.
+    """
+    if not keep:
+        return []
+    going: list[Backup] = []
+    for whole in (True, False):
+        chain = [b for b in backups if not b.damage and b.manifest["status"] == "verified" and b.whole is whole]
+        going += _of_chain(sorted(chain, key=lambda backup: backup.number, reverse=True), keep)
+    return going
+
+
+def _of_chain(newest_first: list[Backup], keep: Mapping[str, int]) -> list[Backup]:
+    if not newest_first:
+        return []
+    kept = {backup.id for backup in newest_first[: max(1, keep.get("last", 0))]}
+    since = newest_first[0].finished - timedelta(days=keep.get("days", 0))
+    if keep.get("days", 0):
+        kept |= {backup.id for backup in newest_first if backup.finished >= since}
+    for rule, period_of in _PERIODS.items():
+        periods: set[object] = set()
+        for backup in newest_first:
+            period = period_of(backup.finished)
+            if period not in periods and len(periods) < keep.get(rule, 0):
+                periods.add(period)
+                kept.add(backup.id)
+    return [backup for backup in newest_first if backup.id not in kept]
+
+
+def clock_problem(backups: Sequence[Backup], now: datetime) -> str:
+    """Return why the clock is not to be trusted with removing backups; empty where it is."""
+    ahead = [backup for backup in backups if not backup.damage and backup.finished > now + timedelta(minutes=5)]
+    if not ahead:
+        return ""
+    return (
+        f"{ahead[-1].id} was finished at {ahead[-1].finished:%Y-%m-%d %H:%M} UTC, and this host's clock says "
+        f"{now:%Y-%m-%d %H:%M}: one of them is wrong, so no backup was removed"
+    )

@@ -8,7 +8,7 @@ that dumps write them too. So it gets SELECT on each that it lacks, by whoever m
 
 from __future__ import annotations
 
-from ..sql import identifier
+from ..sql import identifier, literal
 from .database import Session
 from .errors import BackupError
 
@@ -17,7 +17,7 @@ AT_ONCE = 1000
 
 # Those that the role of the session may not read.
 _UNREADABLE = """
-SELECT o.oid, o.lomowner::regrole::text AS owner, coalesce(pg_has_role('{giver}', o.lomowner, 'USAGE'), false) AS ours
+SELECT o.oid, o.lomowner::regrole::text AS owner, coalesce(pg_has_role({giver}, o.lomowner, 'USAGE'), false) AS ours
 FROM pg_largeobject_metadata AS o
 WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AND NOT EXISTS (
     SELECT FROM aclexplode(coalesce(o.lomacl, acldefault('L', o.lomowner)))
@@ -56,10 +56,10 @@ def permit(giver: Session, role: str) -> int:
         To how many.
     """
     name = giver.row("SELECT current_user AS name")["name"]
-    query = _UNREADABLE.replace("current_user", f"'{_quoted(role)}'").replace(
-        "pg_has_role(grantee", f"pg_has_role('{_quoted(role)}', grantee"
+    query = _UNREADABLE.replace("current_user", literal(role)).replace(
+        "pg_has_role(grantee", f"pg_has_role({literal(role)}, grantee"
     )
-    found = [row["oid"] for row in giver.rows(query.format(giver=_quoted(name))) if row["ours"]]
+    found = [row["oid"] for row in giver.rows(query.format(giver=literal(name))) if row["ours"]]
     for begin in range(0, len(found), AT_ONCE):
         listed = ", ".join(map(str, found[begin : begin + AT_ONCE]))
         giver.execute(f"GRANT SELECT ON LARGE OBJECT {listed} TO {identifier(role)}")
@@ -69,7 +69,7 @@ def permit(giver: Session, role: str) -> int:
 def refuse_unreadable(session: Session) -> None:
     """Refuse a backup where large objects cannot be read: pg_dump would, later and without a remedy."""
     name = session.row("SELECT current_user AS name")["name"]
-    if found := session.rows(_UNREADABLE.format(giver=_quoted(name))):
+    if found := session.rows(_UNREADABLE.format(giver=literal(name))):
         listed = ", ".join(str(row["oid"]) for row in found[:MOST_SHOWN])
         owners = ", ".join(sorted({row["owner"] for row in found}))
         raise BackupError(
@@ -77,7 +77,3 @@ def refuse_unreadable(session: Session) -> None:
             f"{' and more' if len(found) > MOST_SHOWN else ''}. Next: as their owner or a superuser, GRANT SELECT ON "
             f"LARGE OBJECT {listed} TO {identifier(name)}."
         )
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "''")

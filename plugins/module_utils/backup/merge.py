@@ -7,7 +7,6 @@ They are loaded beside it and merged in SQL, all in the caller's transaction.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,24 +24,22 @@ _COLUMNS = """
 SELECT attname AS name, attidentity = 'a' AS identity FROM pg_attribute
 WHERE attrelid = {place}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 """
-_TRIGGERS = """
-SELECT t.tgrelid::regclass::text AS place, t.tgname AS name,
-       CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
-FROM pg_trigger AS t WHERE t.tgrelid IN ({places}) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') ORDER BY 1, 2
-"""
-_RULES = """
-SELECT ev_class::regclass::text AS place, rulename AS name,
-       CASE ev_enabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
-FROM pg_rewrite WHERE ev_class IN ({places}) AND rulename <> '_RETURN' AND ev_enabled IN ('O', 'A') ORDER BY 1, 2
+# What would change rows on their way, and is switched on.
+_ACTIVE = """
+SELECT kind, place::text, name, CASE enabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state FROM (
+    SELECT 'TRIGGER', tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL
+    SELECT 'RULE', ev_class::regclass, rulename, ev_enabled FROM pg_rewrite WHERE rulename <> '_RETURN'
+) AS active (kind, place, name, enabled) WHERE place IN ({places}) AND enabled IN ('O', 'A') ORDER BY 1, 2, 3
 """
 _RULED = "SELECT oid FROM pg_rewrite WHERE ev_class IN ({places}) AND rulename <> '_RETURN'"
-# Foreign keys of other tables to this one, as the columns on both sides.
+# Foreign keys of other tables (c) to this one (t), and what is equal where one refers.
 _REFERRING = """
-SELECT conname AS name, conrelid::regclass::text AS child,
-       (SELECT json_agg(attname ORDER BY n) FROM unnest(conkey) WITH ORDINALITY AS k (number, n)
-        JOIN pg_attribute ON attrelid = conrelid AND attnum = number)::text AS child_columns,
-       (SELECT json_agg(attname ORDER BY n) FROM unnest(confkey) WITH ORDINALITY AS k (number, n)
-        JOIN pg_attribute ON attrelid = confrelid AND attnum = number)::text AS columns
+SELECT conname AS name, conrelid::regclass::text AS child, (
+    SELECT string_agg(format('c.%I = t.%I', c.attname, t.attname), ' AND ')
+    FROM unnest(conkey, confkey) AS key (child, parent)
+    JOIN pg_attribute AS c ON c.attrelid = conrelid AND c.attnum = child
+    JOIN pg_attribute AS t ON t.attrelid = confrelid AND t.attnum = parent) AS refers
 FROM pg_constraint
 WHERE contype = 'f' AND confrelid = {place}::regclass AND conrelid <> confrelid AND conparentid = 0
 """
@@ -92,12 +89,11 @@ class Merge:
     def prepare(self) -> None:
         """Keep writers out, readers not, and switch off triggers and rules that would change rows."""
         self.session.execute(f"LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE")
-        for kind, query in (("TRIGGER", _TRIGGERS), ("RULE", _RULES)):
-            for row in self.session.rows(query.format(places=self.places)):
-                name = identifier(row["name"])
-                # ONLY: of a partition, the state may be another than that of the whole.
-                self.session.execute(f"ALTER TABLE ONLY {row['place']} DISABLE {kind} {name}")
-                self.silenced.append(f"ALTER TABLE ONLY {row['place']} {row['state']} {kind} {name}")
+        for row in self.session.rows(_ACTIVE.format(places=self.places)):
+            what = f"{row['kind']} {identifier(row['name'])}"
+            # ONLY: of a partition, the state may be another than that of the whole.
+            self.session.execute(f"ALTER TABLE ONLY {row['place']} DISABLE {what}")
+            self.silenced.append(f"ALTER TABLE ONLY {row['place']} {row['state']} {what}")
 
     def stage(self, columns: str) -> str:
         """Return the table to load rows into, made where it is not there yet.
@@ -135,9 +131,8 @@ class Merge:
         names = ", ".join(self.columns)
         insert = f"INSERT INTO {self.table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {self.staging}"
         ruled = bool(self.session.rows(_RULED.format(places=self.places)))
-        if ruled and self.key:  # ON CONFLICT is refused there, whether the rules are switched off or not
-            keys = {identifier(name) for name in self.key}
-            others = [name for name in self.columns if name not in self.fixed | keys]
+        if self.key and (self.replace or ruled):  # with rules ON CONFLICT is refused, whether they are off or not
+            others = [name for name in self.columns if name not in self.fixed | {identifier(name) for name in self.key}]
             if self.replace and others:
                 change = ", ".join(f"{name} = s.{name}" for name in others)
                 self.session.execute(
@@ -146,18 +141,8 @@ class Merge:
             self.session.execute(
                 f"{insert} AS s WHERE NOT EXISTS (SELECT FROM {self.table} AS t WHERE {self._same_key('s', 't')})"
             )
-        elif not self.replace:
-            self.session.execute(f"{insert} ON CONFLICT DO NOTHING")
-        elif not self.key:
-            self.session.execute(insert)
         else:
-            keys = {identifier(name) for name in self.key}
-            others = [name for name in self.columns if name not in self.fixed | keys]
-            change = ", ".join(f"{name} = EXCLUDED.{name}" for name in others)
-            conflict = f"({', '.join(map(identifier, self.key))}) DO " + (
-                f"UPDATE SET {change}" if change else "NOTHING"
-            )
-            self.session.execute(f"{insert} ON CONFLICT {conflict}")
+            self.session.execute(insert if self.replace else f"{insert} ON CONFLICT DO NOTHING")
         after = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {self.mine}")
         if self.replace:
             return {"table": self.place, "how": "replaced", "rows": after, "removed": self.removed}
@@ -183,11 +168,10 @@ class Merge:
         """Remove the rows that are not in the backup, unless other tables refer to them."""
         later = f"{self.mine} AND NOT EXISTS (SELECT FROM {self.staging} AS s WHERE {self._same_key('s', 't')})"
         for key in self.session.rows(_REFERRING.format(place=self.regclass)):
-            child, pairs = key["child"], zip(_names(key["child_columns"]), _names(key["columns"]), strict=True)
-            refers = " AND ".join(f"c.{left} = t.{right}" for left, right in pairs)
+            child = key["child"]
             number = self._number(
                 f"SELECT count(*) AS n FROM {child} AS c "
-                f"WHERE EXISTS (SELECT FROM {self.table} AS t WHERE {refers} AND {later})"
+                f"WHERE EXISTS (SELECT FROM {self.table} AS t WHERE {key['refers']} AND {later})"
             )
             if number:
                 raise BackupError(
@@ -221,7 +205,3 @@ def parents_first(merges: Iterable[Merge], foreign_keys: Iterable[Mapping[str, A
 def names_of(columns: str) -> list[str]:
     """Return the names in a list of columns as COPY takes it."""
     return [name[1:-1].replace('""', '"') if name[0] == '"' else name for name in _NAME.findall(columns)]
-
-
-def _names(columns: str) -> list[str]:
-    return [identifier(name) for name in json.loads(columns)]

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Copies off the host, encrypted by restic.
+"""Copies off the host, encrypted by restic, and where a backup is read: here or from there.
 
 Its password goes to restic by a pipe: no file, no environment, no argument. The repository's address may hold a user
 and a password too, so it is no argument either, which every user of the host could read.
@@ -11,16 +11,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import BackupError, NoRepositoryError
-from .manifest import FILE, utc_now
-from .owner import owner_of
-from .settings import Settings
-from .store import Backup
+from .manifest import FILE, read_manifest, utc_now
+from .owner import give, owner_of
+from .settings import DISK, LATEST, OFF_HOST, Request, Settings
+from .store import FETCHED, Backup, Store, alone_in
 
 CACHE = ".restic-cache"
 TAG = "physioflow"
@@ -152,9 +155,46 @@ def snapshot_of(settings: Settings, name: str | None) -> str:
     return str(found[-1]["snapshot"])
 
 
-def fetch(settings: Settings, snapshot: str, folder: Path) -> Path:
-    """Bring a copy back into a folder, and return where in it the backup lies."""
-    run(settings, "restore", snapshot, f"--target={folder}")
-    for manifest in folder.rglob(FILE):
-        return manifest.parent
-    raise BackupError(f"The copy {snapshot[:8]} at {shown(settings.restic.repository)} holds no backup.")
+@contextmanager
+def fetched(settings: Settings, snapshot: str) -> Iterator[Path]:
+    """Provide a copy from off the host in a folder that is gone when the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix=FETCHED, dir=settings.directory))
+    give(folder, settings.directory)
+    with alone_in(folder):
+        try:
+            run(settings, "restore", snapshot, f"--target={folder}")
+            manifest = next(folder.rglob(FILE), None)
+            if manifest is None:
+                place = shown(settings.restic.repository)
+                raise BackupError(f"The copy {snapshot[:8]} at {place} holds no backup.")
+            yield manifest.parent
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def obtained(settings: Settings, request: Request) -> Iterator[Backup]:
+    """Provide the backup that is asked for, with all of its files, for as long as the block lasts.
+
+    Raises:
+        BackupError: where it is in neither place, or damaged.
+    """
+    name, source = request.backup, request.source
+    store = Store(settings)
+    here: Backup | None = None
+    if source != OFF_HOST:
+        try:
+            here = store.find(name)
+        except BackupError:
+            if source == DISK or not settings.restic.repository:
+                raise
+    # Files that are gone although there is no copy were taken by somebody: verifying says which.
+    if here and (source == DISK or here.has_files or not here.manifest["off_host"]):
+        with store.in_use(here):
+            yield here
+        return
+    if not settings.restic.repository:
+        raise BackupError(f"There is no repository off the host (backup_restic_repository), so {name} cannot be there.")
+    wanted = here.id if here else name
+    with fetched(settings, snapshot_of(settings, None if wanted == LATEST else wanted)) as folder:
+        yield Backup(folder, read_manifest(folder))

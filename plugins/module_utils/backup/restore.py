@@ -15,7 +15,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,15 @@ from ..database.objects import NOT_DUMPED, differing, objects_of
 from ..database.objects import OBJECTS as CATALOG_OBJECTS
 from ..sql import identifier, literal
 from .archive import schema_sha256, verify
-from .database import CONTENTS, DATABASE, OBJECTS, SERVER, Session, key_of, measure_at_once, place_of
+from .database import CONTENTS, DATABASE, OBJECTS, SERVER, Session, key_of, measure, place_of
 from .errors import BackupError, ServerError, UnrestorableError
 from .large_objects import measure_large_objects
 from .manifest import CATALOG, DUMP, utc_now
 from .programs import Programs, programs
+from .restic import obtained
 from .restorable import explanation
-from .settings import NAME, Settings
-from .source import AUTO, obtained
-from .store import Backup, size_text
+from .settings import NAME, Request, Settings
+from .store import Backup, Store, size_text
 
 MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
 COPY = f"{MARK} a copy for a rehearsal"  # the whole comment of one
@@ -44,14 +43,7 @@ DATA_DIRECTORY = """
 SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FROM pg_roles WHERE rolname = current_user
 """
 # Settings that are lists of names (GUC_LIST_QUOTE): the server keeps them with their quotes, pg_dump knows them too.
-LISTS = (
-    "local_preload_libraries",
-    "search_path",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-    "temp_tablespaces",
-    "unix_socket_directories",
-)
+LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]+?))\s*(?:,|$)')
 # Settings of a database that would keep pg_restore from its work; the second is a superuser's.
 UNRESTRICTED = "-c default_transaction_read_only=off"
@@ -62,97 +54,75 @@ NO_CATALOG = (
 )
 
 
-@dataclass(frozen=True)
-class Request:
-    """Which restore is asked for.
-
-    Attributes:
-        backup: id, or latest.
-        database: name of the database to restore into.
-        in_place: whether a database of that name is replaced; otherwise it has to be missing or empty.
-        source: auto, disk or off_host.
-    """
-
-    backup: str
-    database: str
-    in_place: bool = False
-    source: str = AUTO
-
-
 def restore(settings: Settings, request: Request) -> dict[str, Any]:
-    """Restore a backup and return what was done.
+    """Restore a whole backup, into a new database or in place of the live one, and return what was done.
 
     Raises:
         BackupError: why not. The database that was to be replaced is as it was.
     """
     began = time.monotonic()
     with ExitStack() as stack:
+        notes: list[str] = []
         try:
             backup, tools, server = ready(settings, request, stack)
+            if request.check_mode:
+                return {"changed": True, "lines": [f"{backup.id} would be restored into {request.database}."]}
             verified = time.monotonic()
-            notes: list[str] = []
             restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=notes))
             set_access(server, restored, backup.manifest["database"])
-            loaded = time.monotonic()
             old = take_place(server, tools, restored, request, backup.id)
             set_comment(server, request.database, backup.manifest["database"]["comment"])
         except BackupError as error:
             raise BackupError(f"{error}\nNo database was changed.") from error
-    return {
-        "backup": backup.id,
-        "database": request.database,
-        "old": old,
-        "tables": len(backup.manifest["tables"]),
-        "rows": sum(table["rows"] for table in backup.manifest["tables"]),
-        "version": backup.manifest["migrations"]["version"],
-        "warnings": notes,
-        "seconds": {
-            "verify": round(verified - began, 2),
-            "restore": round(loaded - verified, 2),
-            "total": round(time.monotonic() - began, 2),
-        },
-    }
+    lines = [
+        f"{backup.id} is restored into {request.database}: {sum(table['rows'] for table in backup.manifest['tables'])} "
+        f"rows in {len(backup.manifest['tables'])} tables are what the manifest says; {time.monotonic() - began:.1f} s "
+        f"({verified - began:.1f} to verify the backup before)"
+    ]
+    if old:
+        lines.append(f"What was there is kept as {old}. When nobody needs it: -e restore_drop_old=true drops it")
+    if damaged := [other.id for other in Store(settings).backups() if other.damage]:
+        notes.append(f"damaged backups are not taken for the latest: {', '.join(damaged)}")
+    return {"changed": True, "lines": lines, "warnings": notes, "backup": backup.id, "old": old}
 
 
 def copy(settings: Settings, request: Request) -> dict[str, Any]:
-    """Restore a backup into a database that nobody works in and that `drop_copy` drops; return its id and the seconds.
+    """Restore a backup into a database that nobody works in and that `drop_copy` drops.
 
     What an earlier copy of that name has left is dropped first.
     """
+    if request.check_mode:
+        return {"changed": False, "lines": []}
     began = time.monotonic()
-    drop_copy(settings, request.database)
+    drop_copy(settings, request)
     with ExitStack() as stack:
         backup, tools, server = ready(settings, request, stack)
         restored = stack.enter_context(beside(server, tools, backup, settings, name=request.database, notes=[]))
         server.execute(f"COMMENT ON DATABASE {identifier(restored)} IS {literal(COPY)}")
         take_place(server, tools, restored, request, backup.id)
-    return {"backup": backup.id, "database": request.database, "seconds": round(time.monotonic() - began, 2)}
+    lines = [f"{backup.id} is copied to {request.database}"]
+    return {"changed": False, "lines": lines, "seconds": round(time.monotonic() - began, 2)}
 
 
-def drop_copy(settings: Settings, database: str) -> bool:
-    """Drop a database if it is a copy made by `copy`; tells whether it was."""
-    with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
-        found = server.row(
-            "SELECT EXISTS (SELECT FROM pg_database "
-            f"WHERE datname = {literal(database)} AND shobj_description(oid, 'pg_database') = {literal(COPY)}) AS ours"
-        )
-        if found["ours"]:
-            server.execute(f"DROP DATABASE {identifier(database)} WITH (FORCE)")
-    return bool(found["ours"])
-
-
-def check(settings: Settings, request: Request) -> str:
-    """Do all that a restore does before it changes anything; return the id of the backup."""
-    with ExitStack() as stack:
-        backup, _, _ = ready(settings, request, stack)
-        return str(backup.id)
+def drop_copy(settings: Settings, request: Request) -> dict[str, Any]:
+    """Drop the database of a rehearsal if it is a copy made by `copy`."""
+    database = request.database
+    ours = (
+        f"SELECT 1 AS found FROM pg_database WHERE datname = {literal(database)} "
+        f"AND shobj_description(oid, 'pg_database') = {literal(COPY)}"
+    )
+    if not request.check_mode:
+        with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
+            if server.rows(ours):
+                server.execute(f"DROP DATABASE {identifier(database)} WITH (FORCE)")
+    return {"changed": False, "lines": []}
 
 
 def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backup, Programs, Session]:
     """Find the backup, verify it, and refuse what cannot go well; what is opened ends with the stack."""
     if not NAME.fullmatch(request.database) or request.database == MAINTENANCE:
         raise BackupError(f"{request.database!r} is no name for a database to restore into. Correct restore_database.")
-    backup = stack.enter_context(obtained(settings, request.backup, request.source))
+    backup = stack.enter_context(obtained(settings, request))
     if not backup.whole:
         raise BackupError(
             f"{backup.id} holds only {', '.join(backup.manifest['scope'])}. Restore these into the live database: "
@@ -212,9 +182,7 @@ def check_target(server: Session, tools: Programs, request: Request) -> None:
     """Refuse a database that is there and not to be replaced, unless it is empty."""
     if request.in_place or not exists(server, request.database):
         return
-    with Session(tools.conninfo(request.database)) as session:
-        number = session.row(OBJECTS)["n"]
-    if number:
+    if number := objects_in(tools, request.database):
         raise BackupError(
             f"The database {request.database} is there and holds {number} tables and other objects: a backup is "
             "restored into a new database. Choose another name (-e restore_database=NAME), or drop that one, or "
@@ -276,7 +244,10 @@ def fill(server: Session, tools: Programs, backup: Backup, name: str, jobs: int)
     make_database(server, name, backup.manifest["database"])
     # Before the rows: money, text search and functions depend on them, as with pg_dump --create.
     set_settings(server, name, backup.manifest["database"]["settings"])
-    empty(tools, name, backup)
+    catalog = catalog_of(backup)
+    if catalog and ("schema", "public") not in catalog:  # the one that was dumped had none: pg_dump says nothing of it
+        with Session(tools.conninfo(name)) as session:
+            session.execute("DROP SCHEMA IF EXISTS public")
     load(tools, backup.folder / DUMP, name, jobs)
 
 
@@ -295,25 +266,27 @@ def _scratch(server: Session, name: str) -> Iterator[None]:
 
 def exists(server: Session, database: str) -> bool:
     """Tell whether there is a database."""
-    found = server.row(f"SELECT EXISTS (SELECT FROM pg_database WHERE datname = {literal(database)}) AS there")
-    return bool(found["there"])
+    return bool(server.rows(f"SELECT 1 AS found FROM pg_database WHERE datname = {literal(database)}"))
 
 
 def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
     """Drop what a restore that died has left, if it is ours: marked so, or still empty."""
-    if not exists(server, scratch):
-        return
-    comment = server.row(
+    comments = server.rows(
         f"SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = {literal(scratch)}"
-    )["words"]
-    if not (comment or "").startswith(MARK):
-        with Session(tools.conninfo(scratch)) as session:
-            number = session.row(OBJECTS)["n"]
-        if number:
-            raise BackupError(
-                f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
-            )
+    )
+    if not comments:
+        return
+    if not (comments[0]["words"] or "").startswith(MARK) and objects_in(tools, scratch):
+        raise BackupError(
+            f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
+        )
     server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
+
+
+def objects_in(tools: Programs, database: str) -> int:
+    """Return how many objects would be lost with a database."""
+    with Session(tools.conninfo(database)) as session:
+        return int(session.row(OBJECTS)["n"])
 
 
 def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
@@ -343,13 +316,6 @@ def load(tools: Programs, dump: Path, database: str, jobs: int) -> None:
         with suppress(BackupError), Session(tools.conninfo(database)) as session:
             why = explanation(session)
         raise (UnrestorableError if why else BackupError)(f"{error}.{why}") from error
-
-
-def empty(tools: Programs, database: str, backup: Backup) -> None:
-    """Drop the schema public of a new database where the one that was dumped had none: pg_dump says nothing of it."""
-    if (catalog := catalog_of(backup)) and ("schema", "public") not in catalog:
-        with Session(tools.conninfo(database)) as session:
-            session.execute("DROP SCHEMA IF EXISTS public")
 
 
 def catalog_of(backup: Backup) -> dict[tuple[str, str], str] | None:
@@ -411,7 +377,7 @@ def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], man
     hashed = [key for key, table in wanted.items() if table["hash"] is not None]
     by_name = "hashed_by" in manifest
     chosen = [table for table in there if key_of(table) in wanted]
-    for table in measure_at_once(sessions, chosen, hashed, by_name=by_name):
+    for table in measure(sessions, chosen, hashed, by_name=by_name):
         key = key_of(table)
         if table["rows"] != wanted[key]["rows"]:
             differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")
@@ -517,13 +483,15 @@ def take_place(server: Session, tools: Programs, restored: str, request: Request
     raise AssertionError  # the last attempt returns or raises
 
 
-def drop_old(settings: Settings, *, check_mode: bool = False) -> list[str]:
-    """Drop the databases that restores in place have kept; return their names."""
+def drop_old(settings: Settings, request: Request) -> dict[str, Any]:
+    """Drop the databases that restores in place have kept."""
     with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
         names = [row["datname"] for row in server.rows(old_databases(settings.database))]
-        for name in [] if check_mode else names:
+        for name in [] if request.check_mode else names:
             server.execute(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
-    return names
+    word = "would be dropped" if request.check_mode else "dropped"
+    lines = [f"{word}: {name}" for name in names] or ["There is no database that a restore in place has kept."]
+    return {"changed": bool(names), "dropped": names, "lines": lines}
 
 
 def old_databases(database: str) -> str:

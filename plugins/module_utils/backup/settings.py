@@ -15,6 +15,8 @@ from .errors import BackupError
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 COMPRESSION = re.compile(r"auto|none|gzip:[1-9]|zstd:([1-9]|1[0-9])|lz4:([1-9]|1[0-2])")
 KEEP = ("last", "days", "daily", "weekly", "monthly")
+LATEST = "latest"  # the newest verified backup of the whole database
+AUTO, DISK, OFF_HOST = "auto", "disk", "off_host"  # where a backup is read
 FORMATS = ("auto", "custom", "directory")
 PROOFS = ("counts", "hash")
 # Of a module's option `restic`: the attributes of Restic below.
@@ -47,7 +49,7 @@ class Restic:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that an act on backups has to know.
+    """All that an action on backups has to know.
 
     Attributes:
         database: name of the database that is backed up.
@@ -85,6 +87,52 @@ class Settings:
     restic: Restic = field(default_factory=Restic)
 
 
+@dataclass(frozen=True)
+class Request:
+    """What an action is asked for; each reads what concerns it.
+
+    Attributes:
+        check_mode: change nothing.
+        backup: id, or latest.
+        source: where a backup is read: disk, off_host, or auto: off the host only what is not here.
+        database: name of the database to restore into.
+        in_place: whether a database of that name is replaced; otherwise it has to be missing or empty.
+        tables: names of the only tables to back up or to restore; of a partitioned one all partitions, or a partition
+            by its own name. Empty is the whole database.
+        existing_rows: what happens to rows that are there when tables are restored: refuse, keep or replace.
+        why: the reason of a backup, for its manifest.
+        operator: who asked for a backup; empty is the user of this process.
+        only_with_data: take no backup of a database in which no table has a row.
+        wanted: whether a backup is taken before a migration.
+        off_host: list the copies too.
+        server: of a drill: own, made for it and thrown away, or live, in a scratch database.
+        role: that shall read large objects.
+        warn: look for what PostgreSQL could not restore.
+    """
+
+    check_mode: bool = False
+    backup: str = LATEST
+    source: str = AUTO
+    database: str = ""
+    in_place: bool = False
+    tables: tuple[str, ...] = ()
+    existing_rows: str = "refuse"
+    why: str = "by hand"
+    operator: str = ""
+    only_with_data: bool = False
+    wanted: bool = True
+    off_host: bool = False
+    server: str = "live"
+    role: str = ""
+    warn: bool = True
+
+
+def read_request(given: Mapping[str, Any], *, check_mode: bool) -> Request:
+    """Return a request; what is left out or empty has its default."""
+    values = {name: value for name, value in given.items() if value not in (None, "")}
+    return Request(check_mode=check_mode, **values | {"tables": tuple(given.get("tables") or ())})
+
+
 def read_settings(given: Mapping[str, Any]) -> Settings:
     """Return checked settings.
 
@@ -94,7 +142,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     Raises:
         BackupError: every value that cannot be right, in one message.
     """
-    if problems := [*_shape_problems(given), *_value_problems(given)]:
+    if problems := list(_problems(given)):
         raise BackupError(f"The settings of the backup cannot be right: {'; '.join(problems)}. Nothing was touched.")
     values = dict(given)
     values |= {name: Path(given[name]) for name in ("directory", "bin_dir")}
@@ -106,8 +154,8 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     return Settings(**values)
 
 
-def _shape_problems(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is missing, unknown or no path."""
+def _problems(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is missing, unknown, no path, or out of its range."""
     if unknown := sorted(set(given) - {entry.name for entry in fields(Settings)}):
         yield f"unknown settings {', '.join(unknown)}"
     for name in ("database", "directory", "bin_dir"):
@@ -117,10 +165,6 @@ def _shape_problems(given: Mapping[str, Any]) -> Iterator[str]:
             yield f"{given[name]!r} is no name of a database (a to z, 0 to 9 and _)"
         elif name != "database" and not Path(given[name]).is_absolute():
             yield f"{name} is {given[name]}, not an absolute path"
-
-
-def _value_problems(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the values that are out of their range."""
     proof, keep, restic = given.get("proof", "hash"), given.get("keep") or {}, given.get("restic") or {}
     checks = {
         f"format is {given.get('format')}; it is auto, custom or directory": given.get("format", "auto") in FORMATS,
@@ -137,20 +181,3 @@ def _value_problems(given: Mapping[str, Any]) -> Iterator[str]:
     numbers = {name: given.get(name, 0) for name in ("jobs", "restore_jobs", "lock_wait", "parallel_above")}
     numbers |= {f"keep.{name}": keep.get(name, 0) for name in KEEP}
     yield from (f"{name} is {number}; it is 0 or more" for name, number in numbers.items() if float(number) < 0)
-
-
-def libpq_keywords(connection: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variable `postgresql_connection` in libpq's keywords."""
-    names = {
-        "login_host": "host",
-        "login_unix_socket": "host",
-        "login_port": "port",
-        "login_user": "user",
-        "login_password": "password",
-        "ssl_mode": "sslmode",
-        "ca_cert": "sslrootcert",
-        "ssl_cert": "sslcert",
-        "ssl_key": "sslkey",
-    }
-    found = {names[key]: str(value) for key, value in connection.items() if key in names and value not in (None, "")}
-    return found | {key: str(value) for key, value in (connection.get("connect_params") or {}).items()}

@@ -17,17 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .errors import BackupError
 from .manifest import DUMP, FILE, ID, claimed_number, read_manifest, sync_folder, utc_now
 from .owner import give
-from .settings import Settings
+from .settings import LATEST, Settings
 
 PARTIAL = ".partial"
 FETCHED = ".fetched-"  # begins the name of a folder for a copy from off the host; who uses it holds a lock on it
 LOCK = ".lock"
-LATEST = "latest"
 CHUNK = 1 << 20
 KILO = 1000
 MOST_SPACE = 1.25  # a dump may be larger than the last one by this factor
@@ -113,7 +112,7 @@ class Store:
             ) from error
 
     @contextmanager
-    def locked(self, act: str) -> Iterator[int]:
+    def locked(self, action: str) -> Iterator[int]:
         """Hold the lock of the folder; yields its descriptor, which a program that goes on without us has to inherit.
 
         Raises:
@@ -130,7 +129,7 @@ class Store:
                     "its end and run the same command again."
                 ) from error
             stream.truncate(0)
-            stream.write(f"{act}, pid {os.getpid()}, since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
+            stream.write(f"{action}, pid {os.getpid()}, since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
             stream.flush()
             os.fchmod(stream.fileno(), 0o600)
             give(stream.fileno(), self.directory)
@@ -145,12 +144,6 @@ class Store:
             yield
         finally:
             os.close(descriptor)
-
-    @contextmanager
-    def unused(self, backup: Backup) -> Iterator[bool]:
-        """Tell whether nobody reads a backup, and keep it so for as long as the block lasts."""
-        with alone_in(backup.folder) as unused:
-            yield unused
 
     def backups(self) -> list[Backup]:
         """Return all finished backups of the database, in the order in which they were made; damaged ones first."""
@@ -226,7 +219,7 @@ class Store:
 
         Its name goes first, so that one removed by half is never taken for one that is there.
         """
-        with self.unused(backup) as unused:
+        with alone_in(backup.folder) as unused:
             if unused:
                 partial = backup.folder.with_name(f"{backup.id}{PARTIAL}")
                 backup.folder.rename(partial)
@@ -278,19 +271,15 @@ def sha256_of(folder: Path) -> dict[str, dict[str, Any]]:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BackupError(f"{path} is neither a file nor a folder: it was put there by somebody else")
         if path.is_file() and not path.name.startswith((FILE, f".{FILE}-")):  # the latter of a writer that died
+            total = hashlib.sha256()
             with path.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    total.update(chunk)
                 files[str(path.relative_to(folder))] = {
                     "size": os.fstat(stream.fileno()).st_size,
-                    "sha256": _digest(stream),
+                    "sha256": total.hexdigest(),
                 }
     return files
-
-
-def _digest(stream: IO[bytes]) -> str:
-    total = hashlib.sha256()
-    while chunk := stream.read(CHUNK):
-        total.update(chunk)
-    return total.hexdigest()
 
 
 def sync_files(folder: Path) -> None:

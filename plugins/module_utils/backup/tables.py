@@ -8,51 +8,32 @@ be said: keep them and bring back those that are missing, or replace them by the
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..sql import literal
-from .archive import Rows, entries, read_items, verify
-from .database import CONTENTS, Session, key_of, key_of_name, place_of
+from .archive import Rows, data_of, entries, read_items, verify
+from .database import CONTENTS, Session, key_of, place_of, tables_named
 from .errors import BackupError
 from .manifest import DUMP
 from .merge import Merge, parents_first
-from .programs import Programs, check_ended, programs
+from .programs import Programs, programs
+from .restic import obtained
 from .restore import MAINTENANCE, check_server, compare_tables
 from .selection import select
-from .settings import Settings
-from .source import AUTO, obtained
+from .settings import Request, Settings
 from .store import Backup
 
 REFUSE, KEEP, REPLACE = "refuse", "keep", "replace"
 LOCK_TIMEOUT = "30s"
 
 
-@dataclass(frozen=True)
-class Request:
-    """Which tables are asked for.
-
-    Attributes:
-        backup: id, or latest.
-        tables: their names; of a partitioned table all partitions, or a partition by its own name.
-        existing_rows: what happens to rows that are there: refuse, keep or replace.
-        source: auto, disk or off_host.
-    """
-
-    backup: str
-    tables: tuple[str, ...]
-    existing_rows: str = REFUSE
-    source: str = AUTO
-
-
-def restore_tables(settings: Settings, request: Request, *, check_mode: bool = False) -> dict[str, Any]:
-    """Restore tables and return what was done to each; check mode does it all and rolls it back.
+def restore_tables(settings: Settings, request: Request) -> dict[str, Any]:
+    """Restore single tables into the live database; check mode does it all and rolls it back.
 
     Raises:
         BackupError: why not. The live database is as it was.
@@ -60,21 +41,20 @@ def restore_tables(settings: Settings, request: Request, *, check_mode: bool = F
     began = time.monotonic()
     with ExitStack() as stack:
         try:
-            backup = stack.enter_context(obtained(settings, request.backup, request.source))
+            backup = stack.enter_context(obtained(settings, request))
             tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
             verify(tools, backup)
             with Session(tools.conninfo(MAINTENANCE)) as server:
                 check_server(server, backup)
             session = stack.enter_context(Session(tools.conninfo(settings.database)))
-            done = _Restoring(session, tools, backup, request).run(check_mode)
+            done = _Restoring(session, tools, backup, request).run()
         except BackupError as error:
             raise BackupError(f"{error}\nThe database {settings.database} was not changed.") from error
-    return {
-        "backup": backup.id,
-        "database": settings.database,
-        "tables": done,
-        "seconds": {"total": round(time.monotonic() - began, 2)},
-    }
+    if request.check_mode:
+        head = f"Would be restored from {backup.id} into {settings.database}, tried and rolled back:"
+    else:
+        head = f"From {backup.id} into {settings.database}, {time.monotonic() - began:.1f} s:"
+    return {"changed": True, "lines": [head, *report(done)], "tables": done}
 
 
 class _Restoring:
@@ -96,17 +76,13 @@ class _Restoring:
 
     def _wanted(self) -> list[dict[str, Any]]:
         """Return the manifest's tables that are asked for."""
-        known = {key_of(table) for table in self.manifest["tables"]} | set(self.manifest["partitioned"])
-        unknown = [name for name in self.request.tables if not key_of_name(name, known)]
-        if unknown:
-            raise BackupError(f"{self.backup.id} has no table {', '.join(unknown)}. Correct restore_tables.")
-        keys = {key_of_name(name, known) for name in self.request.tables}
-        wanted = [table for table in self.manifest["tables"] if keys & {key_of(table), table["root"]}]
+        refusal = f"{self.backup.id} has no table {{}}. Correct restore_tables."
+        _, wanted = tables_named(self.request.tables, self.manifest, refusal)
         if any(table["schema"] == "migrations" for table in wanted):
             raise BackupError("The history of migrations is not restored by itself: it would contradict the tables.")
         return wanted
 
-    def run(self, check_mode: bool) -> list[dict[str, Any]]:
+    def run(self) -> list[dict[str, Any]]:
         """Restore, compare, commit."""
         merges = self._merges()
         lost_keys = self._lost_keys()
@@ -141,7 +117,7 @@ class _Restoring:
             {"table": key_of(t), "how": "made", "rows": t["rows"]} for t in self.wanted if key_of(t) in self.missing
         ]
         self._compare()
-        if check_mode:
+        if self.request.check_mode:
             self.session.execute("ROLLBACK")
             return done
         self.session.execute("COMMIT")
@@ -194,17 +170,8 @@ class _Restoring:
 
     def _load(self, chosen: Path, merges: dict[str, Merge]) -> None:
         """Load rows: of missing tables into them, of the others beside them."""
-        child = self.tools.start(
-            "pg_restore",
-            "--data-only",
-            f"--use-list={chosen}",
-            "--file=-",
-            self.backup.folder / DUMP,
-            stdout=subprocess.PIPE,
-        )
-        assert child.stdout is not None
-        try:
-            for item in read_items(child.stdout):
+        with data_of(self.tools, self.backup.folder / DUMP, f"--use-list={chosen}") as stream:
+            for item in read_items(stream):
                 place = place_of(item.key, self.manifest)
                 if isinstance(item, Rows):
                     target = merges[item.key].stage(item.columns) if item.key in merges else place
@@ -217,10 +184,6 @@ class _Restoring:
                         f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "
                         f"WHERE (last_value, is_called) < ({value}, {called})"
                     )
-        finally:
-            child.stdout.close()
-            _, err = child.communicate()
-        check_ended("pg_restore", child.returncode, err)
 
     def _compare(self) -> None:
         """Compare every table that has to be exactly what it was."""

@@ -10,15 +10,63 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checks import check_data, check_folder, check_input
+from .checks import check_data, check_folder, check_input, check_port_is_free, pick_port
 from .files import link_is, read_text
 from .layout import Layout, Marker, find_layout, reachable_layout
 from .packages import Pin, pins_of, software_name
-from .plan import Found
-from .port import check_port_is_free, pick_port
-from .process import Postmaster, running_server, server_user
+from .process import running_server, server_user
 from .server import Server
 from .settings import read_passfile, service_text, setting_values
+
+ACTIONS = {
+    "unpack": "unpack PostgreSQL",
+    "initialise": "make the data folder",
+    "link": "make the links to the programs",
+    "password": "give the superuser a new password (the password file was lost)",
+    "configure": "write the server settings",
+    "start": "start the server",
+    "restart": "restart the server",
+    "write": "write the connection files",
+    "reload": "reload the server settings",
+}
+"""Every action with its words, in the order in which they are done.
+
+The connection files come after a restart, so that they name the port on which the server listens. A reload asks the
+server by them.
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look at the machine found; every field is True where nothing is to be done for it."""
+
+    software: bool  # the pinned programs are unpacked
+    data: bool  # there is a data folder
+    links: bool  # bin and server point where they should
+    password: bool  # the password file holds the superuser's password
+    settings: bool  # the configuration files say what they should, and no killed run left them half taken up
+    running: bool  # a server runs on the data folder
+    current: bool  # it runs the pinned programs, on the wanted port
+    files: bool  # marker, password file and service file say what they should
+
+
+def plan(found: Found) -> list[str]:
+    """Return the actions that are needed, in order; none where everything is as it should be."""
+    password = found.data and not found.password
+    start = not found.running or password  # a new password is set while the server is stopped
+    restart = not start and not found.current
+    wanted = {
+        "unpack": not found.software,
+        "initialise": not found.data,
+        "link": not found.links,
+        "password": password,
+        "configure": not found.settings,
+        "start": start,
+        "restart": restart,
+        "write": not found.files,
+        "reload": not found.settings and not start and not restart,
+    }
+    return [action for action in ACTIONS if wanted[action]]
 
 
 @dataclass(frozen=True)
@@ -29,15 +77,14 @@ class Look:
     marker: Marker | None  # what is remembered
     pins: Mapping[str, Pin]  # this machine's packages
     server: Server  # as it shall be; its user is None where root has to make that user first
-    running: Postmaster | None  # the server as it runs
+    running: int | None  # TCP port on which the server runs
     service: str  # the text that the service file shall have
-    found: Found  # what of all this is there
+    actions: list[str]  # keys of ACTIONS, in order
 
     def ready(self) -> bool:
         """Return whether the superuser can come in now, with the password file that is there."""
         known = read_passfile(read_text(self.layout.passfile))
-        port = self.running.port if self.running else 0
-        return known is not None and known[0] == port and self.server.accepts(port)
+        return known is not None and known[0] == self.running and self.server.accepts(self.running)
 
     def difference(self) -> list[dict[str, str]]:
         """Return what the files that hold no secret say and shall say, for --diff."""
@@ -69,7 +116,7 @@ def look(params: Mapping[str, Any]) -> Look:
     running = running_server(layout.data)
     port = params["port"] or (marker.port if marker else pick_port(directory))
     values = setting_values(port, layout.log, params["settings"])
-    if not (running and running.port == port):
+    if running != port:
         check_port_is_free(port)
     server = Server(layout, software, user, port, values, params["timeout"])
     service = service_text(port, params["database"], params["role"], layout.passfile)
@@ -85,7 +132,7 @@ def look(params: Mapping[str, Any]) -> Look:
             and all(read_text(path) == text for path, text in server.configuration().items())
         ),
         running=running is not None,
-        current=running is not None and running.port == port and program == str((software / "bin/postgres").resolve()),
+        current=running == port and program == str((software / "bin/postgres").resolve()),
         files=(
             marker is not None
             and (marker.directory, marker.home, marker.port) == (str(directory), str(layout.home), port)
@@ -95,4 +142,4 @@ def look(params: Mapping[str, Any]) -> Look:
             and read_text(layout.service_file) == service
         ),
     )
-    return Look(layout, marker, pins, server, running, service, found)
+    return Look(layout, marker, pins, server, running, service, plan(found))

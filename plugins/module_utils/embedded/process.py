@@ -93,25 +93,18 @@ def make_user(name: str) -> None:
         ) from error
 
 
-class Postmaster(NamedTuple):
-    """The process of a server that runs on our data folder."""
-
-    pid: int
-    port: int  # the TCP port it was started with
-
-
-def running_server(data: Path) -> Postmaster | None:
-    """Find the server that runs on a data folder.
+def running_server(data: Path) -> int | None:
+    """Return the TCP port of the server that runs on a data folder, None where none does.
 
     The process id in postmaster.pid alone proves nothing: after a crash or a restart of the machine it may be
     another program's.
     """
     try:
         lines = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
-        found = Postmaster(pid=int(lines[0]), port=int(lines[3]))
+        pid, port = int(lines[0]), int(lines[3])
     except (OSError, ValueError, IndexError):
         return None
-    return found if works_in(found.pid, data) else None
+    return port if works_in(pid, data) else None
 
 
 def works_in(pid: int, folder: Path) -> bool:

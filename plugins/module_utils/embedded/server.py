@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The acts on one server: makes its data, writes its settings, starts, stops and reloads it."""
+"""Works on one server: makes its data, writes its settings, starts, stops and reloads it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pathlib import Path
 from .files import EmbeddedError, make_link, read_text, remove, write_file
 from .layout import Layout
 from .packages import unpack
-from .port import HOST
 from .process import Result, await_end, run, running_server
 from .settings import (
     HBA_TEXT,
+    HOST,
     INCLUDE_TEXT,
     SUPERUSER,
     passfile_text,
@@ -31,7 +31,7 @@ from .settings import (
 
 @dataclass(frozen=True)
 class Server:
-    """A server and how it shall be. An act that fails is an EmbeddedError."""
+    """A server and how it shall be. What fails is an EmbeddedError."""
 
     layout: Layout
     software: Path  # the folder of its unpacked packages, as its user can reach it

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .files import EmbeddedError
-from .port import HOST
 
+HOST = "127.0.0.1"
 SERVICE = "physioflow"
 SUPERUSER = "postgres"
 HBA_TEXT = """\

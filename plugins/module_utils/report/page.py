@@ -1,36 +1,36 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Makes the page of what was read: one HTML text that needs nothing else. Pure, but for reading its templates."""
+"""Renders the page: what of it is shown, and how each language writes it. Runs on the controller."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import tzinfo
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from ..backup.store import size_text
+from ..status.findings import LEVELS
 from .charts import Bar, Dot, bars, columns, timeline
-from .view import (
-    LEVELS,
-    Format,
-    durations,
-    last_day,
-    levels,
-    runs,
-    seconds_between,
-    stamp,
-)
-from .words import MATTERS, WORDS
 
 LARGEST = 10  # tables in the chart
 NEWEST = 12  # backups in the chart
+Act = Mapping[str, Any]
 COMMA = {"vi"}  # languages with a decimal comma
 SHOWN = ("Migrations", "Verification", "Backup", "Drill", "Tables", "Connections", "Locks", "Disk", "Cache", "Server")
 # Matters of the status screen that the tile of another one shows too.
 WITHIN = {"In doubt": "Migrations", "Drift": "Migrations", "Transactions": "Locks", "Partitions": "Tables"}
+SECOND = 1000  # milliseconds
+DAY = 86400  # seconds
+# Of a span: name of the unit in the words, its seconds, and until how many seconds it is taken.
+SPANS = (("seconds", 1, 120), ("minutes", 60, 7200), ("hours", 3600, 2 * DAY), ("days", DAY, float("inf")))
 
 
 def render(
@@ -40,22 +40,21 @@ def render(
     language: str,
     timezone: tzinfo,
     status: Mapping[str, Any],
-    found: Mapping[str, Any],
     verification: Mapping[str, Any],
 ) -> str:
     """Return the page.
 
     Args:
-        templates: folder of page.html.j2.
+        templates: folder of page.html.j2, and of its words in each language.
         host: its name in the inventory.
         language: that the page opens with.
         timezone: in which it gives times.
-        status: what database_status returned.
-        found: what report_database returned.
+        status: what database_status returned, with its details.
         verification: what database_verification returned, also where promises are broken.
     """
-    view = _view(host, status, found, verification)
-    formats = {name: Format(words, timezone, name in COMMA) for name, words in WORDS.items()}
+    view = _view(status, verification)
+    words, matters = read_words(templates)
+    formats = {name: Format(of_language, timezone, name in COMMA) for name, of_language in words.items()}
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -66,34 +65,33 @@ def render(
     )
     return environment.get_template("page.html.j2").render(
         view,
+        host=host,
         language=language,
         timezone=str(timezone),
-        words=dict(sorted(WORDS.items(), key=lambda item: item[0] != language)),
-        matters=MATTERS,
+        words=dict(sorted(words.items(), key=lambda item: item[0] != language)),
+        matters=matters,
         formats=formats,
-        charts={name: _charts(view, formats[name]) for name in WORDS},
-        last_day=last_day,
+        charts={name: _charts(view, write) for name, write in formats.items()},
     )
 
 
-def _view(
-    host: str, status: Mapping[str, Any], found: Mapping[str, Any], verification: Mapping[str, Any]
-) -> dict[str, Any]:
+def read_words(templates: Path) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Return the words by language and name, and the Vietnamese names of the status screen's matters."""
+    found = yaml.safe_load((templates / "words.yml").read_text(encoding="utf-8"))
+    words = {language: {name: texts[language] for name, texts in found["words"].items()} for language in ("vi", "en")}
+    return words, found["matters"]
+
+
+def _view(status: Mapping[str, Any], verification: Mapping[str, Any]) -> dict[str, Any]:
     facts = status["facts"]
-    figures = facts["figures"]
+    figures, details, backups = facts["figures"], facts["details"], facts["backups"]
     verified = _verified(verification)
-    findings = [*status["findings"], *_verification_finding(verified)]
-    of_matter = dict.fromkeys((*SHOWN, "Indexes"), "ok") | levels(
-        [{**finding, "matter": WITHIN.get(finding["matter"], finding["matter"])} for finding in findings]
-    )
-    wrong = sorted(
-        (finding for finding in findings if finding["level"] != "ok"),
-        key=lambda finding: -LEVELS.index(finding["level"]),
-    )
-    whole = [one for one in found["backups"] if not one["damaged"] and one["whole"] and one["verified"]]
-    good = [drill for drill in found["drills"] if drill["ok"]]
+    wrong = worst_first([*status["findings"], *_verification_finding(verified)])
+    of_matter = levels(wrong)
+    whole = [one for one in backups["all"] if not one["damaged"] and one["whole"] and one["verified"]]
+    good = [drill for drill in backups["drills"] if drill["ok"]]
     return {
-        "host": host,
+        **{name: figures[name] or [] for name in ("tables", "locks", "transactions", "indexes", "invalid")},
         "database": facts["database"],
         "now": figures["now"],
         "level": wrong[0]["level"] if wrong else "ok",
@@ -103,7 +101,7 @@ def _view(
             "Backup": not whole and of_matter["Backup"] == "ok",
             "Drill": not good and of_matter["Drill"] == "ok",
         },
-        "counts": {level: sum(finding["level"] == level for finding in wrong) for level in LEVELS},
+        "counts": Counter(finding["level"] for finding in wrong),
         "wrong": wrong,
         "history": facts["history"] or {"applied": 0, "newest": None},
         "pending": len((facts.get("plan") or {}).get("pending", ())),
@@ -111,22 +109,27 @@ def _view(
         "newest_backup": _aged(whole, figures["now"]),
         "proven": _aged(good, figures["now"]),
         "figures": figures,
-        "tables": figures["tables"] or [],
         "server": next(place for place in figures["connections"] if place["of"] == "server"),
-        "waiting": found["waiting"],
-        "open": found["open"],
-        "locks": figures["locks"] or [],
-        "transactions": figures["transactions"] or [],
-        "indexes": figures["indexes"] or [],
-        "invalid": figures["invalid"] or [],
+        "details": details,
         "disks": facts["disks"],
-        "runs": runs(found["acts"]),
-        "durations": durations(found["acts"]),
-        "years": _years(found["years"]),
-        "backups": found["backups"],
-        "drills": found["drills"],
-        "problem": found["problem"],
+        "runs": runs(details["acts"]),
+        "durations": durations(details["acts"]),
+        "backups": backups["all"],
+        "drills": backups["drills"],
+        "problem": backups["problem"],
     }
+
+
+def worst_first(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the findings that are not well."""
+    wrong = [finding for finding in findings if finding["level"] != "ok"]
+    return sorted(wrong, key=lambda finding: -LEVELS.index(finding["level"]))
+
+
+def levels(wrong: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the worst level of each matter, of findings with the worst first."""
+    found = {WITHIN.get(finding["matter"], finding["matter"]): finding["level"] for finding in reversed(wrong)}
+    return dict.fromkeys((*SHOWN, "Indexes"), "ok") | found
 
 
 def _verified(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,27 +155,124 @@ def _verification_finding(verified: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _aged(things: Sequence[Mapping[str, Any]], now: str) -> dict[str, Any] | None:
     """Return the last thing with its age in seconds."""
-    return {**things[-1], "age": max(seconds_between(things[-1]["at"], now), 0)} if things else None
+    return {**things[-1], "age": max(stamp(now) - stamp(things[-1]["at"]), 0)} if things else None
 
 
-def _years(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return the partitions of each table; one that is a year is called by it."""
-    return [
-        (name, [{**part, "label": _label(part)} for part in group])
-        for name, group in groupby(parts, key=lambda part: str(part["table"]))
-    ]
+def runs(acts: Sequence[Act]) -> list[dict[str, Any]]:
+    """Return the runs of Ansible that changed the history, the newest first.
+
+    Each is {at, operator, controller, release, acts, counts: how many acts of each kind, ms: that its files took};
+    `start` is no act of its own once the file ended.
+    """
+    found = []
+    for _, group in groupby(acts, key=lambda act: act["run"]):
+        of_run = list(group)
+        ended = {(act["version"], act["name"]) for act in of_run if act["act"] != "start"}
+        shown = [act for act in of_run if act["act"] != "start" or (act["version"], act["name"]) not in ended]
+        found.append(
+            {
+                **{name: of_run[0][name] for name in ("at", "operator", "controller", "release")},
+                "acts": shown,
+                "counts": Counter(act["act"] for act in shown),
+                "ms": sum(act["ms"] for act in shown),
+            }
+        )
+    return found[::-1]
 
 
-def _label(part: Mapping[str, Any]) -> str:
-    first, last = part["first"], str(last_day(part["after"]))
-    return str(first[:4]) if first.endswith("-01-01") and last == f"{first[:4]}-12-31" else f"{first[:7]}"
+def durations(acts: Sequence[Act]) -> list[Act]:
+    """Return the act that applied each migration that stands, by version."""
+    applied: dict[str, Act] = {}
+    for act in acts:
+        if act["act"] == "apply":
+            applied[act["version"]] = act
+        elif act["act"] == "rollback":
+            applied.pop(act["version"], None)
+    return sorted(applied.values(), key=lambda act: [int(part) for part in act["version"].replace("_", ".").split(".")])
+
+
+def stamp(moment: str) -> float:
+    """Return a moment (ISO 8601) in seconds since 1970."""
+    return datetime.fromisoformat(moment).timestamp()
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a language writes numbers, sizes and times.
+
+    Attributes:
+        words: those of the language.
+        zone: in which times are given.
+        comma: the decimal sign; the other one stands between thousands.
+    """
+
+    words: Mapping[str, str]
+    zone: tzinfo = UTC
+    comma: bool = False
+
+    def _local(self, text: str) -> str:
+        return text.translate(str.maketrans(",.", ".,")) if self.comma else text
+
+    def plain(self, value: float, digits: int = 0) -> str:
+        """Write a number."""
+        return self._local(f"{value:,.{digits}f}")
+
+    def size_text(self, value: float) -> str:
+        """Write bytes."""
+        return self._local(size_text(value))
+
+    def ms_text(self, value: float) -> str:
+        """Write milliseconds."""
+        return f"{self.plain(value, 1)} ms" if value < SECOND else f"{self.plain(value / SECOND, 1)} s"
+
+    def number(self, value: float, digits: int = 0, figure: str = "") -> Markup:
+        """Write a number for the page, with its name where a program may look for it."""
+        return self._data(value, self.plain(value, digits), figure)
+
+    def size(self, value: float, figure: str = "") -> Markup:
+        """Write bytes for the page."""
+        return self._data(value, self.size_text(value), figure)
+
+    def ms(self, value: float, figure: str = "") -> Markup:
+        """Write milliseconds for the page."""
+        return self._data(value, self.ms_text(value), figure)
+
+    @staticmethod
+    def _data(value: float, text: str, figure: str) -> Markup:
+        name = Markup(' data-figure="{}"').format(figure) if figure else Markup("")
+        return Markup('<data{} value="{}">{}</data>').format(name, value, text.replace(" ", "\N{NO-BREAK SPACE}"))
+
+    def span(self, seconds: float) -> str:
+        """Write how long something lasts or is ago."""
+        name, size = next((name, size) for name, size, until in SPANS if seconds < until)
+        number = round(seconds / size)
+        return f"{number} {self.words[name if number != 1 else name[:-1]]}"
+
+    def time(self, moment: str) -> Markup:
+        """Write a moment (ISO 8601) for the page."""
+        here = datetime.fromisoformat(moment).astimezone(self.zone)
+        return Markup('<time datetime="{}">{}</time>').format(moment, here.strftime(self.words["time_pattern"]))
+
+    @staticmethod
+    def name(text: str) -> Markup:
+        """Write a name for the page; a line may end after each of its words."""
+        return Markup("_<wbr>").join(text.split("_"))
+
+    def day(self, value: str) -> str:
+        """Write a day (ISO 8601)."""
+        return date.fromisoformat(value).strftime(self.words["day_pattern"])
+
+    def tick(self, at: float, span: float) -> str:
+        """Write a moment (seconds since 1970) below a line of time that spans so many seconds."""
+        here = datetime.fromtimestamp(at, self.zone)
+        return here.strftime("%H:%M" if span < DAY else self.words["tick_pattern"])
 
 
 def _charts(view: Mapping[str, Any], write: Format) -> dict[str, Any]:
     words = write.words
     whole = [backup for backup in view["backups"] if not backup["damaged"]]
     lanes = [
-        (words["deployments"], [Dot(stamp(run.at)) for run in reversed(view["runs"])]),
+        (words["deployments"], [Dot(stamp(run["at"])) for run in reversed(view["runs"])]),
         (words["backups"], [Dot(stamp(backup["at"])) for backup in whole]),
         (words["drills"], [Dot(stamp(drill["at"]), "" if drill["ok"] else "var(--fail)") for drill in view["drills"]]),
     ]
@@ -192,11 +292,11 @@ def _charts(view: Mapping[str, Any], write: Format) -> dict[str, Any]:
             name: columns(
                 f"{words['years']}: {name}", [Bar(part["label"], part["rows"]) for part in parts], write.plain
             )
-            for name, parts in view["years"]
+            for name, parts in groupby(view["details"]["years"], key=lambda part: str(part["table"]))
         },
         "backups": bars(
             words["backups_chart"],
-            [Bar(_when(backup, write), backup["bytes"]) for backup in whole[: -NEWEST - 1 : -1]],
+            [Bar(_when(backup, write), backup["size"]) for backup in whole[: -NEWEST - 1 : -1]],
             write.size_text,
         ),
     }

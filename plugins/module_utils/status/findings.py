@@ -9,13 +9,14 @@ asked. All functions are pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from ..backup.store import size_text
 
 Facts = Mapping[str, Any]
+Limits = Mapping[str, Any]  # as read_limits returns them
 OK, WARN, FAIL = LEVELS = ("ok", "warn", "fail")
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 MB = 1_000_000
@@ -25,50 +26,22 @@ TRANSACTION_IDS = 500_000_000
 SHOWN = 3  # of a list, in a sentence
 
 
-@dataclass(frozen=True)
-class Limits:
-    """From where on something is to be looked at (warn), or has failed; 0 or an empty text switches a limit off."""
-
-    minimum_version: str
-    build_warn_days: float
-    backup_warn_hours: float
-    backup_fail_hours: float
-    drill_warn_days: float
-    drill_fail_days: float
-    partition_fail_days: float
-    connections_warn_percent: float
-    connections_fail_percent: float
-    transaction_warn_minutes: float
-    lock_warn_seconds: float
-    cache_warn_percent: float
-    disk_warn_percent: float
-    disk_fail_percent: float
-    index_unused_megabytes: float
-    scan_rows: float
-    replication_warn_megabytes: float
-
-
-def read_limits(given: Mapping[str, Any]) -> Limits:
-    """Return limits from the role's variables.
+def read_limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the role's limits, from where on something is to be looked at (warn), or has failed; 0 switches one off.
 
     Raises:
-        ValueError: what is missing, unknown or no number from 0 on.
+        ValueError: what is no number from 0 on.
     """
-    names = {entry.name for entry in fields(Limits)}
-    if wrong := sorted(names ^ set(given)):
-        raise ValueError(f"missing or unknown limits: {', '.join(wrong)}")
-    values: dict[str, Any] = {}
+    limits: dict[str, Any] = {"minimum_version": str(given["minimum_version"])}
     for name, value in given.items():
-        if name == "minimum_version":
-            values[name] = str(value)
-            continue
-        try:
-            values[name] = float(value)
-        except (TypeError, ValueError):
-            values[name] = -1.0
-        if not 0 <= values[name] < float("inf"):
-            raise ValueError(f"status_{name} is {value}; it is a number from 0 on, and 0 switches it off")
-    return Limits(**values)
+        if name not in limits:
+            try:
+                limits[name] = float(value)
+            except (TypeError, ValueError):
+                limits[name] = -1.0
+            if not 0 <= limits[name] < float("inf"):
+                raise ValueError(f"status_{name} is {value}; it is a number from 0 on, and 0 switches it off")
+    return limits
 
 
 @dataclass(frozen=True)
@@ -79,7 +52,7 @@ class Finding:
         matter: its name on the screen; of one matter there may be several findings.
         level: ok, warn or fail.
         text: a sentence.
-        next: the command or act that comes next; empty where nothing is wrong.
+        next: the command that comes next; `findings` leaves it out where nothing is wrong.
         more: further lines, which are shown as they are.
     """
 
@@ -92,7 +65,8 @@ class Finding:
 
 def findings(facts: Facts, limits: Limits) -> list[Finding]:
     """Return what there is to say, in the order of the screen."""
-    return [finding for check in CHECKS for finding in check(facts, limits)]
+    found = (finding for check in CHECKS for finding in check(facts, limits))
+    return [replace(finding, next="") if finding.level == OK else finding for finding in found]
 
 
 def worst(found: Sequence[Finding]) -> str:
@@ -168,12 +142,11 @@ def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
         text += f", built {built[:10]}"
     package = f"postgresql-{seen['version'].partition('.')[0]}"
     update = f"update the packages: apt-get update && apt-get install --only-upgrade {package}"
-    if limits.minimum_version and _version(seen["version"]) < _version(limits.minimum_version):
-        yield Finding("Server", WARN, f"{text}: below {limits.minimum_version}, so with known faults", update)
-    elif _level(days, limits.build_warn_days) != OK:
-        yield Finding("Server", WARN, f"{text}: PostgreSQL brings repairs every three months", update)
-    else:
-        yield Finding("Server", OK, text)
+    if limits["minimum_version"] and _version(seen["version"]) < _version(limits["minimum_version"]):
+        text, level = f"{text}: below {limits['minimum_version']}, so with known faults", WARN
+    elif (level := _level(days, limits["build_warn_days"])) != OK:
+        text += ": PostgreSQL brings repairs every three months"
+    yield Finding("Server", level, text, update)
     if failures := seen["database"]["checksum_failures"]:
         yield Finding(
             "Server",
@@ -191,13 +164,11 @@ def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
         )
 
 
-def running(facts: Facts, limits: Limits) -> Iterator[Finding]:
+def running(facts: Facts, _: Limits) -> Iterator[Finding]:
     """The runs of migrations and backups that are at work."""
-    del limits
-    runs = facts["figures"]["runs"] or []
-    for run in runs:
+    for run in facts["figures"]["runs"] or ():
         yield Finding("Running", OK, _run_text(run), more=tuple(_run_lines(run)))
-    if not runs:
+    if not facts["figures"]["runs"]:
         yield Finding("Running", OK, "nothing")
 
 
@@ -220,9 +191,8 @@ def _run_lines(run: Facts) -> Iterator[str]:
         )
 
 
-def migrations(facts: Facts, limits: Limits) -> Iterator[Finding]:
+def migrations(facts: Facts, _: Limits) -> Iterator[Finding]:
     """Those that stand and those that the release has more, contradictions, and files in doubt."""
-    del limits
     history, plan, runs = facts["history"], facts.get("plan"), facts["figures"]["runs"] or []
     pending, problems = (plan["pending"], plan["problems"]) if plan else ([], [])
     text = "no history"
@@ -233,11 +203,11 @@ def migrations(facts: Facts, limits: Limits) -> Iterator[Finding]:
     # A file that runs right now has begun and not ended either, and what comes after it is pending.
     at_work = {run["application"].removeprefix("physioflow ") for run in runs}
     doubt = [file for file in (history or {}).get("in_doubt") or () if file.removesuffix(".sql")[:52] not in at_work]
+    waiting = f"; {len(pending)} pending" if pending else ""
     if pending and not runs:
-        waiting = f"{text}; {len(pending)} pending: {_list(pending)}"
-        yield Finding("Migrations", WARN, waiting, "ansible-playbook deploy.yml")
+        yield Finding("Migrations", WARN, f"{text}{waiting}: {_list(pending)}", "ansible-playbook deploy.yml")
     else:
-        yield Finding("Migrations", OK, f"{text}; {len(pending)} pending" if pending else text)
+        yield Finding("Migrations", OK, text + waiting)
     for file in doubt:
         yield Finding(
             "In doubt", FAIL, f"{file} began and did not end", "ansible-playbook deploy.yml, which says what to do"
@@ -247,13 +217,9 @@ def migrations(facts: Facts, limits: Limits) -> Iterator[Finding]:
             yield Finding("Migrations", FAIL, problem, "ansible-playbook playbooks/plan.yml")
 
 
-def drift(facts: Facts, limits: Limits) -> Iterator[Finding]:
+def drift(facts: Facts, _: Limits) -> Iterator[Finding]:
     """Whether the schema is what the migrations made."""
-    del limits
-    lines = facts.get("drift")
-    if lines is None:
-        return
-    if lines:
+    if lines := facts.get("drift"):
         yield Finding(
             "Drift",
             FAIL,
@@ -261,7 +227,7 @@ def drift(facts: Facts, limits: Limits) -> Iterator[Finding]:
             "ansible-playbook playbooks/plan.yml -e plan_schema_drift=true, and write a migration for what is to stay",
             tuple(lines[:SHOWN]),
         )
-    else:
+    elif lines is not None:
         yield Finding("Drift", OK, "none")
 
 
@@ -271,19 +237,18 @@ def backup(facts: Facts, limits: Limits) -> Iterator[Finding]:
     if seen is None:
         return
     take = "ansible-playbook playbooks/backup.yml"
-    asked = limits.backup_warn_hours or limits.backup_fail_hours
+    asked = FAIL if limits["backup_warn_hours"] or limits["backup_fail_hours"] else OK
     newest = seen["newest"]
     if seen["problem"]:
-        yield Finding("Backup", FAIL if asked else OK, f"cannot be looked for: {seen['problem']}", take)
+        yield Finding("Backup", asked, f"cannot be looked for: {seen['problem']}", take)
     elif newest is None:
-        text = f"none of the whole database in {seen['directory']}"
-        yield Finding("Backup", FAIL, text, take) if asked else Finding("Backup", OK, text)
+        yield Finding("Backup", asked, f"none of the whole database in {seen['directory']}", take)
     else:
         age = since(facts, newest["at"])
-        level = _level(age / HOUR, limits.backup_warn_hours, limits.backup_fail_hours)
+        level = _level(age / HOUR, limits["backup_warn_hours"], limits["backup_fail_hours"])
         away = f", off the host since {newest['off_host'][:16]}" if newest["off_host"] else ""
         text = f"{seen['count']}, the newest verified {age_text(age)} ago, {size_text(newest['size'])}{away}"
-        yield Finding("Backup", level, text, "" if level == OK else f"{take}; why: journalctl -u physioflow-backup")
+        yield Finding("Backup", level, text, f"{take}; why: journalctl -u physioflow-backup")
     if seen["damaged"]:
         yield Finding("Backup", FAIL, f"damaged, and newer than the newest good one: {_list(seen['damaged'])}", take)
 
@@ -295,18 +260,18 @@ def drill(facts: Facts, limits: Limits) -> Iterator[Finding]:
         return
     again = "ansible-playbook playbooks/drill.yml"
     last, proven = seen["drill"], seen["proven"]
-    asked = limits.drill_warn_days or limits.drill_fail_days
+    asked = limits["drill_warn_days"] or limits["drill_fail_days"]
     if last and not last["ok"]:
         good = f"the last good one {age_text(since(facts, proven))} ago" if proven else "none was ever good"
         yield Finding("Drill", FAIL, f"of {last['backup']} failed at {last['at'][:16]}; {good}", again)
     elif not proven:
         wanted = asked and seen["newest"] is not None
-        yield Finding("Drill", WARN, "no backup was ever restored", again) if wanted else Finding("Drill", OK, "none")
+        yield Finding("Drill", WARN if wanted else OK, "no backup was ever restored" if wanted else "none", again)
     else:
         age = since(facts, proven)
-        level = _level(age / DAY, limits.drill_warn_days, limits.drill_fail_days)
+        level = _level(age / DAY, limits["drill_warn_days"], limits["drill_fail_days"])
         text = f"{last['backup']} was restored and equal {age_text(age)} ago"
-        yield Finding("Drill", level, text, "" if level == OK else f"{again}; why: journalctl -u physioflow-drill")
+        yield Finding("Drill", level, text, f"{again}; why: journalctl -u physioflow-drill")
 
 
 def partitions(facts: Facts, limits: Limits) -> Iterator[Finding]:
@@ -320,11 +285,10 @@ def partitions(facts: Facts, limits: Limits) -> Iterator[Finding]:
             continue
         last = end - timedelta(days=1)
         text = f"{table} takes rows until {last}"
-        if limits.partition_fail_days and (end - today).days <= limits.partition_fail_days:
+        if limits["partition_fail_days"] and (end - today).days <= limits["partition_fail_days"]:
             yield Finding("Partitions", FAIL, f"{text}, {_count((last - today).days, 'day')} from now", make)
         elif end <= date(today.year + 1, 12, 31):
-            year = end.year
-            yield Finding("Partitions", WARN, f"{text}: the partition of {year} is missing", make)
+            yield Finding("Partitions", WARN, f"{text}: the partition of {end.year} is missing", make)
         else:
             yield Finding("Partitions", OK, text)
 
@@ -334,16 +298,14 @@ def connections(facts: Facts, limits: Limits) -> Iterator[Finding]:
     places = facts["figures"]["connections"]
     fullest = max(places, key=lambda place: place["used"] / place["most"])
     level = _level(
-        100 * fullest["used"] / fullest["most"], limits.connections_warn_percent, limits.connections_fail_percent
+        100 * fullest["used"] / fullest["most"], limits["connections_warn_percent"], limits["connections_fail_percent"]
     )
     everywhere = next(place for place in places if place["of"] == "server")
     text = f"{everywhere['used']} of {everywhere['most']}"
     if fullest is not everywhere:
         text += f"; the fullest is {fullest['of']}, {fullest['used']} of {fullest['most']}"
-    wise = (
-        "look who holds them: SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3"
-    )
-    yield Finding("Connections", level, text, "" if level == OK else wise)
+    who = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3"
+    yield Finding("Connections", level, text, f"look who holds them: {who}")
 
 
 def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
@@ -353,7 +315,7 @@ def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
         yield Finding("Transactions", OK, "cannot be seen without pg_read_all_stats")
         return
     found = seen["transactions"] or []
-    long = [entry for entry in found if _level(entry["age"] / MINUTE, limits.transaction_warn_minutes) != OK]
+    long = [entry for entry in found if _level(entry["age"] / MINUTE, limits["transaction_warn_minutes"]) != OK]
     for entry in long:
         end = f"ask its user; SELECT pg_terminate_backend({entry['pid']}) ends it and takes back what it did"
         prepared = "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts shows"
@@ -370,7 +332,7 @@ def _session_text(entry: Facts) -> str:
 def locks(facts: Facts, limits: Limits) -> Iterator[Finding]:
     """Who waits for a lock, and for whom."""
     waiting = facts["figures"]["locks"] or []
-    long = [entry for entry in waiting if _level(entry["age"], limits.lock_warn_seconds) != OK]
+    long = [entry for entry in waiting if _level(entry["age"], limits["lock_warn_seconds"]) != OK]
     for entry in long:
         holders = ", ".join(map(str, entry["blockers"])) or "nobody any more"
         yield Finding(
@@ -392,21 +354,18 @@ def cache(facts: Facts, limits: Limits) -> Iterator[Finding]:
         return
     percent = 100 * seen["hit"] / total
     text = f"{percent:.1f} % of the blocks were found in memory"
-    if limits.cache_warn_percent and total > FEW_BLOCKS and percent < limits.cache_warn_percent:
-        yield Finding("Cache", WARN, text, "give the server more memory (postgresql_memory), or see Indexes")
-    else:
-        yield Finding("Cache", OK, text)
+    low = limits["cache_warn_percent"] and total > FEW_BLOCKS and percent < limits["cache_warn_percent"]
+    remedy = "give the server more memory (postgresql_memory), or see Indexes"
+    yield Finding("Cache", WARN if low else OK, text, remedy)
 
 
 def disks(facts: Facts, limits: Limits) -> Iterator[Finding]:
     """How full the file systems of data and backups are."""
     for disk in facts.get("disks") or ():
         percent = 100 * (1 - disk["free"] / disk["bytes"]) if disk["bytes"] else 0
-        level = _level(percent, limits.disk_warn_percent, limits.disk_fail_percent)
+        level = _level(percent, limits["disk_warn_percent"], limits["disk_fail_percent"])
         text = f"{disk['folder']}: {percent:.0f} % full, {size_text(disk['free'])} free"
-        yield Finding(
-            "Disk", level, text, "" if level == OK else "make room: fewer backups (backup_keep), or a larger disk"
-        )
+        yield Finding("Disk", level, text, "make room: fewer backups (backup_keep), or a larger disk")
 
 
 def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
@@ -414,9 +373,9 @@ def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
     seen = facts["figures"]
     for replica in seen["replicas"] or ():
         lag = replica["lag"]
-        level = _level((lag or 0) / MB, limits.replication_warn_megabytes)
+        level = _level((lag or 0) / MB, limits["replication_warn_megabytes"])
         text = f"{replica['name']} {replica['state']}, {'unknown' if lag is None else size_text(lag)} behind"
-        yield Finding("Replication", level, text, "" if level == OK else "look at the replica and its network")
+        yield Finding("Replication", level, text, "look at the replica and its network")
     for slot in seen["slots"] or ():
         if not slot["active"]:
             yield Finding(
@@ -442,7 +401,7 @@ def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
             f"invalid, so of no use, and slows writes down: {_list(invalid)}",
             "REINDEX INDEX CONCURRENTLY or DROP INDEX CONCURRENTLY each",
         )
-    least = limits.index_unused_megabytes * MB
+    least = limits["index_unused_megabytes"] * MB
     unused = [entry for entry in seen["indexes"] or () if entry["scans"] == 0 and entry["bytes"] >= least]
     if least and unused:
         size = size_text(sum(entry["bytes"] for entry in unused))
@@ -453,7 +412,7 @@ def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
             "look at a whole month, then drop in a migration: docs/monitor.md",
         )
     for table in seen["tables"] or ():
-        if limits.scan_rows and table["rows"] >= limits.scan_rows and table["seq_scan"] > table["idx_scan"]:
+        if limits["scan_rows"] and table["rows"] >= limits["scan_rows"] and table["seq_scan"] > table["idx_scan"]:
             yield Finding(
                 "Indexes",
                 WARN,
@@ -463,23 +422,15 @@ def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
             )
 
 
-def tables(facts: Facts, limits: Limits) -> Iterator[Finding]:
+def tables(facts: Facts, _: Limits) -> Iterator[Finding]:
     """How many, and the largest with rows and size."""
-    del limits
     seen = facts["figures"]
     found = seen["tables"] or []
     rows, size = sum(table["rows"] for table in found), size_text(seen["database"]["bytes"])
-    text = f"{len(found)}, about {rows:,} rows; the database has {size}"
     shown = found[: facts.get("shown_tables", len(found))]
     width = max((len(table["name"]) for table in shown), default=0)
-    yield Finding(
-        "Tables",
-        OK,
-        text,
-        more=tuple(
-            f"{table['name']:{width}}  {table['rows']:>13,} rows  {size_text(table['bytes']):>9}" for table in shown
-        ),
-    )
+    lines = (f"{table['name']:{width}}  {table['rows']:>13,} rows  {size_text(table['bytes']):>9}" for table in shown)
+    yield Finding("Tables", OK, f"{len(found)}, about {rows:,} rows; the database has {size}", more=tuple(lines))
 
 
 CHECKS: tuple[Callable[[Facts, Limits], Iterator[Finding]], ...] = (

@@ -6,22 +6,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..backup.errors import os_words
 from ..backup.settings import Settings
-from ..backup.store import Store
-from .queries import FIGURES, HISTORY
+from ..backup.store import Backup, Store
+from .queries import ACTS, DETAILS, FIGURES, HISTORY
 
 Facts = dict[str, Any]
 PACKAGES = Path("/usr")
+NEWEST = ("id", "at", "size", "off_host")  # what the screen knows of a backup
 
 
-def asker(cursor: Any) -> Callable[[str], Any]:
-    """Return what asks for the one JSON value of a query; nobody waits for a screen or a page that waits itself."""
+def look_at_database(cursor: Any, *, details: bool = False) -> Facts:
+    """Return {figures, history}; with `details` also {acts, years, waiting, open} of the report.
+
+    Nobody waits for a screen or a page that waits itself.
+
+    Args:
+        cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
+        details: read the whole history, and the rows of each partition by day, too.
+    """
 
     def ask(query: str) -> Any:
         cursor.execute(query)
@@ -30,18 +38,11 @@ def asker(cursor: Any) -> Callable[[str], Any]:
 
     cursor.execute("SET lock_timeout = '5s'")
     cursor.execute("SET statement_timeout = '60s'")
-    return ask
-
-
-def look_at_database(cursor: Any) -> Facts:
-    """Return what the two statements say.
-
-    Args:
-        cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
-    """
-    ask = asker(cursor)
     figures = ask(FIGURES)
-    return {"figures": figures, "history": ask(HISTORY) if figures["has_history"] else None}
+    seen = {"figures": figures, "history": ask(HISTORY) if figures["has_history"] else None}
+    if details:
+        seen["details"] = ask(DETAILS) | {"acts": ask(ACTS) if figures["has_history"] else []}
+    return seen
 
 
 def look_at_host(database: str, backup_directory: Path, bin_dir: Path, data_directory: str | None) -> Facts:
@@ -59,45 +60,53 @@ def look_at_backups(database: str, directory: Path, bin_dir: Path) -> Facts:
 
     Returns:
         {directory, count, newest: {id, at, size, off_host} or None, damaged: ids of damaged ones that are newer,
-        drill: {backup, at, ok} or None, proven: time of the last drill that went well or None, problem}. Times are
-        ISO 8601 in UTC.
+        drill: {backup, at, ok} or None, proven: time of the last drill that went well or None, problem, and for the
+        report `all` backups and all `drills`, the oldest first}. Times are ISO 8601 in UTC.
     """
     store = Store(Settings(database=database, directory=directory, bin_dir=bin_dir))
-    found: Facts = {"directory": str(directory), "count": 0, "newest": None, "damaged": [], "drill": None}
-    found |= {"proven": None, "problem": ""}
+    problem, backups, damaged = "", [], []
+    newest: Backup | None = None
     try:
         backups = store.backups()
         newest = next((backup for backup in reversed(backups) if backup.whole), None)
         damaged = store.newer_damaged(newest.number if newest else 0)
     except OSError as error:
-        return {**found, "problem": os_words(error)}
-    if newest:
-        off_host = (newest.manifest.get("off_host") or {}).get("at")
-        found["newest"] = {
-            "id": newest.id,
-            "at": newest.manifest["finished_at"],
-            "size": newest.size,
-            "off_host": off_host,
-        }
+        problem = os_words(error)
     drills = sorted(
         (
-            {"backup": backup.id, "at": record["at"], "ok": record["ok"]}
+            {"backup": backup.id, "at": record["at"], "ok": record["ok"], "seconds": record.get("seconds")}
             for backup in backups
             for record in backup.manifest.get("drills", [])
         ),
         key=lambda record: record["at"],
     )
+    last = {key: drills[-1][key] for key in ("backup", "at", "ok")} if drills else None
     return {
-        **found,
+        "directory": str(directory),
         "count": len(backups),
+        "newest": {key: value for key, value in _described(newest).items() if key in NEWEST} if newest else None,
         "damaged": [backup.id for backup in damaged],
-        "drill": drills[-1] if drills else None,
-        "proven": _last(record["at"] for record in drills if record["ok"]),
+        "drill": last,
+        "proven": max((record["at"] for record in drills if record["ok"]), default=None),
+        "problem": problem,
+        "all": [_described(backup) for backup in backups],
+        "drills": drills,
     }
 
 
-def _last(times: Iterable[str]) -> str | None:
-    return max(times, default=None)
+def _described(backup: Backup) -> Facts:
+    manifest = backup.manifest
+    if backup.damage:
+        return {"id": backup.id, "damaged": True}
+    return {
+        "id": backup.id,
+        "damaged": False,
+        "at": manifest["finished_at"],
+        "size": backup.size,
+        "whole": manifest["scope"] == "database",
+        "verified": manifest["status"] == "verified",
+        "off_host": (manifest["off_host"] or {}).get("at"),
+    }
 
 
 def look_at_disks(folders: Iterable[Path]) -> list[Facts]:

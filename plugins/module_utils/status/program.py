@@ -14,7 +14,7 @@ from typing import Any
 
 from ..backup.database import Session
 from ..backup.programs import Programs
-from .findings import Limits, backup, disks, drill, findings, read_limits
+from .findings import backup, disks, drill, findings, read_limits
 from .look import look_at_database, look_at_host
 from .metrics import metrics
 
@@ -29,7 +29,7 @@ def text_of(settings: Mapping[str, Any]) -> tuple[str, str]:
             of the migrations that were last deployed to this host).
     """
     database, bin_dir = settings["database"], Path(settings["bin_dir"])
-    limits: Limits = read_limits(settings["limits"])
+    limits = read_limits(settings["limits"])
     seen: dict[str, Any] = {"figures": None, "history": None}
     problem = ""
     try:

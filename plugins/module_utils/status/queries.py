@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a database is asked for the status screen and for the metrics: two statements, each returns one JSON object.
+"""What a database is asked for the status screen, the metrics and the report: each statement returns one JSON object.
 
-Neither reads the text of a query, which may hold patients' data, nor waits for a lock on a table: sizes are those that
+None reads the text of a query, which may hold patients' data, nor waits for a lock on a table: sizes are those that
 the last VACUUM or ANALYZE noted, where pg_total_relation_size() would wait for a migration that alters the table.
 """
 
@@ -11,6 +11,10 @@ from __future__ import annotations
 # Of a relation c in schema n.
 _NAME = "CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname"
 _OURS = "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'migrations')"
+# Of a table with its indexes and TOAST.
+_BYTES = """(SELECT sum(p.relpages::bigint) * current_setting('block_size')::bigint FROM pg_class AS p
+             WHERE p.oid IN ({0}.oid, {0}.reltoastrelid)
+                OR p.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN ({0}.oid, {0}.reltoastrelid)))"""
 _SECONDS = "round(extract(epoch FROM clock_timestamp() - {}))::bigint"
 
 # Sessions of runs carry the name of the file that they are at.
@@ -87,11 +91,7 @@ SELECT json_agg(w) FROM (
 _TABLES = f"""
 SELECT json_agg(t ORDER BY bytes DESC, name) FROM (
     SELECT {_NAME} AS name, sum(s.n_live_tup) AS rows, sum(s.n_dead_tup) AS dead, sum(s.seq_scan) AS seq_scan,
-           sum(coalesce(s.idx_scan, 0)) AS idx_scan, sum((
-               SELECT sum(p.relpages::bigint) FROM pg_class AS p
-               WHERE p.oid IN (s.relid, own.reltoastrelid)
-                  OR p.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (s.relid, own.reltoastrelid))
-           )) * current_setting('block_size')::bigint AS bytes
+           sum(coalesce(s.idx_scan, 0)) AS idx_scan, sum({_BYTES.format("own")}) AS bytes
     FROM pg_stat_user_tables AS s
     JOIN pg_class AS own ON own.oid = s.relid AND own.relkind <> 'p'
     JOIN pg_class AS c ON c.oid = coalesce(pg_partition_root(s.relid), s.relid)
@@ -187,4 +187,44 @@ SELECT json_build_object(
     'in_doubt', (SELECT json_agg(version || '_' || name || '.sql' ORDER BY version)
                  FROM (SELECT DISTINCT ON (version) * FROM migrations.history ORDER BY version, id DESC) AS newest
                  WHERE act = 'start'))::text AS j
+"""
+
+# What only the report shows.
+ACTS = """
+SELECT coalesce(json_agg(json_build_object(
+    'act', act, 'version', version, 'name', name, 'release', release, 'run', run_id, 'operator', operator,
+    'controller', controller, 'ms', duration_ms::float8,
+    'at', to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')) ORDER BY id), '[]')::text AS j
+FROM migrations.history
+"""
+
+# Partitions of the tables that are partitioned by date, indexes and TOAST included; a whole year is called by it.
+_YEARS = rf"""
+SELECT json_agg(y ORDER BY y.table, y.first) FROM (
+    SELECT root.relname AS table, days[1] AS first, to_char(days[2]::date - 1, 'YYYY-MM-DD') AS last,
+           left(days[1], CASE WHEN days[1] LIKE '%-01-01' AND days[1]::date + interval '1 year' = days[2]::date
+                              THEN 4 ELSE 7 END) AS label,
+           s.n_live_tup AS rows, {_BYTES.format("part")} AS bytes
+    FROM pg_inherits
+    JOIN pg_class AS root ON root.oid = inhparent
+    JOIN pg_namespace AS n ON n.oid = root.relnamespace AND n.nspname = 'public'
+    JOIN pg_class AS part ON part.oid = inhrelid AND part.relkind = 'r'
+    JOIN pg_stat_user_tables AS s ON s.relid = part.oid,
+    LATERAL (SELECT regexp_match(pg_get_expr(part.relpartbound, 0),
+        'FROM \(''(\d{{4}}-\d\d-\d\d)''\) TO \(''(\d{{4}}-\d\d-\d\d)''\)') AS days) AS bound
+    WHERE days IS NOT NULL
+) AS y
+"""
+
+# The status screen lists the oldest of them; these are all of the application's.
+DETAILS = f"""
+WITH sessions AS (
+    SELECT * FROM pg_stat_activity
+    WHERE datname = current_database() AND usesysid IS NOT NULL AND application_name NOT LIKE 'physioflow%'
+)
+SELECT json_build_object(
+    'years', coalesce(({_YEARS}), '[]'),
+    'waiting', (SELECT count(*) FROM sessions WHERE pid IN (SELECT pid FROM pg_locks WHERE NOT granted)),
+    'open', (SELECT count(*) FROM sessions WHERE xact_start IS NOT NULL)
+        + (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()))::text AS j
 """
