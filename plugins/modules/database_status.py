@@ -49,7 +49,7 @@ options:
     type: int
     default: 10
   details:
-    description: Whether to read also what M(physioflow.database.report_page) shows of history, years, sessions, backups and drills.
+    description: Whether to read also what M(physioflow.database.report_page) shows beyond the status.
     type: bool
     default: false
 author:
