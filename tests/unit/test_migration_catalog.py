@@ -171,7 +171,12 @@ def test_a_long_insert_is_judged_without_its_rows() -> None:
     first, second = own_statements(text)
     assert (first.line, second.line) == (1, 3)
     assert first.text.endswith(rows)
-    assert first.needs == ({"relation": '"s"."T b"', "mode": "RowExclusiveLock"},)
+    assert first.needs == (
+        {
+            "relation": '"s"."T b"',
+            "modes": ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"],
+        },
+    )
     [finding] = check_statements(SqlText("f.sql", text.replace("(999,", "(999 999,"), "", ""), transactional=True)
     assert 'syntax error at or near "999"' in finding.message
 

@@ -55,7 +55,7 @@ def test_every_file_is_one_transaction_that_ends_with_a_session_like_a_new_one()
 
 
 def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session() -> None:
-    statement = Statement(4, "VACUUM a", ({"relation": '"a*/"', "mode": "ShareLock"},))
+    statement = Statement(4, "VACUUM a", ({"relation": '"a*/"', "modes": ["ShareLock"]},))
     begun, settings, sent, keeps, _, _, ended = SCRIPT.alone(MIGRATION, [statement], ())
     assert "CONSTANT text := $sql$start$sql$" in begun
     assert "set_config('role', $sql$emr$sql$, false)" in settings
