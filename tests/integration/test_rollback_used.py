@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
     used: Local, database: str, tmp_path: Path, name: str
 ) -> None:
     wish = {"sets": read_sets(ROOT / "files")[0]} | WISHES[name]
-    plan = plan_rollback([entry.as_dict() for entry in CATALOG.values()], list(CATALOG), **wish)
+    plan = plan_rollback([asdict(entry) for entry in CATALOG.values()], list(CATALOG), **wish)
     steps = module.read_steps(ROOT / "files", plan)
     assert plan.problems == []
     gone = sorted(step["version"] for step in steps)

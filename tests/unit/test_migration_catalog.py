@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -207,7 +208,7 @@ def test_the_statements_of_a_file_without_transaction_are_described(release: Rel
         "table": '"s"."a"',
         "probe": "CREATE UNIQUE INDEX i ON pg_temp.physioflow_probe ((lower(b)))",
     }
-    assert Migration.of(migration.as_dict()) == migration
+    assert Migration.of(asdict(migration)) == migration
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
     own_statements,
-    split_statements,
+    split_file,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import (
     _ALTERS,
@@ -40,7 +40,7 @@ def needs(sql: str) -> list[dict[str, Any]]:
 
 def locks_of(sql: str) -> list[Lock]:
     """Return the locks of one statement."""
-    return Reader().locks(split_statements(sql)[0][1])
+    return Reader().locks(split_file(sql)[0].node)
 
 
 def words(*modes: Mode) -> list[str]:
@@ -50,7 +50,7 @@ def words(*modes: Mode) -> list[str]:
 
 def table(sql: str) -> list[tuple[str, str]]:
     """Return what the plan says of a file."""
-    return [(entry["table"], entry["lock"]) for entry in run_locks([("1.sql", split_statements(sql))])[0]]
+    return [(entry["table"], entry["lock"]) for entry in run_locks([("1.sql", split_file(sql))])[0]]
 
 
 def test_every_kind_of_statement_and_of_alter_table_is_known() -> None:
@@ -125,7 +125,7 @@ def test_the_plan_goes_through_the_files_in_order() -> None:
         'INSERT INTO a SELECT * FROM "B c"; CREATE TEMP TABLE t (x int); ALTER TABLE t ADD y int; SET search_path = s'
     )
     second = "DROP TABLE a; CREATE TABLE a (x int); ALTER TABLE t ADD y int; ALTER TABLE a ADD y int; DROP INDEX s.i"
-    files = [("1.sql", split_statements(first)), ("2.sql", split_statements(second))]
+    files = [("1.sql", split_file(first)), ("2.sql", split_file(second))]
     locks, unknown = run_locks(files)
     assert [(entry["table"], entry["lock"], entry["file"], entry["blocks"]) for entry in locks] == [
         ("a", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),

@@ -11,7 +11,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
     Migration,
     Statement,
     own_statements,
-    split_statements,
+    split_file,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import (
     Limits,
@@ -32,12 +32,12 @@ SCRIPT = Script(ENGINE, RUN, Limits(), "emr")
 
 
 def kinds(text: str) -> list[str]:
-    return [type(node).__name__ for _, node in split_statements(text)]
+    return [type(statement.node).__name__ for statement in split_file(text)]
 
 
 def test_a_literal_survives_any_text() -> None:
     for text in ["plain", "it's", "a $sql$ b", "x$sql", "$", "$$", "$sql$$sql1$", "\\", "100%", "{{ x }}", ""]:
-        [(statement, _)] = split_statements(f"SELECT {quote(text)}")
+        [statement] = split_file(f"SELECT {quote(text)}")
         quoted = statement.text.removeprefix("SELECT ")
         tag = quoted[: quoted.index("$", 1) + 1]
         assert quoted == f"{tag}{text}{tag}"
@@ -49,7 +49,7 @@ def test_every_file_is_one_transaction_that_ends_with_a_session_like_a_new_one()
     found = kinds(text)
     assert found[:4] == ["TransactionStmt", "VariableSetStmt", "DoStmt", "DoStmt"]
     assert found[-1] == "TransactionStmt"
-    assert found[4:-1] == [type(node).__name__ for _, node in split_statements((ENGINE / "fresh.sql").read_text())]
+    assert found[4:-1] == [type(each.node).__name__ for each in split_file((ENGINE / "fresh.sql").read_text())]
     assert "{3,7}" in text
     assert kinds("\n".join(SCRIPT.begin(history=True)))[:5] == ["TransactionStmt", "DoStmt", *found[:1] * 2, found[1]]
 
@@ -59,7 +59,7 @@ def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session(
     begun, settings, sent, keeps, _, _, ended = SCRIPT.alone(MIGRATION, [statement], ())
     assert "CONSTANT text := $sql$start$sql$" in begun
     assert "set_config('role', $sql$emr$sql$, false)" in settings
-    [(alone, _)] = split_statements(sent)
+    [alone] = split_file(sent)
     assert alone.text == "VACUUM a"
     assert sent.startswith(f"/* migration-statement {RUN.run_id} {{")
     assert "gave the lock of the migrations away" in keeps

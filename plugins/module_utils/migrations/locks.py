@@ -218,12 +218,12 @@ class Reader:
 
 
 def run_locks(
-    files: Iterable[tuple[str, Iterable[tuple[Statement, Any]]]],
+    files: Iterable[tuple[str, Iterable[Statement]]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the strongest lock that a run takes on each relation that is there before it.
 
     Args:
-        files: name and statements of each file, in order; of each statement its place and its parse tree.
+        files: name and statements of each file, in order.
 
     Returns:
         `[{table, lock, blocks, file, line}]`, strongest first, and `[{file, line}]` of what cannot be known.
@@ -232,7 +232,8 @@ def run_locks(
     strongest: dict[str, tuple[Mode, dict[str, Any]]] = {}
     unknown: list[dict[str, Any]] = []
     for file, statements in files:
-        for statement, node in statements:
+        for statement in statements:
+            node = statement.node
             place = {"file": file, "line": statement.line}
             if is_unreadable(node):
                 unknown.append(place)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def read_release(
         *(f"{each.file} {note}." for each in [*catalog.migrations, *catalog.repeatable] for note in each.notes),
     ]
     return {
-        "migrations": json.dumps([migration.as_dict() for migration in catalog.migrations]),
-        "repeatable": json.dumps([file.as_dict() for file in catalog.repeatable]),
+        "migrations": json.dumps([asdict(migration) for migration in catalog.migrations]),
+        "repeatable": json.dumps([asdict(file) for file in catalog.repeatable]),
         "release": catalog.release,
     }, warnings

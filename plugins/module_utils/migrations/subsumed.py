@@ -17,7 +17,7 @@ from typing import Any
 from pglast import ast, enums
 from pglast.visitors import Visitor
 
-from .catalog import Statement, node_of, own_statements
+from .catalog import Statement, own_statements
 
 Name = tuple[str, str]  # schema, table
 
@@ -38,7 +38,7 @@ def subsumed(files: Mapping[str, str]) -> set[str]:
         files: the SQL text of each rollback of a run, in the order in which they are sent.
     """
     names = list(files)
-    parsed = [[(statement, node_of(statement)) for statement in own_statements(text)] for text in files.values()]
+    parsed = [[(statement, statement.node) for statement in own_statements(text)] for text in files.values()]
     found: dict[int, set[Name]] = {}
     for position, statements in enumerate(parsed):
         tables = _only_changes([node for _, node in statements])
