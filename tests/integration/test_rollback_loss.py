@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import Migration, own_statements
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import read_loss
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import read_loss
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script, quote
 
 from tests.local import ROOT, Local

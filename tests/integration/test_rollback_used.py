@@ -18,7 +18,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
     own_statements,
     read_catalog,
 )
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import read_loss
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import read_loss
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.rollback import plan_rollback, read_sets
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script
 

@@ -69,17 +69,17 @@ WHERE pid = %(pid)s AND backend_start = %(backend_start)s::timestamptz
 
 @dataclass(frozen=True)
 class Blocker:
-    """A session that a migration waited for."""
+    """A session that a migration waited for, as BLOCKERS finds it; ages are in seconds."""
 
+    certain: bool
     pid: int
+    held: str
     user: str | None
     application: str | None
     state: str | None
-    age: int | None
-    transaction_age: int | None
-    held: str
-    certain: bool
     backend_start: str
+    transaction_age: int | None
+    age: int | None
 
     def __str__(self) -> str:
         """Return what a person needs to find the session, without its query."""
