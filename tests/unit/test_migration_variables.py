@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import yaml
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.variables import (
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import (
     declared_variables,
     resembling_variables,
     unknown_variables,
