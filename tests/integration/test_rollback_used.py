@@ -20,7 +20,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import read_loss
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.rollback import plan_rollback, read_sets
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Run, Script
 
 from tests.integration.test_rollback import untouched
 from tests.local import ROOT, Local
@@ -170,7 +170,7 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
         for step in steps
     ]
     run = Run("r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", standing=tuple(CATALOG))
-    script = Script(ENGINE, run, Limits(), "emr")
+    script = Script(ENGINE, run, "emr")
     used.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE {USED}', "postgres", role="postgres")
     content, full, before = untouched(used, database), public(used, database), numbers(used, database)
     stays, values = used.psql(STAYS, database), used.psql(VALUES, database)

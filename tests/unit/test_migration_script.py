@@ -14,7 +14,6 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
     split_file,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import (
-    Limits,
     Run,
     Script,
     application_name,
@@ -28,7 +27,7 @@ module: Any = importlib.import_module("ansible_collections.physioflow.database.p
 ENGINE = ROOT / "roles/migrations/files"
 RUN = Run(release="r1", run_id="0aee8018-f1e7-4540-bb7f-3ba39587919a", operator="lan", controller="desk")
 MIGRATION = Migration("001", "a", "files/migrations/001_a.sql", "it's $sql$", (), True, "0" * 64, "1" * 64)
-SCRIPT = Script(ENGINE, RUN, Limits(), "emr")
+SCRIPT = Script(ENGINE, RUN, "emr")
 
 
 def kinds(text: str) -> list[str]:
@@ -68,7 +67,7 @@ def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session(
 
 def test_what_leaves_the_database_is_not_sent_to_a_copy() -> None:
     statements = [Statement(1, "SELECT 1"), Statement(2, "ALTER DATABASE a SET work_mem = '8MB'", outside="a setting")]
-    copy = Script(ENGINE, Run("r", RUN.run_id, "o", "c", copy=True), Limits(), "emr")
+    copy = Script(ENGINE, Run("r", RUN.run_id, "o", "c", copy=True), "emr")
     assert "ALTER DATABASE" in SCRIPT.apply([(MIGRATION, statements)])[0]
     assert "ALTER DATABASE" not in copy.apply([(MIGRATION, statements)])[0]
     assert not [text for text in copy.alone(MIGRATION, statements[1:], ()) if "ALTER DATABASE" in text]
