@@ -47,7 +47,6 @@ VERSION = re.compile(r"\d+(?:\.\d+)*")
 # How files have to be named: migrations and rollbacks, and repeatable files.
 EXAMPLES = ("NNN_name.sql (three digits, lower case, underscores)", "name.sql (lower case, underscores)")
 OF_TRANSACTION = re.compile(r"transaction( snapshot)?|transaction_(isolation|deferrable|read_only)", re.IGNORECASE)
-THEIR_EXAMPLES = "V7__name.sql, 000007_name.up.sql or NNN_name.sql"
 MANY = 5  # findings that say the same; more of them become one
 # Characters that nobody sees, and that PostgreSQL takes for letters of a name or does not know.
 UNSEEN = re.compile("[\x1a\x85\xa0\xad\u1680\u2000-\u200b\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
@@ -116,7 +115,7 @@ class Statement:
     """One top-level statement: its text without the comments before it, and the line it starts at (from 1).
 
     For the statements that are sent, `needs` are the locks that it takes on relations, and `outside` says what it does
-    outside of the database, as `migration_outside` does; `roles` are those that it makes or speaks of. One that
+    outside of the database, as `outside.py` does; `roles` are those that it makes or speaks of. One that
     `renews` leaves something that only a new session forgets.
     """
 
@@ -185,7 +184,7 @@ class SqlText:
 class Migration:
     """One migration of a release; everything but its SQL.
 
-    `steps` are the statements of a file without transaction, as `migration_alone` describes them. A `linear` one
+    `steps` are the statements of a file without transaction, as `alone.py` describes them. A `linear` one
     did not say what it depends on, and so depends on the one before it. A repeatable file has the version R, and
     depends on names. `outside` are the statements whose effect leaves the database, {line, what}. `down_mark` begins
     the way back in a file that holds both.
@@ -310,19 +309,20 @@ def said_once(findings: Sequence[Finding]) -> list[Finding]:
         alike.setdefault("its header has no " if finding.lacks else finding.message, []).append(finding)
     said = []
     for same in alike.values():
+        first, last = same[0], same[-1]
         files = list(dict.fromkeys(finding.file for finding in same))
         if len(files) <= MANY:
             said += same
-        elif same[0].lacks:
+        elif first.lacks:
             keys = " and no ".join(f"`{key}`" for key in dict.fromkeys(finding.lacks for finding in same))
             message = (
                 f"the header has no {keys}, in {len(files)} files from this one to {files[-1]}. Write the headers, or "
                 "deploy with -e migrations_header_required=false where the files were not written for it."
             )
-            said.append(Finding(same[0].file, same[0].line, message))
+            said.append(Finding(first.file, first.line, message))
         else:
-            last = f"{files[-1]}:{same[-1].line}" if same[-1].line else files[-1]
-            said.append(replace(same[0], message=f"{same[0].message} The same in {len(files) - 1} more, up to {last}."))
+            place = f"{files[-1]}:{last.line}" if last.line else files[-1]
+            said.append(replace(first, message=f"{first.message} The same in {len(files) - 1} more, up to {place}."))
     return sorted(said)
 
 
@@ -488,16 +488,17 @@ def _read_folder(
         paths = [path for path in paths if path.name not in ("rollbacks", "repeatable")]
     names = {path: read_name(path.name, folder, header_required) for path in paths}
     below = {path: _sql_below(path) for path in paths if path.is_dir()}
-    if any(is_flyways(path.name) for path in (*paths, *(each for found in below.values() for each in found))):
-        added = {path: read_name(path.name, folder, header_required) for found in below.values() for path in found}
-        paths, names, below = [path for path in paths if path not in below] + list(added), names | added, {}
+    added = [path for found in below.values() for path in found]
+    if any(is_flyways(path.name) for path in (*paths, *added)):
+        names |= {path: read_name(path.name, folder, header_required) for path in added}
+        paths, below = [path for path in paths if path not in below] + added, {}
 
     def called(path: Path) -> str:
         return f"{release.name}/{path.relative_to(release).as_posix()}"
 
     texts = _read_texts({path: called(path) for path in paths}, findings)
-    for path, sql in texts.items():
-        if sql.part and folder not in ("rollbacks", "repeatable"):
+    for path, text in texts.items():
+        if text.part and folder not in ("rollbacks", "repeatable"):
             names[path] = read_name(path.name, folder, header_required, marked=True)
     theirs = folder == "" or any(name and name.foreign for name in names.values())
     between = [called(path) for path in paths if theirs and stands_between(path.name)]
@@ -508,18 +509,20 @@ def _read_folder(
         )
     files = []
     for path in paths:
-        name = names[path]
-        if path in texts and name is not None:
-            if texts[path].part and name.kind != MIGRATE:
+        name, sql, message = names[path], texts.get(path), ""
+        if sql and name:
+            files.append((sql, name))
+            if sql.part and name.kind != MIGRATE:
                 message = "holds an up and a down part, and is no migration. Leave its statements, without the marks."
-                findings.append(Finding(called(path), 0, message))
-            files.append((texts[path], name))
-        elif path.suffix == ".sql" or not theirs or below.get(path):
+        elif (path.suffix == ".sql" or not theirs or below.get(path)) and (name is None or not path.is_file()):
             message = _not_read(path, below.get(path, []), theirs)
             message = message or other_name(path.name, folder, header_required)
-            message = message or f"not named {_example(folder, theirs)}. Rename or move it."
-            if name is None or not path.is_file():
-                findings.append(Finding(called(path), 0, message))
+            example = EXAMPLES[folder == "repeatable"]
+            if theirs and folder != "repeatable":
+                example = "V7__name.sql, 000007_name.up.sql or NNN_name.sql"
+            message = message or f"not named {example}. Rename or move it."
+        if message:
+            findings.append(Finding(called(path), 0, message))
     return files
 
 
@@ -548,11 +551,6 @@ def _not_read(path: Path, below: Sequence[Path], theirs: bool) -> str:
             "into the folder of the migrations, or out of it."
         )
     return "is a folder. Rename or move it." if path.is_dir() and theirs else ""
-
-
-def _example(folder: str, theirs: bool) -> str:
-    """Return how files of a folder have to be named."""
-    return THEIR_EXAMPLES if theirs and folder != "repeatable" else EXAMPLES[folder == "repeatable"]
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Definitions of objects as promise files hold them: what `database_objects` found, in words that a person reviews.
+"""Definitions of objects as promise files hold them: what `database/objects.py` found, in words that a person reviews.
 
 A promise is about what a migration makes, on every server. So a definition here has no owner, and nothing that an
 administrator tunes: storage parameters, tablespaces, statistics targets, replica identities.
@@ -41,7 +41,7 @@ _INDEX_FACTS = re.compile(r"(?P<unique>(?:unique )?)on (?P<table>\S+)")
 _INDEX_OPTIONS = re.compile(r" WITH \([^)]*\)")
 _FUNCTION = re.compile(rf"CREATE OR REPLACE (FUNCTION|PROCEDURE) (?:{_QUOTED}|[^\"(])+")
 _COLUMN_TUNED = re.compile(r" (?:storage|compression|statistics) \S+|(?<= )n_distinct(?:_inherited)?=\S+")
-# A dump and restore moves casts between texts, and brackets around a single value (see database_objects).
+# A dump and restore moves casts between texts, and brackets around a single value (see database/objects.py).
 _CAST = re.compile(rf"({_LITERAL})|::(?:character varying(?:\(\d+\))?|text|bpchar)(?:\[\])?")
 _ATOM = re.compile(rf"(?<![\w\"])\(({_LITERAL}|{_QUOTED}|[\w.]+|ARRAY\[[^()]*\])\)")
 
@@ -50,7 +50,7 @@ def definitions(found: Iterable[tuple[str, str, str]]) -> dict[Key, str]:
     """Return definitions by the key of the promise about them.
 
     Args:
-        found: kind, name and definition of each object, as the look `MIGRATED` of `database_objects` gives them.
+        found: kind, name and definition of each object, as the look `MIGRATED` of `database/objects.py` gives them.
     """
     rows = list(found)
     tables = {name for kind, name, _ in rows if kind == "table"}
@@ -91,7 +91,7 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
     facts, _, words = text.partition("\n")
     facts = _OWNER.sub("", facts)
     if kind == "comment":
-        return ("comments", (_comment_name(name),)), text
+        return ("comments", (plain(name).replace('"', ""),)), text
     if kind == "column":
         table, _, column = name.rpartition(".")
         if '"' in column:  # a quoted name may hold a dot
@@ -121,11 +121,6 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
     if kind in NAMED:
         return (NAMED[kind], (plain(name),)), _joined(plain(facts), plain(words))
     return ("objects", (f"{kind} {plain(name)}",)), _joined(plain(facts), plain(words))
-
-
-def _comment_name(name: str) -> str:
-    """Return what a comment is about, like `column clinics.name`."""
-    return plain(name).replace('"', "")
 
 
 def _joined(facts: str, words: str) -> str:
