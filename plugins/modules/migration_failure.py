@@ -121,10 +121,6 @@ file:
   description: The file that failed.
   returned: always
   type: str
-line:
-  description: Line of the statement that failed.
-  returned: always
-  type: int
 """
 
 import dataclasses

@@ -59,7 +59,7 @@ class Failure:
     @property
     def place(self) -> dict[str, Any]:
         """Return what a module says of it besides the words."""
-        return {"sqlstate": self.sqlstate, "file": self.file, "line": self.line}
+        return {"sqlstate": self.sqlstate, "file": self.file}
 
     def __str__(self) -> str:
         """Return one line: place, SQLSTATE, message, hint."""
