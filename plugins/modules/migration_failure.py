@@ -142,6 +142,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.fai
     lost,
     read_failure,
     read_loss,
+    span,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.history import (
     FAIL,
@@ -273,15 +274,16 @@ def main() -> None:
         read_duration(module.params["pause"])
     except ValueError as error:
         module.fail_json(msg=f"migrations_lock_retry_pause: {error}. Correct it and run the same command again.")
-    loss = read_loss(module.params["message"], module.params["run_id"])
-    if loss is not None and module.params["action"] == "count" and (not loss or module.params["accept_data_loss"]):
+    params = module.params
+    loss = read_loss(params["message"], params["run_id"])
+    if loss is not None and params["action"] == "count" and (not loss or params["accept_data_loss"]):
         module.exit_json(changed=False, loss=loss)
-    failure = loss_failure(loss) if loss else read_failure(module.params["message"], module.params["run_id"])
+    failure = loss_failure(loss) if loss else read_failure(params["message"], params["run_id"])
     failed_line = failure.line  # of the statement; a failure between the statements of a file has none
-    if failure.file is None and module.params["file"]:
-        failure = dataclasses.replace(failure, file=module.params["file"], line=1)
-    names = [entry["file"].rpartition("/")[2] for entry in module.params["pending"]]
-    at = failure.file or (names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}")
+    if failure.file is None and params["file"]:
+        failure = dataclasses.replace(failure, file=params["file"], line=1)
+    planned = [entry["file"] for entry in params["pending"]]
+    at = failure.file or span(planned).partition(" (")[0]
     ended = (
         f"{failure}\nThe run was at {at}, and the server does not answer since. What was applied before is recorded; "
         "the file that ran left nothing behind.\n"
@@ -289,31 +291,27 @@ def main() -> None:
     connection = open_database(module, patience=RECOVERY, before=ended)
     history = history_of(connection)
     if lost(failure) and failure.file is None:
-        failure = dataclasses.replace(failure, file=next_file(module.params, history))
+        failure = dataclasses.replace(failure, file=next_file(params, history))
     cursor = connection.cursor(**pg_cursor_args)
     blockers = find_blockers(cursor, failure.needs) if waited_in_vain(failure) else []
     found = [f"In the way: {blocker}." for blocker in blockers]
     found += close_attempts(module, cursor, history, None if lost(failure) else failed_line)
     history = history_of(connection)
-    more = module.params["attempt"] <= module.params["retries"]
-    if more and (waits_for_application(failure) or waits_for_run(failure)):
-        go_on(module, failure, found, terminate(cursor, blockers) if module.params["terminate_blockers"] else [])
-    applied, theirs, in_doubt = files_of(module.params, history)
-    module.fail_json(
-        msg=explain(
-            failure,
-            planned=[entry["file"] for entry in module.params["pending"]],
-            applied=applied,
-            theirs=theirs,
-            in_doubt=in_doubt,
-            database=module.params["database"],
-            done=DONE[module.params["action"]],
-            counting=module.params["action"] == "count",
-            findings=found,
-        ),
-        retry=False,
-        **failure.place,
+    if params["attempt"] <= params["retries"] and (waits_for_application(failure) or waits_for_run(failure)):
+        go_on(module, failure, found, terminate(cursor, blockers) if params["terminate_blockers"] else [])
+    applied, theirs, in_doubt = files_of(params, history)
+    words = explain(
+        failure,
+        planned=planned,
+        applied=applied,
+        theirs=theirs,
+        in_doubt=in_doubt,
+        database=params["database"],
+        done=DONE[params["action"]],
+        counting=params["action"] == "count",
+        findings=found,
     )
+    module.fail_json(msg=words, retry=False, **failure.place)
 
 
 if __name__ == "__main__":

@@ -53,11 +53,13 @@ WITH RECURSIVE need AS (
     SELECT f.certainty, f.held, a.* FROM found AS f JOIN pg_stat_activity AS a USING (pid)
     WHERE pid <> pg_backend_pid() AND (f.certainty <> 4 OR a.backend_xid IS NOT NULL)
 )
-SELECT certainty IN (1, 2) AS certain, pid, held, usename::text AS user, application_name AS application, state,
-       backend_start::text AS backend_start,
-       round(extract(epoch FROM clock_timestamp() - xact_start))::int AS transaction_age,
-       round(extract(epoch FROM clock_timestamp() - CASE state WHEN 'active' THEN query_start ELSE state_change END))
-           ::int AS age
+SELECT certainty IN (1, 2) AS certain, pid, held, backend_start::text AS backend_start,
+       format('pid %%s, user %%s, application %%s, %%s%%s%%s, %%s %%s', pid, coalesce(usename, 'unknown'),
+              coalesce(nullif(application_name, ''), '(none)'), coalesce(state, 'state unknown'),
+              ' for ' || round(extract(epoch FROM clock_timestamp() - CASE state
+                  WHEN 'active' THEN query_start ELSE state_change END))::int || ' s',
+              ', in a transaction for ' || round(extract(epoch FROM clock_timestamp() - xact_start))::int || ' s',
+              CASE WHEN certainty IN (1, 2) THEN 'holds' ELSE 'may be the one: it holds' END, held) AS words
 FROM others WHERE certainty = (SELECT min(certainty) FROM others)
 ORDER BY xact_start, pid
 """
@@ -69,26 +71,17 @@ WHERE pid = %(pid)s AND backend_start = %(backend_start)s::timestamptz
 
 @dataclass(frozen=True)
 class Blocker:
-    """A session that a migration waited for, as BLOCKERS finds it; ages are in seconds."""
+    """A session that a migration waited for, as BLOCKERS finds it."""
 
     certain: bool
     pid: int
     held: str
-    user: str | None
-    application: str | None
-    state: str | None
     backend_start: str
-    transaction_age: int | None
-    age: int | None
+    words: str
 
     def __str__(self) -> str:
         """Return what a person needs to find the session, without its query."""
-        state = f"{self.state or 'state unknown'}{'' if self.age is None else f' for {self.age} s'}"
-        transaction = "" if self.transaction_age is None else f", in a transaction for {self.transaction_age} s"
-        return (
-            f"pid {self.pid}, user {self.user or 'unknown'}, application {self.application or '(none)'}, "
-            f"{state}{transaction}, {'holds' if self.certain else 'may be the one: it holds'} {self.held}"
-        )
+        return self.words
 
 
 def find_blockers(cursor: Any, needs: Sequence[Mapping[str, Any]]) -> list[Blocker]:

@@ -167,10 +167,10 @@ def explain(
         findings: sentences on what else was found: who holds a lock, what an interrupted file left behind.
     """
     spans = {
-        "ours": _span([file for file in planned if file in applied]),
-        "theirs": _span([file for file in planned if file in theirs]),
-        "left": _span([file for file in planned if file not in applied | theirs]),
-        "doubt": _span([file for file in planned if file in in_doubt]),
+        "ours": span([file for file in planned if file in applied]),
+        "theirs": span([file for file in planned if file in theirs]),
+        "left": span([file for file in planned if file not in applied | theirs]),
+        "doubt": span([file for file in planned if file in in_doubt]),
     }
     if counting:
         state, rest = "nothing was changed", "The rollback was tried in a transaction that was taken back."
@@ -219,7 +219,7 @@ def _remedy(failure: Failure, *, overtaken: bool, in_doubt: bool, back: bool) ->
     return next(words for applies, words in remedies if applies and words)
 
 
-def _span(files: list[str]) -> str:
+def span(files: list[str]) -> str:
     """Return `none`, one name, or `first to last (number)`."""
     names = [file.rpartition("/")[2] for file in files]
     if len(names) <= 1:
