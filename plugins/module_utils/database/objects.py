@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..sql import literal
+from ..sql import literal, unquoted
 
 Object = tuple[str, str]  # kind and name
 
@@ -554,13 +554,13 @@ def _read_again(session: Session, kind: str, name: str, facts: str, text: str) -
         if facts.endswith("generated"):
             [row] = session.rows(
                 f"SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute "
-                f"WHERE attrelid = {literal(table)}::regclass AND attname = {literal(_plain(column))}"
+                f"WHERE attrelid = {literal(table)}::regclass AND attname = {literal(unquoted(column))}"
             )
             change = f"DROP COLUMN {column}, ADD COLUMN {column} {row['type']} GENERATED ALWAYS AS ({text}) STORED"
         session.execute(f"ALTER TABLE {temporary} {change}")
         query = (
             "pg_get_expr(adbin, adrelid) AS text FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND "
-            f"attnum = adnum WHERE adrelid = {literal(temporary)}::regclass AND attname = {literal(_plain(column))}"
+            f"attnum = adnum WHERE adrelid = {literal(temporary)}::regclass AND attname = {literal(unquoted(column))}"
         )
     elif kind == "constraint" and text.startswith(("CHECK", "EXCLUDE")):
         [row] = session.rows(f"SELECT to_regclass({literal(owner)}) IS NULL AS domain")
@@ -598,7 +598,7 @@ def _read_again(session: Session, kind: str, name: str, facts: str, text: str) -
         query = (
             "concat_ws(' ', 'USING (' || pg_get_expr(polqual, polrelid) || ')', "
             "'WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')') AS text FROM pg_policy "
-            f"WHERE polrelid = {literal(owner)}::regclass AND polname = {literal(_plain(parts[0]))}"
+            f"WHERE polrelid = {literal(owner)}::regclass AND polname = {literal(unquoted(parts[0]))}"
         )
     elif kind in _MADE_ANEW:
         session.execute(f"DROP {kind} {name}; {text}")
@@ -623,7 +623,3 @@ def _domain(session: Session, name: str, what: str) -> None:
         f"SELECT format_type(typbasetype, typtypmod) AS base FROM pg_type WHERE oid = {literal(name)}::regtype"
     )
     session.execute(f"CREATE DOMAIN pg_temp.settled AS {row['base']} {what}")
-
-
-def _plain(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..sql import unquoted
+
 DONE, TO_DO, AGAIN, OPEN = "done", "to do", "again", "open"
 RETRY, APPLIED = "retry", "applied"
 DECISION = re.compile(r"(?P<version>[^:,\s]+):(?P<word>retry|applied)")
@@ -91,7 +93,7 @@ def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]], in_order: bool = Tr
     stopped, found = False, []
     for step, answer in zip(steps, answers, strict=True):
         state = answer.state
-        if step["kind"] == "drop" and _plain(step["names"]) <= made:
+        if step["kind"] == "drop" and {unquoted(name.rpartition(".")[2]) for name in step["names"]} <= made:
             state = DONE  # dropped and made anew in one file, and made: then it had been dropped before
         # What stands behind a statement that was not done is sent: what it makes was there before, and is an error.
         found.append(Answer(answer.line, TO_DO) if stopped and state == DONE else replace(answer, state=state))
@@ -168,11 +170,6 @@ def sentences(answers: Sequence[Answer]) -> list[str]:
 def drops(names: Sequence[str]) -> str:
     """Return the statements that drop indexes by hand."""
     return "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in names)
-
-
-def _plain(names: Sequence[str]) -> set[str]:
-    """Return quoted names of indexes without schema and quotes."""
-    return {name.rpartition(".")[2].strip('"').replace('""', '"') for name in names}
 
 
 def _answer(cursor: Any, step: Mapping[str, Any], known: Mapping[str, Any]) -> Answer:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from ..sql import unquoted
+
 Key = tuple[str, tuple[str, ...]]  # kind of promise, and the key that a promise has
 
 # Kinds of objects whose promises have a kind of their own; all others are `objects`, by kind and name.
@@ -99,19 +101,17 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
             table = ".".join(place)
         if table not in tables:
             return None
-        return ("columns", (_name(table), _unquoted(column))), _joined(
-            plain(_COLUMN_TUNED.sub("", facts)), plain(words)
-        )
+        return ("columns", (_name(table), unquoted(column))), _joined(plain(_COLUMN_TUNED.sub("", facts)), plain(words))
     if kind == "index":
         match = _INDEX_FACTS.match(facts)
         if not match or not words:  # that of a constraint
             return None
         shown = match["unique"] + _INDEX_OPTIONS.sub("", plain(words))
-        return ("indexes", (_name(match["table"]), _unquoted(_PART.findall(name)[-1]))), shown
+        return ("indexes", (_name(match["table"]), unquoted(_PART.findall(name)[-1]))), shown
     if kind in ON_TABLE and (match := _ON.fullmatch(name)) and match["table"] in tables:
         if kind == "trigger":
             words = _TRIGGER.sub(r"\1", words)
-        return (ON_TABLE[kind], (_name(match["table"]), _unquoted(match["name"]))), _joined(facts, plain(words))
+        return (ON_TABLE[kind], (_name(match["table"]), unquoted(match["name"]))), _joined(facts, plain(words))
     if kind == "table":
         return ("tables", (_name(name),)), _joined(plain(_TUNED.sub("", facts)), plain(words))
     if kind in ("function", "procedure"):
@@ -130,9 +130,4 @@ def _joined(facts: str, words: str) -> str:
 
 def _name(table: str) -> str:
     """Return the name of a table as promises have it: without quotes, and without schema public."""
-    return ".".join(_unquoted(part) for part in _PART.findall(table)).removeprefix("public.")
-
-
-def _unquoted(name: str) -> str:
-    """Return an identifier without its quotes."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+    return ".".join(unquoted(part) for part in _PART.findall(table)).removeprefix("public.")
