@@ -28,10 +28,6 @@ CLOSE = 0.75  # similarity of two names from which on one is proposed for the ot
 SAME = 0.9  # and from which on it is hardly somebody else's: one letter or two are wrong
 
 
-class ReleaseError(Exception):
-    """Why a release or the variables are refused: all of it, with file and line, and the next step."""
-
-
 def read_release(
     directory: str | None,
     *,
@@ -40,45 +36,37 @@ def read_release(
     variables: Sequence[str] = (),
     extra_variables: Sequence[str] = (),
     shared_variables: Sequence[str] = (),
-) -> tuple[dict[str, Any], list[str]]:
-    """Read and check a release; the arguments are those of the action `migration_release`.
-
-    Returns: what the action returns, and its warnings.
-
-    Raises:
-        ReleaseError: where anything is wrong.
-    """
+) -> dict[str, Any]:
+    """Read and check a release; the arguments are those of the action `migration_release`, and so is the result."""
     catalog = Catalog()
     problems: list[str] = []
     if directory:
         if not Path(directory).is_dir():
-            raise ReleaseError(
-                f"There is no release folder {directory}. Nothing was touched. Correct release_directory."
-            )
+            words = f"There is no release folder {directory}. Nothing was touched. Correct release_directory."
+            return {"failed": True, "msg": words}
         catalog = read_catalog(Path(directory), header_required)
         problems = [*map(str, catalog.findings), *read_sets(Path(directory))[1]]
     known = [*shared_variables, *declared_variables(Path(roles))]
     problems += unknown_variables(extra_variables, known)
     if problems:
-        raise ReleaseError(
-            "\n".join(
-                [
-                    "The release or the inventory is refused; no host was touched.",
-                    *(f"  {problem}" for problem in problems),
-                    "Correct it and run the same command again.",
-                ]
-            )
-        )
+        lines = [
+            "The release or the inventory is refused; no host was touched.",
+            *(f"  {problem}" for problem in problems),
+            "Correct it and run the same command again.",
+        ]
+        return {"failed": True, "msg": "\n".join(lines)}
     warnings = [
         *catalog.warnings,
         *resembling_variables(set(variables) - set(extra_variables), known),
         *(f"{each.file} {note}." for each in [*catalog.migrations, *catalog.repeatable] for note in each.notes),
     ]
     return {
+        "changed": False,
+        "warnings": warnings,
         "migrations": json.dumps([asdict(migration) for migration in catalog.migrations]),
         "repeatable": json.dumps([asdict(file) for file in catalog.repeatable]),
         "release": catalog.release,
-    }, warnings
+    }
 
 
 def declared_variables(roles: Path) -> list[str]:

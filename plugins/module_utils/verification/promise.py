@@ -158,13 +158,10 @@ def table_of(kind: str, key: tuple[str, ...]) -> str | None:
 
 def _withdrawn_keys(kind: str, content: Any) -> Iterator[tuple[tuple[str, ...], list[Any] | None]]:
     """Yield the keys that a withdrawal names, and for seeds the rows if not all are meant."""
-    if kind in BY_TABLE:
-        for table, names in content.items():
-            for name in names:
-                yield (table_name(table), name), None
-    elif kind in (*NAMES, *BY_NAME) or IDENTITY[kind] == ("name",):
-        for name in content:
-            yield (table_name(name) if kind == "tables" else name,), None
+    if kind not in ENTRIES:
+        yield from ((promise.key, None) for promise in flatten({"file": "", kind: content}))
+    elif IDENTITY[kind] == ("name",):
+        yield from (((name,), None) for name in content)
     else:
         for entry in content:
             parts = [str(entry.get(part) or "") for part in IDENTITY[kind]]
