@@ -5,6 +5,8 @@ At its end it says how many faults were survived, and how many controls of the s
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests import rows, undo
@@ -36,12 +38,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rows.note(item)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def _rows(config: pytest.Config, kind: str) -> rows.Rows:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    stats = reporter.stats if reporter else {}
+    return rows.survived({outcome: stats.get(outcome, []) for outcome in rows.OUTCOMES}, kind)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print how many faults were survived, and how many controls hold."""
-    reports = {outcome: terminalreporter.stats.get(outcome, []) for outcome in rows.OUTCOMES}
-    tried, held = rows.survived(reports, rows.FAULT)
-    if tried:
-        terminalreporter.write_sep("=", rows.fault_line(tried, held))
-    tried, held = rows.survived(reports, rows.CONTROL)
-    if tried:
-        terminalreporter.write_sep("=", rows.control_line(tried, held, rows.exceptions()))
+    if (found := _rows(config, rows.FAULT)).tried:
+        terminalreporter.write_sep("=", rows.fault_line(found, rows.faults()))
+    if (found := _rows(config, rows.CONTROL)).tried:
+        terminalreporter.write_sep("=", rows.control_line(found, rows.exceptions()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail in CI where the test of a fault or a control was skipped: a promise that nobody held against anything."""
+    skipped = {row for kind in (rows.FAULT, rows.CONTROL) for row in _rows(session.config, kind).skipped}
+    if os.environ.get("CI") and skipped and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -6,10 +6,10 @@ report, also from another process.
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -28,10 +28,25 @@ def note(item: pytest.Item) -> None:
     ]
 
 
-def controls_in(folder: Path) -> list[str]:
-    """Return the controls that the tests of a folder name; for tests that another pytest runs, as Molecule's does."""
-    texts = (path.read_text(encoding="utf-8") for path in sorted(folder.glob("**/*.py")))
-    return sorted({row for text in texts for row in re.findall(r'mark\.control\("(S\d+)"\)', text)})
+def marked(kind: str, *folders: Path) -> list[Any]:
+    """Return the rows that the tests of folders name, read from their source: another pytest may run them."""
+    found: set[Any] = set()
+    for path in (path for folder in folders for path in sorted(folder.glob("**/*.py"))):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == kind:
+                found.update(part.value for part in call.args if isinstance(part, ast.Constant))
+    return sorted(found, key=_order)
+
+
+def marks_of(folder: Path) -> list[pytest.MarkDecorator]:
+    """Return the marks of all tests of a folder, for the one test that has Molecule run them."""
+    return [getattr(pytest.mark, kind)(row) for kind in (FAULT, CONTROL) for row in marked(kind, folder)]
+
+
+def faults() -> dict[int, dict[str, str]]:
+    """Return the faults by number: what each is, and why no test makes it where none does."""
+    found: dict[int, dict[str, str]] = yaml.safe_load((ROOT / "tests/faults.yml").read_text(encoding="utf-8"))
+    return found
 
 
 def exceptions() -> list[dict[str, Any]]:
@@ -40,18 +55,24 @@ def exceptions() -> list[dict[str, Any]]:
     return found
 
 
-def survived(reports: Mapping[str, Iterable[object]], kind: str) -> tuple[set[Any], set[Any]]:
-    """Return the rows that were tried, and those of them whose every test passed."""
-    tried: set[object] = set()
-    lost: set[object] = set()
-    for outcome, found in reports.items():
-        for report in found:
-            rows = {row for name, row in getattr(report, "user_properties", ()) if name == kind}
-            if outcome in ("failed", "error"):
-                lost |= rows
-            if outcome != "skipped":
-                tried |= rows
-    return tried, tried - lost
+class Rows(NamedTuple):
+    """What became of the rows of one kind: those that were tried, those that held, those whose tests were skipped."""
+
+    tried: set[Any]
+    held: set[Any]
+    skipped: set[Any]
+
+
+def survived(reports: Mapping[str, Iterable[object]], kind: str) -> Rows:
+    """Return what became of the rows of one kind; a row is held when none of its tests failed or was skipped."""
+    rows: dict[str, set[object]] = {
+        outcome: {row for each in found for name, row in getattr(each, "user_properties", ()) if name == kind}
+        for outcome, found in reports.items()
+    }
+    lost = rows.get("failed", set()) | rows.get("error", set())
+    tried = rows.get("passed", set()) | lost
+    skipped = rows.get("skipped", set()) - lost
+    return Rows(tried, tried - lost - skipped, skipped)
 
 
 def _order(row: object) -> tuple[int, str]:
@@ -59,17 +80,32 @@ def _order(row: object) -> tuple[int, str]:
 
 
 def _listed(rows: Iterable[object]) -> str:
-    return ", ".join(str(row) for row in sorted(rows, key=_order))
+    """Write rows in order, numbers that follow each other as 3-7."""
+    parts: list[list[object]] = []
+    for row in sorted(rows, key=_order):
+        if parts and isinstance(row, int) and parts[-1][-1] == row - 1:
+            parts[-1].append(row)
+        else:
+            parts.append([row])
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
-def fault_line(tried: set[Any], held: set[Any]) -> str:
-    """Say how many faults were survived."""
-    words = f"faults survived: {len(held)}/{len(tried)}"
-    return f"{words} (not: rows {_listed(tried - held)})" if tried - held else words
+def fault_line(rows: Rows, known: Mapping[int, Mapping[str, str]]) -> str:
+    """Say how many of the known faults were survived, and what became of the others."""
+    never = {number for number, fault in known.items() if "why_not" in fault}
+    others = {
+        "FAILED": rows.tried - rows.held - rows.skipped,
+        "skipped": rows.skipped,
+        "not run here": set(known) - rows.tried - rows.skipped - never,
+        "not tried": never,
+    }
+    words = [f"; {what}: {_listed(found)}" for what, found in others.items() if found]
+    return f"faults: {len(rows.held)} of {len(known)} survived{''.join(words)}"
 
 
-def control_line(tried: set[Any], held: set[Any], entries: Iterable[Mapping[str, Any]]) -> str:
+def control_line(rows: Rows, entries: Iterable[Mapping[str, Any]]) -> str:
     """Say how many controls hold, are excepted, do not apply; a control with an exception does not hold as a whole."""
+    tried, held, skipped = rows
     idle = {entry["control"] for entry in entries if not entry.get("applies", True)} & held
     excepted = ({entry["control"] for entry in entries} & held) - idle
     parts = [
@@ -77,5 +113,6 @@ def control_line(tried: set[Any], held: set[Any], entries: Iterable[Mapping[str,
         f"{len(excepted)} excepted" + (f" ({_listed(excepted)})" if excepted else ""),
         f"{len(idle)} do not apply" + (f" ({_listed(idle)})" if idle else ""),
     ]
-    broken = f"; BROKEN: {_listed(tried - held)}" if tried - held else ""
-    return f"controls: {', '.join(parts)}{broken}"
+    parts += [f"{len(skipped)} skipped ({_listed(skipped)})"] if skipped else []
+    broken = tried - held - skipped
+    return f"controls: {', '.join(parts)}{f'; BROKEN: {_listed(broken)}' if broken else ''}"

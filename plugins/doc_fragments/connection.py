@@ -1,26 +1,31 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The option that says how to reach the server."""
+"""The option that says how to reach the server: a dictionary of what the modules of community.postgresql take."""
 
 from __future__ import annotations
+
+import yaml
+from ansible_collections.community.postgresql.plugins.doc_fragments.postgres import ModuleDocFragment as Community
+
+
+def _option(name: str, description: str, **more: bool) -> str:
+    """Return the documentation of one such option."""
+    suboptions = yaml.safe_load(Community.DOCUMENTATION)["options"]
+    for option in suboptions.values():
+        option.pop("version_added", None)  # of that collection
+    return yaml.safe_dump(
+        {"options": {name: {"description": description, "type": "dict", "suboptions": suboptions, **more}}}
+    )
 
 
 class ModuleDocFragment:
     """As many modules have it; `required` is that of modules which need a server."""
 
-    DOCUMENTATION = r"""
-options:
-  connection:
-    description:
-      - How to reach the server, with the options of the module defaults group C(community.postgresql.all).
-      - Left out where the server does not exist yet, which only check mode meets.
-    type: dict
-"""
-
-    REQUIRED = r"""
-options:
-  connection:
-    description: How to reach the server, with the options of the module defaults group C(community.postgresql.all).
-    type: dict
-    required: true
-"""
+    DOCUMENTATION = _option(
+        "connection",
+        "How to reach the server. Left out where the server does not exist yet, which only check mode meets.",
+    )
+    REQUIRED = _option("connection", "How to reach the server.", required=True)
+    ADMINISTRATOR = _option(
+        "administrator", "How somebody reaches the server who may let the role of O(connection) read large objects."
+    )

@@ -14,7 +14,9 @@ description:
     and hashes in the manifest are of the snapshot that the dump is of.
   - Whatever is restored is compared with the manifest before it is used.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.connection.required
+  - physioflow.database.connection.administrator
   - physioflow.database.restic
 options:
   action:
@@ -26,9 +28,6 @@ options:
     description: The settings of the backups, without connection and repository.
     type: dict
     required: true
-  administrator:
-    description: How somebody reaches the server who may let the role of O(connection) read large objects.
-    type: dict
   request:
     description: What the act has to know.
     type: dict
@@ -37,11 +36,8 @@ options:
     description: User of the host to become, where the module runs as root. Empty for none.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

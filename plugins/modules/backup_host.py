@@ -13,6 +13,7 @@ description:
   - Puts user, program, settings and units of systemd in place, in one run where ten tasks would be needed, and starts
     or stops the timers. The program is the role's own Python, as Ansible sent it with this module.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.restic
 options:
   user:
@@ -48,13 +49,11 @@ options:
     type: dict
     required: true
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: partial
     details: The settings hold secrets and are not shown; of the program only the names of its files are.
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

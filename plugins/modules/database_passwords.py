@@ -11,6 +11,8 @@ module: database_passwords
 short_description: Refuse passwords that somebody could guess
 description:
   - Meant for the controller, before any host is touched. It changes nothing, and its messages hold no password.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   passwords:
     description: Passwords by purpose.
@@ -21,11 +23,8 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -14,6 +14,7 @@ description:
     brings their policies and the privileges of the audit role to what is wanted, in one transaction.
   - Policies of other names stay as they are. The diff shows the statements.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.connection.required
 options:
   name:
@@ -48,12 +49,10 @@ options:
     type: str
     required: true
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -12,15 +12,13 @@ short_description: Make a database with its roles, extensions and privileges
 description:
   - Makes what is missing and corrects what differs, in one run where the modules of community.postgresql need about
     fifteen. What it does not manage stays as it is. A server or database that does not fit is refused first.
+  - The connection is that of a superuser; or of a role with CREATEROLE and CREATEDB that may give C(pg_read_all_data)
+    on, as the administrators of managed servers are. Passwords are then compared by logging in with them.
   - The diff shows the statements. Passwords are sent as SCRAM-SHA-256 verifiers and compared with those that are kept.
+extends_documentation_fragment:
+  - physioflow.database.attributes
+  - physioflow.database.connection
 options:
-  connection:
-    description:
-      - How to reach the server, with the options of the module defaults group C(community.postgresql.all).
-      - As superuser; or as a role with CREATEROLE and CREATEDB that may give C(pg_read_all_data) on, as the
-        administrators of managed servers are. Passwords are then compared by logging in with them.
-      - Left out where the server does not exist yet, which only check mode meets.
-    type: dict
   name:
     description: Name of the database.
     type: str
@@ -115,12 +113,10 @@ options:
     type: dict
     default: {}
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -14,6 +14,7 @@ description:
     says what is well, what to look at, what has failed, and the next command.
   - Only reads, waits for no lock of a table, and shows no text of a query.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.connection
 options:
   database:
@@ -33,7 +34,7 @@ options:
     type: path
     required: true
   plan:
-    description: What M(migration_plan) found. Left out, migrations that are pending are not known.
+    description: What M(physioflow.database.migration_plan) found. Left out, migrations that are pending are not known.
     type: dict
   drift:
     description: Differences between the schema and what its migrations made. Left out where nobody compared them.
@@ -47,11 +48,8 @@ options:
     description: How many tables are shown.
     type: int
     default: 10
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

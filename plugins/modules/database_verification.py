@@ -13,6 +13,7 @@ description:
   - Compares a database with the promises of its migrations, all of them in one read-only transaction that is rolled
     back. Fails with everything that is wrong at once.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.connection
 options:
   database:
@@ -20,7 +21,7 @@ options:
     type: str
     required: true
   promises:
-    description: Promises of the migrations that stand in the database, as M(verification_promises) returns them.
+    description: Promises of the applied migrations, as M(physioflow.database.verification_promises) returns them.
     type: list
     elements: dict
     default: []
@@ -82,11 +83,8 @@ options:
         type: list
         elements: dict
         default: []
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -15,13 +15,14 @@ description:
   - Succeeds with RV(retry) where another attempt may work; names the sessions that were in the way both times.
   - Succeeds too where O(action=count) found no row that a rollback would lose, or they may go.
 extends_documentation_fragment:
-  - physioflow.database.connection.required
+  - physioflow.database.attributes
+  - physioflow.database.connection
 options:
   database:
     description: Name of the database.
     type: str
     required: true
-  message:
+  error:
     description: The message of the failed task.
     type: str
     required: true
@@ -60,7 +61,7 @@ options:
     elements: str
     default: []
   action:
-    description: As for M(migration_script).
+    description: As for M(physioflow.database.migration_script).
     type: str
     choices: [apply, count, rollback, baseline, accept]
     default: apply
@@ -72,11 +73,8 @@ options:
     description: The file that went alone in the failed script, if there was one.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""
@@ -84,7 +82,7 @@ EXAMPLES = r"""
   physioflow.database.migration_failure:
     connection: "{{ postgresql_connection }}"
     database: physioflow
-    message: "{{ ansible_failed_result.msg }}"
+    error: "{{ ansible_failed_result.msg }}"
     run_id: "{{ migrations_run.run_id }}"
     pending: "{{ migrations_plan.pending }}"
 """
@@ -255,7 +253,7 @@ def main() -> None:
         argument_spec=history_argument_spec()
         | {
             # Holds the whole SQL text of the run: not to be logged on the host.
-            "message": {"type": "str", "required": True, "no_log": True},
+            "error": {"type": "str", "required": True, "no_log": True},
             "run_id": {"type": "str", "required": True, "no_log": False},
             "pending": {"type": "list", "elements": "dict", "required": True},
             "attempt": {"type": "int", "default": 1},
@@ -275,10 +273,10 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=f"migrations_lock_retry_pause: {error}. Correct it and run the same command again.")
     params = module.params
-    loss = read_loss(params["message"], params["run_id"])
+    loss = read_loss(params["error"], params["run_id"])
     if loss is not None and params["action"] == "count" and (not loss or params["accept_data_loss"]):
         module.exit_json(changed=False, loss=loss)
-    failure = loss_failure(loss) if loss else read_failure(params["message"], params["run_id"])
+    failure = loss_failure(loss) if loss else read_failure(params["error"], params["run_id"])
     failed_line = failure.line  # of the statement; a failure between the statements of a file has none
     if failure.file is None and params["file"]:
         failure = dataclasses.replace(failure, file=params["file"], line=1)

@@ -13,6 +13,7 @@ description:
   - Reads the history of a database and says which migrations of the release are pending.
   - Fails, with every reason at once, where release and history contradict each other. Only reads.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.connection
 options:
   database:
@@ -20,11 +21,11 @@ options:
     type: str
     required: true
   migrations:
-    description: The catalog of the release, as M(migration_release) returns it.
+    description: The catalog of the release, as M(physioflow.database.migration_release) returns it.
     type: json
     required: true
   repeatable:
-    description: The repeatable files of the release, as M(migration_release) returns them.
+    description: The repeatable files of the release, as M(physioflow.database.migration_release) returns them.
     type: json
     default: "[]"
   target:
@@ -72,11 +73,8 @@ options:
     description: Why they are accepted.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,8 @@ description:
   - Refuses variables given with -e that no role knows, with the name that was probably meant. Warns of those of the
     inventory that are nearly called as one of ours.
   - Runs on the controller as an action, without a process of its own; touches nothing.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   directory:
     description: Folder of the release. Left out, only the variables are looked at.
@@ -39,11 +41,8 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -11,17 +11,19 @@ module: migration_report
 short_description: Say of each migration where it stands, and what the pending ones would lock
 description:
   - Runs on the controller; touches nothing.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   directory:
     description: Folder of the release.
     type: path
     required: true
   migrations:
-    description: The catalog of the release, as M(migration_release) returns it.
+    description: The catalog of the release, as M(physioflow.database.migration_release) returns it.
     type: json
     required: true
   plan:
-    description: What M(migration_plan) returned.
+    description: What M(physioflow.database.migration_plan) returned.
     type: dict
     required: true
   sql:
@@ -31,11 +33,8 @@ options:
   squawk_config:
     description: Settings of squawk, where there is such a file.
     type: path
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -12,13 +12,15 @@ short_description: Say which migrations a rollback means, and in which order
 description:
   - Refuses, with every reason at once, what is not applied, what others depend on and what has no way back.
   - Runs on the controller; touches nothing.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   directory:
     description: Folder of the release.
     type: path
     required: true
   migrations:
-    description: The catalog of the release, as M(migration_release) returns it.
+    description: The catalog of the release, as M(physioflow.database.migration_release) returns it.
     type: json
     required: true
   applied:
@@ -38,11 +40,8 @@ options:
     description: Roll back what stands of this set of the release.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

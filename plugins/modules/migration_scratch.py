@@ -15,6 +15,7 @@ description:
     is made.
   - Reads catalogs only, never a row of a table.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.connection.required
 options:
   database:
@@ -43,7 +44,7 @@ attributes:
   check_mode:
     support: none
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -15,13 +15,15 @@ description:
   - One script for each unbroken row of transactional files (one for most runs); a file with C(Transactional no) goes
     alone, as a list of queries for one session that records its begin and its end.
   - Runs on the controller. In check mode nothing is written; with C(--diff) the SQL of the pending files is shown.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   directory:
     description: Folder of the release.
     type: path
     required: true
   pending:
-    description: What M(migration_plan) returned as pending.
+    description: What M(physioflow.database.migration_plan) returned as pending.
     type: list
     elements: dict
     required: true
@@ -84,12 +86,10 @@ options:
     type: str
     required: true
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -12,6 +12,8 @@ short_description: Let a host write metrics of its database by a timer
 description:
   - Puts program, settings and units of systemd in place, in one run, and starts the timer. The program is the Python of
     the roles status and backup, as Ansible sent it with this module.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   program:
     description: Folder of the program.
@@ -38,13 +40,11 @@ options:
     type: dict
     required: true
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: partial
     details: Of the program only the names of its files are shown.
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -11,8 +11,10 @@ module: postgresql_apt_failure
 short_description: Explain why apt failed
 description:
   - Always fails, with the cause, the state of the host and the next step.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
-  message:
+  error:
     description: What the failed task said.
     type: str
     required: true
@@ -28,17 +30,14 @@ options:
     description: Seconds that apt waited for its lock.
     type: int
     required: true
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""
 - name: Explain the failure
   physioflow.database.postgresql_apt_failure:
-    message: "{{ ansible_failed_result.msg }}"
+    error: "{{ ansible_failed_result.msg }}"
     lock_timeout: 120
 """
 
@@ -61,14 +60,14 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "message": {"type": "str", "required": True},
+            "error": {"type": "str", "required": True},
             "repository": {"type": "str", "default": ""},
             "proxy": {"type": "str", "default": ""},
             "lock_timeout": {"type": "int", "required": True},
         },
         supports_check_mode=True,
     )
-    message = module.params["message"]
+    message = module.params["error"]
     holder = lock_holder()
     if UPDATE_FAILED in message:  # and why, Ansible's module is not told by python-apt
         message += f" {run(['apt-get', 'update', *UPDATE_OPTIONS]).err}"

@@ -13,6 +13,8 @@ description:
   - Says why a certificate has to be made, so that the modules of community.crypto run only where one is needed.
   - Refuses to go on where the clients of the host would not know the CA that signs it.
   - Only reads. Needs cryptography on the host.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   folder:
     description: Folder of server.key, server.crt and ca.crt on the host.
@@ -40,12 +42,10 @@ options:
     type: int
     default: 30
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -16,6 +16,8 @@ description:
   - Closes the folders and files of the cluster to other users of the host, and keeps what the superuser types out of a
     file; a history that is there is left, and warned of.
   - Refuses a cluster that was made with another encoding or locale or without data checksums. It never makes one anew.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   version:
     description: Major version of PostgreSQL.
@@ -118,12 +120,10 @@ options:
     type: int
     default: 60
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

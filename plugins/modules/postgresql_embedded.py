@@ -69,7 +69,7 @@ options:
     description: Seconds to wait for the server to start, to stop and to accept connections.
     type: int
     default: 60
-author: PhysioFlow contributors
+author: PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -12,6 +12,8 @@ short_description: Look whether a host can have PostgreSQL, and what it lacks
 description:
   - Refuses, all at once and before anything is changed, a host on which the installation would fail or harm something.
   - Only reads.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   version:
     description: Major version of PostgreSQL.
@@ -34,11 +36,8 @@ options:
     type: list
     elements: str
     required: true
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -11,6 +11,8 @@ module: postgresql_input
 short_description: Refuse what an inventory must not ask of a server
 description:
   - Runs on the controller, before a host is touched. Only reads.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   hba:
     description: Rules of pg_hba.conf, as the inventory has them.
@@ -47,11 +49,8 @@ options:
     type: list
     elements: str
     required: true
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

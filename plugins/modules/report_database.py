@@ -12,6 +12,7 @@ short_description: Read the history of a database, the rows of each year, its ba
 description:
   - Only reads, waits for no lock of a table, and returns no row of a table and no text of a query.
 extends_documentation_fragment:
+  - physioflow.database.attributes
   - physioflow.database.connection
 options:
   database:
@@ -26,11 +27,8 @@ options:
     description: Folder of the backups.
     type: path
     required: true
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

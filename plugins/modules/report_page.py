@@ -13,6 +13,8 @@ description:
   - Runs on the controller. The page needs no other file, no network and no script.
   - A page says when it was made, so that every run writes another one.
 requirements: [pygal, jinja2]
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   file:
     description: The page. Its folder is made; both are for the person alone who runs Ansible.
@@ -36,22 +38,19 @@ options:
     type: str
     default: Asia/Ho_Chi_Minh
   status:
-    description: What M(database_status) returned.
+    description: What M(physioflow.database.database_status) returned.
     type: dict
     required: true
   found:
-    description: What M(report_database) returned.
+    description: What M(physioflow.database.report_database) returned.
     type: dict
     required: true
   verification:
-    description: What M(database_verification) returned.
+    description: What M(physioflow.database.database_verification) returned.
     type: dict
     required: true
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -12,6 +12,8 @@ short_description: Read and check what the migrations of a release promise
 description:
   - Reads the promise files of a release and refuses, all at once and with file and key, whatever is wrong with them.
   - Runs on the controller as an action, without a process of its own; touches nothing.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   directory:
     description: Folder of the promise files. A release without it promises nothing.
@@ -21,11 +23,8 @@ options:
     description: Folder of the release's migrations; each promise file is named like one of them.
     type: path
     required: true
-attributes:
-  check_mode:
-    support: full
 author:
-  - PhysioFlow contributors
+  - PhysioFlow contributors (@physioflow)
 """
 
 EXAMPLES = r"""

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What a backup and a restore cost beside the guide's commands: the second half of `make bench`.
 
 The same database for all ways, of tables like those of an EMR, on an embedded server. The ways are measured in

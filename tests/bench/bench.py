@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What the deploy costs beside what else one could use: `make bench`.
 
 Every way applies the same files to an empty database of one embedded server. The ways are measured in rotation, so

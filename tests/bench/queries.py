@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The queries an EMR runs all day, on a database full of invented patients: `make bench`.
 
 200,000 patients and about a million outcome measures by default (seed_scale 1000). Each query runs with the same values

@@ -160,6 +160,7 @@ def test_kill_of_a_backup_whose_dump_goes_on(host: Host) -> None:
     assert ids(host) != before
 
 
+@pytest.mark.fault(70)
 def test_a_damaged_page_is_no_backup(host: Host) -> None:
     before = backups(host)
     path = host.sql("select pg_relation_filepath('extra.bulk')", "physioflow")

@@ -34,6 +34,7 @@ def bare(request: pytest.FixtureRequest, variables: dict[str, str], tmp_path_fac
 each_debian = pytest.mark.parametrize("bare", ["12", "13"], indirect=True, scope="module")
 
 
+@pytest.mark.fault(61)
 def test_a_mirror_out_of_reach_is_named(bare: Host) -> None:
     result = bare.deploy(postgresql_repository_url="http://127.0.0.1:9/pgdg")
     refused(result, "The host cannot fetch packages from http://127.0.0.1:9/pgdg without a proxy (postgresql_proxy")
@@ -61,6 +62,7 @@ def gpg_home() -> Iterator[Path]:
 
 @each_debian
 @pytest.mark.control("S25")
+@pytest.mark.fault(62)
 def test_another_key_installs_nothing(bare: Host, gpg_home: Path) -> None:
     gpg(gpg_home, "--quick-generate-key", "Somebody else", "ed25519", "sign", "never")
     result = bare.deploy(postgresql_repository_key=gpg(gpg_home, "--export"))
@@ -69,6 +71,7 @@ def test_another_key_installs_nothing(bare: Host, gpg_home: Path) -> None:
 
 @each_debian
 @pytest.mark.control("S25")
+@pytest.mark.fault(62)
 def test_an_expired_key_installs_nothing(bare: Host, gpg_home: Path, tmp_path: Path) -> None:
     codename = bare.run(". /etc/os-release; echo $VERSION_CODENAME")
     place = tmp_path / "dists" / f"{codename}-pgdg"
@@ -95,6 +98,7 @@ def test_an_expired_key_installs_nothing(bare: Host, gpg_home: Path, tmp_path: P
     refused(result, "it is not signed with the key that it has to be signed with", "Correct postgresql_repository_key")
 
 
+@pytest.mark.fault(64)
 def test_a_lock_of_apt_is_waited_for_and_its_holder_named(bare: Host) -> None:
     holder = (
         "import fcntl, os, time\n"
@@ -112,6 +116,7 @@ def test_a_lock_of_apt_is_waited_for_and_its_holder_named(bare: Host) -> None:
     )
 
 
+@pytest.mark.fault(63)
 def test_a_package_installed_by_half_is_told_with_its_repair(bare: Host) -> None:
     bare.run(
         "mkdir -p /root/half/DEBIAN && cd /root/half && printf 'Package: half\\nVersion: 1\\nArchitecture: all\\n"
@@ -127,6 +132,7 @@ def test_a_package_installed_by_half_is_told_with_its_repair(bare: Host) -> None
         bare.run("dpkg --purge --force-all half; rm -r /root/half*")
 
 
+@pytest.mark.fault(66)
 def test_a_port_that_is_taken_is_named_with_its_holder(bare: Host) -> None:
     holder = (
         "import os, socket, time\n"
@@ -148,6 +154,7 @@ def test_a_locale_that_the_host_does_not_have_is_told(bare: Host) -> None:
     assert result.changed == 0
 
 
+@pytest.mark.fault(72)
 def test_a_read_only_file_system_is_told(variables: dict[str, str], tmp_path: Path) -> None:
     with made(tmp_path, variables, "12", "--read-only") as host:
         result = host.deploy()

@@ -27,6 +27,7 @@ def deployed(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]
         yield host
 
 
+@pytest.mark.fault(72)
 def test_tmp_may_be_noexec(deployed: Host) -> None:
     assert "noexec" in deployed.run("findmnt -no OPTIONS /tmp")
 
@@ -102,6 +103,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(
     "case", [pytest.param(name, marks=pytest.mark.control("S28" if name == "old release" else "S29")) for name in BAD]
 )
+@pytest.mark.fault(40)
+@pytest.mark.fault(41)
 def test_a_bad_value_leaves_the_server_as_it_is(deployed: Host, case: str) -> None:
     variables, words = BAD[case]
     before = deployed.state()
@@ -154,6 +157,7 @@ def test_what_wins_over_our_settings_is_said(deployed: Host) -> None:
     assert "The setting work_mem in /var/lib/postgresql/16/main/postgresql.auto.conf wins" in result.output
 
 
+@pytest.mark.fault(35)
 def test_a_standby_is_refused(deployed: Host) -> None:
     deployed.run(f"touch /var/lib/postgresql/16/main/standby.signal && systemctl restart {SERVICE}")
     try:
@@ -164,6 +168,7 @@ def test_a_standby_is_refused(deployed: Host) -> None:
     assert deployed.deploy().changed == 0
 
 
+@pytest.mark.fault(35)
 def test_a_read_only_server_is_refused(deployed: Host) -> None:
     deployed.sql("alter system set default_transaction_read_only = on")
     deployed.sql("select pg_reload_conf()")
@@ -175,6 +180,7 @@ def test_a_read_only_server_is_refused(deployed: Host) -> None:
     refused(result, "The server has default_transaction_read_only = on. Switch it off to deploy.")
 
 
+@pytest.mark.fault(65)
 def test_a_cluster_of_somebody_else_is_refused_and_kept(deployed: Host) -> None:
     """The last one: it takes the place of the release's cluster."""
     deployed.run("pg_dropcluster --stop 16 main")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -53,7 +54,7 @@ def molecule(act: str, scenario: str) -> subprocess.CompletedProcess[str]:
         pytest.param(
             name,
             marks=[
-                *(pytest.mark.control(row) for row in rows.controls_in(ROOT / "molecule" / name)),
+                *rows.marks_of(ROOT / "molecule" / name),
                 *([] if name == "default" else [pytest.mark.hosts]),
             ],
         )
@@ -64,3 +65,4 @@ def test_scenario(scenario: str) -> None:
     with undo.unless_it_ends(molecule, "destroy", scenario):
         done = molecule("test", scenario)
     assert done.returncode == 0, done.stdout
+    assert re.search(r"\b\d+ passed", done.stdout), f"no test was run\n{done.stdout}"

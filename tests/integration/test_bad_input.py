@@ -147,6 +147,8 @@ BAD_NAMES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.fault(38)
+@pytest.mark.fault(39)
 def test_a_name_that_would_have_to_be_quoted_is_refused(local: Local, tmp_path: Path) -> None:
     inventory = apart.inventory(tmp_path / "inventory", {host: variables for host, (variables, _) in BAD_NAMES.items()})
     before = state(local)

@@ -187,6 +187,7 @@ def test_a_later_table_is_usable_without_another_grant(local: Local) -> None:
         local.psql("DROP TABLE later", user="emr")
 
 
+@pytest.mark.fault(38)
 def test_a_password_may_hold_any_character(local: Local, database: str) -> None:
     password = "q'u\"o`te $HOME $$ %s %% {x} \\ : ; # é 🏥 end"
     passwords = {purpose: local.password(role) for purpose, role in ROLES.items()} | {"app": password}

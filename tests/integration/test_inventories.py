@@ -105,6 +105,7 @@ def test_a_complete_inventory_goes_as_far_as_the_host(tmp_path: Path, name: str)
 
 
 @pytest.mark.control("S6")
+@pytest.mark.fault(60)
 def test_an_encrypted_vault_is_read_with_its_password_alone(production: Path, tmp_path: Path) -> None:
     """With strong passwords it goes as far as the host; without the vault's it stops before it."""
     password = tmp_path / "password"
@@ -126,16 +127,19 @@ def test_an_encrypted_vault_is_read_with_its_password_alone(production: Path, tm
         refused(result, "No host was touched. Run the same command again with --ask-vault-pass or --vault-password-fil")
 
 
+@pytest.mark.fault(58)
 def test_a_misspelt_group_is_an_error(production: Path) -> None:
     text = (production / "hosts.yml").read_text()
     (production / "hosts.yml").write_text(text.replace("database_servers", "database_server"))
     refused(deploy(production), "The group database_servers has no host in")
 
 
+@pytest.mark.fault(58)
 def test_an_inventory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     refused(deploy(tmp_path / "prodction"), "prodction")
 
 
+@pytest.mark.fault(58)
 def test_two_environments_are_not_mixed(tmp_path: Path) -> None:
     both = [inventory_of(name, tmp_path) for name in ("staging", "production")]
     refused(deploy(*both), "hold hosts of staging and production. Nothing was touched. Name one inventory")
@@ -230,6 +234,7 @@ VARIABLES: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
 
 
 @pytest.mark.parametrize("kind", VARIABLES)
+@pytest.mark.fault(40)
 def test_a_bad_variable_is_refused_before_the_host_is_asked_for(production: Path, kind: str) -> None:
     hosts = VARIABLES[kind]
     hosts_of(production, {f"{host}.invalid": variables for host, (variables, _) in hosts.items()})
@@ -283,6 +288,7 @@ def test_access_and_a_certificate_that_must_not_be_are_refused_all_at_once(produ
     assert pem(other).splitlines()[1] not in result.output
 
 
+@pytest.mark.fault(59)
 def test_variables_of_other_roles_stop_nothing_and_a_wrong_letter_is_mentioned(production: Path) -> None:
     """Only begins like ours: silent. Nearly one of ours: a warning. With -e it is an error: test_bad_input.py."""
     host = production / "host_vars/db1.production.invalid.yml"

@@ -130,6 +130,7 @@ def test_deploys_without_a_superuser_and_a_second_run_changes_nothing(deployed: 
 
 
 @pytest.mark.control("S14")
+@pytest.mark.fault(71)
 def test_row_level_security_and_another_password_without_a_superuser(deployed: Deployed, database: str) -> None:
     managed = deployed.managed
 
@@ -232,6 +233,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.fault(35)
+@pytest.mark.fault(37)
 def test_a_right_that_is_missing_and_a_server_that_is_named_badly_are_refused(local: Local, tmp_path: Path) -> None:
     with ExitStack() as stack:
         hosts: dict[str, dict[str, Any]] = {}

@@ -143,7 +143,7 @@ def inventory_of(kind: str, databases: dict[str, str], folder: Path) -> Path:
 
 
 # The rows of the matrix of faults that a kind holds: edited, deleted and renamed, added late.
-ROWS = {"history": (15, 16, 25)}
+ROWS = {"server": (34, 36), "history": (15, 16, 25)}
 
 
 @pytest.mark.parametrize(

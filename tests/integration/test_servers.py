@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests import apart
@@ -23,6 +24,7 @@ PACKAGE = {
 }
 
 
+@pytest.mark.fault(34)
 def test_a_server_of_another_version_is_refused(folder: Path) -> None:
     local = Local(folder)
     packages = {"linux-x64": PINS["linux-x64"] | {"server": PACKAGE}}

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import yaml
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import (
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.variables import (
+    RENAMED,
     declared_variables,
+    renamed_variables,
     resembling_variables,
     unknown_variables,
 )
@@ -55,6 +57,18 @@ def test_a_variable_of_the_inventory_with_a_wrong_letter_is_mentioned() -> None:
     assert found == [
         "The variable backup_direktory is known to no role of ours. Did you mean backup_directory?",
         "The variable postgresql_verison is known to no role of ours. Did you mean postgresql_version?",
+    ]
+
+
+def test_a_former_name_is_known_and_named_with_the_new_one() -> None:
+    specs = yaml.safe_load((ROLES / "status/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    usual = yaml.safe_load((ROLES / "status/vars/main.yml").read_text())["__status_usual_limits"]
+    limits = specs["status_limits"]["options"]
+    assert set(limits) == set(usual)
+    assert set(RENAMED.values()) == {f"status_limits.{name}" for name in limits}
+    assert renamed_variables(["status_scan_rows", "clinic"]) == [
+        "The variable status_scan_rows is called status_limits.scan_rows now. Its old name counts until the next "
+        "release."
     ]
 
 

@@ -285,6 +285,7 @@ def test_the_exception_of_the_audit_is_still_needed(host: Host, version: str) ->
 
 
 @pytest.mark.control("S21")
+@pytest.mark.fault(3)
 def test_a_server_that_is_killed_comes_back_by_itself(host: Host, psql: Ask, version: str) -> None:
     """The last one: it ends every session."""
     pid = f"/var/lib/postgresql/{version}/main/postmaster.pid"

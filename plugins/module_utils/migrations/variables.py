@@ -1,0 +1,97 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Finds variables that were meant for a role and that no role knows: Ansible itself would ignore them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+# The first words of our roles' variables. In an inventory they are also those of others: nobody owns `backup_server`.
+OURS = re.compile(
+    r"_*(postgresql|database|migrations|status|verification|release|backup|restore|drill|rollback|plan)_\w+"
+)
+CLOSE = 0.75  # similarity of two names from which on one is proposed for the other
+SAME = 0.9  # and from which on it is hardly somebody else's: one letter or two are wrong
+
+# Former names of variables and what is set instead. They count for one release more; the role says how.
+RENAMED = {
+    f"status_{limit}": f"status_limits.{limit}"
+    for limit in (
+        "minimum_version",
+        "build_warn_days",
+        "backup_warn_hours",
+        "backup_fail_hours",
+        "drill_warn_days",
+        "drill_fail_days",
+        "partition_fail_days",
+        "connections_warn_percent",
+        "connections_fail_percent",
+        "transaction_warn_minutes",
+        "lock_warn_seconds",
+        "cache_warn_percent",
+        "disk_warn_percent",
+        "disk_fail_percent",
+        "replication_warn_megabytes",
+        "index_unused_megabytes",
+        "scan_rows",
+    )
+}
+
+
+def declared_variables(roles: Path) -> list[str]:
+    """Return the names of all options in the `meta/argument_specs.yml` of the roles in a folder."""
+    names: list[str] = []
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        for entry_point in specs.values():
+            names += entry_point.get("options", {})
+    return names
+
+
+def renamed_variables(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable, of the inventory or of the command, that has another name now."""
+    return [
+        f"The variable {name} is called {RENAMED[name]} now. Its old name counts until the next release."
+        for name in sorted(RENAMED.keys() & set(names))
+    ]
+
+
+def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable of the inventory that is nearly called as one of ours.
+
+    An inventory serves other roles, too, so this refuses nothing, and other names that begin as ours are not mentioned.
+
+    Args:
+        names: names found in the inventory.
+        known: names in the roles' argument specs.
+    """
+    near = {name: _near(name, known, SAME) for name in sorted({*names} - {*known})}
+    return [
+        f"The variable {name} is known to no role of ours. Did you mean {one}?" for name, one in near.items() if one
+    ]
+
+
+def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable of a command that starts like one of ours and is declared by no role.
+
+    Args:
+        names: names given with -e: they are meant for this command.
+        known: names in the roles' argument specs.
+    """
+    sentences = []
+    for name in sorted({*names} - {*known}):
+        if OURS.fullmatch(name) or _near(name, known, SAME):
+            near = _near(name, known, CLOSE)
+            advice = f"Did you mean {near}?" if near else "Remove it, or correct its name."
+            sentences.append(f"The variable {name} is known to no role. {advice}")
+    return sentences
+
+
+def _near(name: str, known: Iterable[str], similarity: float) -> str:
+    """Return the name that is most like another one, or nothing."""
+    return next(iter(difflib.get_close_matches(name, sorted({*known}), 1, similarity)), "")
