@@ -163,7 +163,7 @@ class SqlText:
         """Return the value of an entry of the header."""
         return self.header.get(key, (0, usual))[1]
 
-    @cached_property
+    @property
     def statements(self) -> list[Statement]:
         """Its statements; none where it cannot be parsed, which `check_statements` says."""
         try:
@@ -465,7 +465,7 @@ def _circles(files: Mapping[str, Migration]) -> tuple[list[Finding], set[str]]:
     on_circle: set[str] = set()
     ordered = {*in_order({key: file.depends for key, file in files.items()})}
     for key in files:
-        if key not in ordered | on_circle and (path := _circle_from(key, files)):
+        if key not in ordered and key not in on_circle and (path := _circle_from(key, files)):
             on_circle.update(path)
             message = f"its dependencies run in a circle: {' -> '.join(path)}. Remove one of these `Depends on`."
             findings.append(Finding(files[key].file, 0, message))
@@ -650,7 +650,8 @@ def _is_transactional(sql: SqlText, name: Name) -> bool:
         return False
     if not name.foreign or "Transactional" in sql.header:
         return not _says_no_transaction(sql)
-    return not sql.statements or not all(_needs_no_transaction(statement.node) for statement in sql.statements)
+    statements = sql.statements
+    return not statements or not all(_needs_no_transaction(statement.node) for statement in statements)
 
 
 def _after_each_other(migrations: Iterable[Migration]) -> Iterator[Migration]:
