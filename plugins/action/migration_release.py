@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import ReleaseError, read_release
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import read_release
 
 
 class ActionModule(ActionBase):  # type: ignore[misc] # Ansible publishes no type information
@@ -28,8 +28,4 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible publishes no typ
                 "shared_variables": {"type": "list", "elements": "str", "default": []},
             }
         )
-        try:
-            read, warnings = read_release(**given, extra_variables=sorted(map(str, load_extra_vars(self._loader))))
-        except ReleaseError as error:
-            return result | {"failed": True, "msg": str(error)}
-        return result | {"changed": False, "warnings": warnings, **read}
+        return result | read_release(**given, extra_variables=sorted(map(str, load_extra_vars(self._loader))))

@@ -27,17 +27,13 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible publishes no typ
             }
         )
         migrations = [path.stem for path in Path(given["migrations_directory"]).glob("*.sql")]
-        promises = read_promises(Path(given["directory"]), migrations)
-        if promises.problems:
-            return result | {
-                "failed": True,
-                "msg": "\n".join(
-                    [
-                        "The promises of the release are refused; no host was touched.",
-                        *(f"  {problem}" for problem in promises.problems),
-                        "Correct them and run the same command again.",
-                    ]
-                ),
-            }
-        texts = [{"version": each["version"], "text": json.dumps(each)} for each in promises.documents]
+        documents, problems = read_promises(Path(given["directory"]), migrations)
+        if problems:
+            lines = [
+                "The promises of the release are refused; no host was touched.",
+                *(f"  {problem}" for problem in problems),
+                "Correct them and run the same command again.",
+            ]
+            return result | {"failed": True, "msg": "\n".join(lines)}
+        texts = [{"version": each["version"], "text": json.dumps(each)} for each in documents]
         return result | {"changed": False, "promises": texts}

@@ -13,3 +13,8 @@ def literal(text: str) -> str:
 def identifier(*parts: str | None) -> str:
     """Return a name as an SQL identifier, after its schema where there is one."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+
+
+def unquoted(name: str) -> str:
+    """Return an identifier without its quotes."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -73,11 +73,6 @@ statements:
   returned: success
   type: list
   elements: str
-without_clinic:
-  description: Tables that belong to no clinic, as schema.name; every session sees all of them.
-  returned: success
-  type: list
-  elements: str
 """
 
 import json
@@ -87,7 +82,6 @@ from ansible_collections.physioflow.database.plugins.module_utils.database.patie
     TABLES,
     audit_statements,
     protection_statements,
-    without_way,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.database.session import Session, refuse
 from ansible_collections.physioflow.database.plugins.module_utils.database.wanted import AUDIT, Statement, audit_is_on
@@ -134,17 +128,13 @@ def main() -> None:
     tables = json.loads(session.row(TABLES, **{key: params[key] for key in ("owner", "app", "audit_role")})["j"])
     found = session.row(AUDITED, name=params["audit_role"])
     audit = found["there"] and audit_is_on(params["audit"], found["preloaded"])
-    statements = [
-        *map(Statement, protection_statements(tables, params["owner"], params["app"], params["row_level_security"])),
-        *map(Statement, audit_statements(tables, params["audit_role"], audit)),
-    ]
+    shown = protection_statements(tables, params["owner"], params["app"], params["row_level_security"])
+    shown += audit_statements(tables, params["audit_role"], audit)
     if not module.check_mode:
-        session.run(statements, [])
-    shown = [str(statement) for statement in statements]
+        session.run([*map(Statement, shown)], [])
     module.exit_json(
         changed=bool(shown),
         statements=shown,
-        without_clinic=without_way(tables),
         diff={"before": "", "after": "".join(f"{text};\n" for text in shown)},
     )
 

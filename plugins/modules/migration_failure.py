@@ -119,10 +119,6 @@ file:
   description: The file that failed.
   returned: always
   type: str
-line:
-  description: Line of the statement that failed.
-  returned: always
-  type: int
 """
 
 import dataclasses
@@ -140,8 +136,11 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.dou
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import (
     Failure,
     explain,
+    loss_failure,
     lost,
     read_failure,
+    read_loss,
+    span,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.history import (
     FAIL,
@@ -150,7 +149,6 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.his
     history_of,
     open_database,
 )
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import loss_failure, read_loss
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.names import REPEATABLE
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.retry import (
     pause_before,
@@ -171,17 +169,35 @@ DONE = {
 RECOVERY = 60.0  # seconds that a server may need after a crash
 
 
-def next_file(module: AnsibleModule, history: History) -> str | None:
+def files_of(params: dict[str, Any], history: History) -> tuple[set[str], set[str], set[str]]:
+    """Return which files of the run it has done itself, which another run did meanwhile, and which are in doubt."""
+    standing = {row["version"] for row in history.applied}
+    done, rows = standing, history.applied
+    if params["action"] == "accept":  # they stood before
+        done, rows = set(), [row for row in rows if row["act"] == "accept"]
+    elif DONE[params["action"]] == "rolled back":  # then those are done that do not stand any more
+        done, rows = {entry["version"] for entry in params["pending"]} - standing, history.rolled_back
+
+    def of_this_run(rows: list[dict[str, Any]], key: str) -> set[str]:
+        return {row[key] for row in rows if row["run_id"] == params["run_id"]}
+
+    def files(key: str, values: set[str], repeatable: bool = False) -> set[str]:
+        return {
+            entry["file"]
+            for entry in params["pending"]
+            if entry[key] in values and (entry["version"] == REPEATABLE) is repeatable
+        }
+
+    ours = of_this_run(rows, "version")
+    mine = files("version", ours) | files("name", of_this_run(history.repeated, "name"), repeatable=True)
+    return mine, files("version", done - ours), files("version", {row["version"] for row in history.in_doubt})
+
+
+def next_file(params: dict[str, Any], history: History) -> str | None:
     """Return the file that the run was at when its session ended: the first that is not done."""
     applied = {row["version"] for row in history.applied}
-    goes = DONE[module.params["action"]] == "rolled back"
-    left = (entry["file"] for entry in module.params["pending"] if (entry["version"] in applied) is goes)
-    return next(left, None)
-
-
-def is_repeated(entry: dict[str, Any], names: set[str]) -> bool:
-    """Tell whether an entry of the plan is one of these repeatable files."""
-    return entry["version"] == REPEATABLE and entry["name"] in names
+    back = DONE[params["action"]] == "rolled back"
+    return next((entry["file"] for entry in params["pending"] if (entry["version"] in applied) is back), None)
 
 
 def close_attempts(module: AnsibleModule, cursor: Any, history: History, line: int | None) -> list[str]:
@@ -227,9 +243,7 @@ def go_on(module: AnsibleModule, failure: Failure, found: list[str], terminated:
         pause=pause,
         terminated=terminated,
         ansible_facts={"migrations_terminated": terminated},
-        sqlstate=failure.sqlstate,
-        file=failure.file,
-        line=failure.line,
+        **failure.place,
     )
 
 
@@ -258,15 +272,16 @@ def main() -> None:
         read_duration(module.params["pause"])
     except ValueError as error:
         module.fail_json(msg=f"migrations_lock_retry_pause: {error}. Correct it and run the same command again.")
-    loss = read_loss(module.params["error"], module.params["run_id"])
-    if loss is not None and module.params["action"] == "count" and (not loss or module.params["accept_data_loss"]):
+    params = module.params
+    loss = read_loss(params["error"], params["run_id"])
+    if loss is not None and params["action"] == "count" and (not loss or params["accept_data_loss"]):
         module.exit_json(changed=False, loss=loss)
-    failure = loss_failure(loss) if loss else read_failure(module.params["error"], module.params["run_id"])
+    failure = loss_failure(loss) if loss else read_failure(params["error"], params["run_id"])
     failed_line = failure.line  # of the statement; a failure between the statements of a file has none
-    if failure.file is None and module.params["file"]:
-        failure = dataclasses.replace(failure, file=module.params["file"], line=1)
-    names = [entry["file"].rpartition("/")[2] for entry in module.params["pending"]]
-    at = failure.file or (names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}")
+    if failure.file is None and params["file"]:
+        failure = dataclasses.replace(failure, file=params["file"], line=1)
+    planned = [entry["file"] for entry in params["pending"]]
+    at = failure.file or span(planned).partition(" (")[0]
     ended = (
         f"{failure}\nThe run was at {at}, and the server does not answer since. What was applied before is recorded; "
         "the file that ran left nothing behind.\n"
@@ -274,47 +289,27 @@ def main() -> None:
     connection = open_database(module, patience=RECOVERY, before=ended)
     history = history_of(connection)
     if lost(failure) and failure.file is None:
-        failure = dataclasses.replace(failure, file=next_file(module, history))
+        failure = dataclasses.replace(failure, file=next_file(params, history))
     cursor = connection.cursor(**pg_cursor_args)
     blockers = find_blockers(cursor, failure.needs) if waited_in_vain(failure) else []
     found = [f"In the way: {blocker}." for blocker in blockers]
     found += close_attempts(module, cursor, history, None if lost(failure) else failed_line)
     history = history_of(connection)
-    more = module.params["attempt"] <= module.params["retries"]
-    if more and (waits_for_application(failure) or waits_for_run(failure)):
-        go_on(module, failure, found, terminate(cursor, blockers) if module.params["terminate_blockers"] else [])
-    applied = {row["version"] for row in history.applied}
-    if (
-        DONE[module.params["action"]] == "rolled back"
-    ):  # then the files that are done are those that do not stand any more
-        done, rows = {entry["version"] for entry in module.params["pending"]} - applied, history.rolled_back
-    else:
-        done, rows = applied, history.applied
-    if module.params["action"] == "accept":  # they stood before
-        rows = [row for row in rows if row["act"] == "accept"]
-        done = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
-    ours = {row["version"] for row in rows if row["run_id"] == module.params["run_id"]}
-    repeated = {row["name"] for row in history.repeated if row["run_id"] == module.params["run_id"]}
-    doubtful = {row["version"] for row in history.in_doubt}
-    files = {entry["file"]: entry["version"] for entry in module.params["pending"]}
-    module.fail_json(
-        msg=explain(
-            failure,
-            planned=list(files),
-            applied={file for file, version in files.items() if version in ours}
-            | {entry["file"] for entry in module.params["pending"] if is_repeated(entry, repeated)},
-            theirs={file for file, version in files.items() if version in done - ours},
-            in_doubt={file for file, version in files.items() if version in doubtful},
-            database=module.params["database"],
-            done=DONE[module.params["action"]],
-            counting=module.params["action"] == "count",
-            findings=found,
-        ),
-        retry=False,
-        sqlstate=failure.sqlstate,
-        file=failure.file,
-        line=failure.line,
+    if params["attempt"] <= params["retries"] and (waits_for_application(failure) or waits_for_run(failure)):
+        go_on(module, failure, found, terminate(cursor, blockers) if params["terminate_blockers"] else [])
+    applied, theirs, in_doubt = files_of(params, history)
+    words = explain(
+        failure,
+        planned=planned,
+        applied=applied,
+        theirs=theirs,
+        in_doubt=in_doubt,
+        database=params["database"],
+        done=DONE[params["action"]],
+        counting=params["action"] == "count",
+        findings=found,
     )
+    module.fail_json(msg=words, retry=False, **failure.place)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import read_text, split_statements
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import read_text, split_file
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import run_locks
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.report import read_squawk, states
 
@@ -121,7 +121,7 @@ def main() -> None:
     plan = module.params["plan"]
     parent = Path(module.params["directory"]).parent
     texts = [(entry["file"], read_text(parent / entry["file"], entry["file"]).text) for entry in plan["pending"]]
-    locks, unknown = run_locks((file, split_statements(text)) for file, text in texts)
+    locks, unknown = run_locks((file, split_file(text)) for file, text in texts)
     module.exit_json(
         changed=False,
         migrations=states(

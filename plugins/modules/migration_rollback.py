@@ -84,7 +84,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
-    read_header,
     read_text,
     runs_alone,
 )
@@ -105,7 +104,6 @@ def read_steps(release: Path, rollback: Rollback) -> list[dict[str, Any]]:
         if not entry["rollback"]:
             continue
         sql = read_text(release.parent / entry["rollback"], entry["rollback"], DOWN)
-        header = read_header(sql.text)
         if runs_alone(sql):
             rollback.problems.append(
                 f"{sql.file} runs without a transaction, so its end and its history row could come apart. Write it "
@@ -116,7 +114,7 @@ def read_steps(release: Path, rollback: Rollback) -> list[dict[str, Any]]:
             {
                 **entry,
                 "file": sql.file,
-                "description": header.get("Description", (0, ""))[1],
+                "description": sql.says("Description"),
                 "sha256": sql.sha256,
                 "sha256_raw": sql.sha256_raw,
                 "transactional": True,

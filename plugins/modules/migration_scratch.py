@@ -105,6 +105,7 @@ SELECT datname FROM pg_database AS d
 WHERE shobj_description(oid, 'pg_database') = %s AND left(datname, length(%s)) = %s
   AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datname = d.datname)
 """
+WORDS = "SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = %s"
 EXTENSIONS = """
 SELECT wanted AS name, coalesce(extnamespace::regnamespace::text, 'public') AS space
 FROM (SELECT unnest(%s::text[]) AS wanted UNION SELECT extname FROM pg_extension WHERE extname = 'pgaudit') AS made
@@ -112,116 +113,62 @@ LEFT JOIN pg_extension ON extname = wanted
 """
 
 
-class Server:
-    """Runs statements in a database of the server."""
+class Session:
+    """A connection to one database of the server, in autocommit."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        """Remember how to connect."""
-        self.module = module
-
-    def rows(self, database: str, statements: list[tuple[str, tuple[Any, ...]]]) -> list[dict[str, Any]]:
-        """Run statements in one connection and return the rows of the last; fails the module on an error."""
-        module = self.module
-        connection = self.open(database)
-        cursor = connection.cursor(**pg_cursor_args)
+    def __init__(self, module: AnsibleModule, database: str) -> None:
+        """Connect; fails the module where that does not work."""
         try:
-            for sql, values in statements:
-                cursor.execute(sql, values or None)
-            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
-        except Exception as failure:
-            module.fail_json(
-                msg=f"The scratch database of {module.params['database']} failed: {' '.join(str(failure).split())} "
-                f"{module.params['database']} itself was not touched."
-            )
-            raise AssertionError from failure  # fail_json does not return
-        finally:
-            connection.close()
-
-    def open(self, database: str) -> Any:
-        """Open a session; fails the module where that does not work."""
-        try:
-            return open_session(self.module, database)
+            self.cursor = open_session(module, database).cursor(**pg_cursor_args)
         except UnreachableError as error:
-            self.module.fail_json(msg=f"The database {database} cannot be reached: {error}")
+            module.fail_json(msg=f"The database {database} cannot be reached: {error}")
 
-    def objects(self, database: str) -> dict[tuple[str, str], str]:
-        """Return the definition of every object of a database by kind and name."""
-        found: dict[tuple[str, str], str] = objects_of(self.rows(database, [(PIN, ()), (MIGRATED, ())]))
-        return found
-
-
-class Scratch:
-    """One connection to the scratch database, in which texts of definitions are read again."""
-
-    def __init__(self, server: Server, database: str) -> None:
-        """Connect."""
-        self.connection = server.open(database)
-        self.cursor = self.connection.cursor(**pg_cursor_args)
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Run SQL, and return the rows where it gives some."""
+        self.cursor.execute(sql, values or None)
+        return [dict(row) for row in self.cursor.fetchall()] if self.cursor.description else []
 
     def execute(self, sql: str) -> None:
         """Run SQL without values."""
         self.cursor.execute(sql)
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Return the rows of a query."""
-        self.execute(sql)
-        return [dict(row) for row in self.cursor.fetchall()]
+    def objects(self) -> dict[tuple[str, str], str]:
+        """Return the definition of every object by kind and name."""
+        self.execute(PIN)
+        found: dict[tuple[str, str], str] = objects_of(self.rows(MIGRATED))
+        return found
 
 
-def compare(server: Server, database: str, scratch: str) -> list[dict[str, Any]]:
+def compare(server: Session, scratch: Session) -> dict[str, Any]:
     """Return what of a database the scratch database has otherwise."""
-    live, promised = server.objects(database), server.objects(scratch)
-    session = Scratch(server, scratch)
-    try:
-        return differences(live, promised, differing(session, live, promised))
-    finally:
-        session.connection.close()
+    live, promised = server.objects(), scratch.objects()
+    found = differences(live, promised, differing(scratch, live, promised))
+    return {"differences": found, "lines": lines(found)}
 
 
-def make(server: Server, database: str, owner: str, extensions: list[str]) -> str:
+def make(module: AnsibleModule, server: Session, owner: str, extensions: list[str]) -> str:
     """Make a scratch database as the first migration found its own, and return its name."""
+    database = module.params["database"]
     ending = f"_scratch_{uuid.uuid4().hex[:8]}"
     prefix = database[: LONGEST_NAME - len(ending)]
-    name = prefix + ending
-    for row in server.rows(database, [(LEFT_OVER, (MARK, f"{prefix}_scratch_", f"{prefix}_scratch_"))]):
-        drop(server, database, row["datname"])
-    [form] = server.rows(database, [(FORM.replace("%L", "%%L"), (database,))])
-    server.rows(
-        database,
-        [
-            (f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)} TEMPLATE template0 {form['form']}", ()),
-            (f"COMMENT ON DATABASE {identifier(name)} IS '{MARK}'", ()),
-            (f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC", ()),
-        ],
-    )
-    found = server.rows(database, [(EXTENSIONS, (extensions,))])
-    server.rows(
-        name,
-        [
-            statement
-            for extension in found
-            for statement in (
-                (f"CREATE SCHEMA IF NOT EXISTS {extension['space']}", ()),
-                (f"CREATE EXTENSION {identifier(extension['name'])} SCHEMA {extension['space']}", ()),
-            )
-        ],
-    )
+    name: str = prefix + ending
+    for row in server.rows(LEFT_OVER, MARK, f"{prefix}_scratch_", f"{prefix}_scratch_"):
+        drop(server, row["datname"])
+    [form] = server.rows(FORM.replace("%L", "%%L"), database)
+    server.execute(f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)} TEMPLATE template0 {form['form']}")
+    server.execute(f"COMMENT ON DATABASE {identifier(name)} IS '{MARK}'")
+    server.execute(f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC")
+    scratch = Session(module, name)
+    for extension in server.rows(EXTENSIONS, extensions):
+        scratch.execute(f"CREATE SCHEMA IF NOT EXISTS {extension['space']}")
+        scratch.execute(f"CREATE EXTENSION {identifier(extension['name'])} SCHEMA {extension['space']}")
     return name
 
 
-def drop(server: Server, database: str, scratch: str) -> None:
+def drop(server: Session, scratch: str) -> None:
     """Drop a scratch database; one that is not marked as such is none."""
-    marked = server.rows(
-        database,
-        [
-            (
-                "SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = %s",
-                (scratch,),
-            )
-        ],
-    )
-    if marked and marked[0]["words"] == MARK:
-        server.rows(database, [(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)", ())])
+    if any(row["words"] == MARK for row in server.rows(WORDS, scratch)):
+        server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
 
 
 def main() -> None:
@@ -236,16 +183,19 @@ def main() -> None:
             "action": {"type": "str", "choices": ["make", "compare", "drop"], "required": True},
         },
     )
-    server = Server(module)
     database, scratch = module.params["database"], module.params["scratch"]
     result: dict[str, Any] = {"changed": False, "scratch": scratch}  # made and dropped by the same run
-    if module.params["action"] == "make":
-        result["scratch"] = make(server, database, module.params["owner"], module.params["extensions"])
-    elif module.params["action"] == "drop":
-        drop(server, database, scratch)
-    else:
-        result["differences"] = compare(server, database, scratch)
-        result["lines"] = lines(result["differences"])
+    try:
+        server = Session(module, database)
+        if module.params["action"] == "make":
+            result["scratch"] = make(module, server, module.params["owner"], module.params["extensions"])
+        elif module.params["action"] == "drop":
+            drop(server, scratch)
+        else:
+            result |= compare(server, Session(module, scratch))
+    except Exception as error:  # of whichever driver the host has
+        words = " ".join(str(error).split())
+        module.fail_json(msg=f"The scratch database of {database} failed: {words} {database} itself was not touched.")
     module.exit_json(**result)
 
 

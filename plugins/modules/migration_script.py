@@ -148,7 +148,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
     read_text,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.parts import DOWN, UP
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Run, Script
 
 # What is asked for, and the act in the history; and what the files are then.
 ACTS = {"apply": "apply", "count": "rollback", "rollback": "rollback", "baseline": "baseline", "accept": "accept"}
@@ -173,29 +173,28 @@ def read_pending(module: AnsibleModule) -> list[tuple[Migration, str]]:
     return files
 
 
-def write_steps(module: AnsibleModule, files: list[tuple[Migration, str]], run: Run) -> list[dict[str, Any]]:
-    """Return the scripts of a run: [{script, file, text}]; `file` names one that goes alone."""
+def steps_of(module: AnsibleModule, files: list[tuple[Migration, str]], run: Run) -> list[tuple[str, list[str]]]:
+    """Return what each script of a run sends, after the name of the file that goes alone in it, if one does."""
     params = module.params
-    limits = Limits(params["run_lock_wait"], params["statement_timeout"])
-    script = Script(Path(params["engine"]), run, limits, params["owner"])
+    script = Script(Path(params["engine"]), run, params["owner"], params["run_lock_wait"], params["statement_timeout"])
     begin = script.begin(history=not params["has_history"])
     if run.act in ("baseline", "accept"):
-        return [_step(1, [*begin, *script.decide(file for file, _ in files)])]
+        return [("", [*begin, *script.decide(file for file, _ in files)])]
     subsumed = {entry["file"] for entry in params["pending"] if entry.get("subsumed")}
     parsed = [(file, [] if file.file in subsumed else own_statements(text)) for file, text in files]
     if params["action"] == "count":
-        return [_step(1, [*begin, *script.count(parsed)])]
+        return [("", [*begin, *script.count(parsed)])]
     if run.act == "rollback" and not params["accept_data_loss"]:
-        return [_step(1, [*begin, *script.rollback(parsed)])]
+        return [("", [*begin, *script.rollback(parsed)])]
     resumed = {entry["file"]: entry["resume"] for entry in params["pending"] if entry.get("resume")}
-    steps: list[dict[str, Any]] = []
+    steps: list[tuple[str, list[str]]] = []
     for group in in_sessions(parsed):
         migration, statements = group[0]
         if migration.transactional:
-            steps.append(_step(len(steps) + 1, [*begin, *script.apply(group)]))
+            steps.append(("", [*begin, *script.apply(group)]))
         else:
-            queries = [*begin, *script.alone(migration, statements, resumed.get(migration.file, ()))]
-            steps.append(_step(len(steps) + 1, queries, migration.file))
+            queries = script.alone(migration, statements, resumed.get(migration.file, ()))
+            steps.append((migration.file, [*begin, *queries]))
         begin = script.begin(history=False)
     return steps
 
@@ -215,13 +214,6 @@ def in_sessions(files: Sequence[tuple[Migration, list[Statement]]]) -> list[list
             sessions.append([(migration, statements)])
         joins = migration.transactional and not any(statement.renews for statement in statements)
     return sessions
-
-
-def _step(number: int, sent: list[str], file: str = "") -> dict[str, Any]:
-    """Return one script of a run: SQL for postgresql_script, or a list of queries for postgresql_query."""
-    if file:
-        return {"script": f"{number:03d}.json", "file": file, "text": json.dumps(sent, ensure_ascii=False)}
-    return {"script": f"{number:03d}.sql", "file": "", "text": "\n\n".join(sent) + "\n"}
 
 
 def main() -> None:
@@ -258,7 +250,10 @@ def main() -> None:
         standing=tuple(module.params["standing"]),
         copy=module.params["copy"],
     )
-    steps = write_steps(module, files, run)
+    steps = {
+        f"{number:03d}.{'json' if file else 'sql'}": (file, sent)
+        for number, (file, sent) in enumerate(steps_of(module, files, run), start=1)
+    }
     result: dict[str, Any] = {"changed": module.params["action"] != "count", "run_id": run.run_id}
     if module._diff and module.params["action"] != "count":
         shown = "\n".join(f"-- {migration.file}\n{text}" for migration, text in files)
@@ -266,10 +261,11 @@ def main() -> None:
         result["diff"] = {"before": "", "after": shown, "after_header": f"{len(files)} {kind}"}
     if not module.check_mode:
         folder = Path(tempfile.mkdtemp(prefix="physioflow-migrations-"))
-        for step in steps:
-            (folder / step["script"]).write_text(step["text"], encoding="utf-8", newline="\n")
+        for name, (file, sent) in steps.items():  # SQL for postgresql_script, a list of queries for postgresql_query
+            text = json.dumps(sent, ensure_ascii=False) if file else "\n\n".join(sent) + "\n"
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
         result["directory"] = str(folder)
-    result["steps"] = [{key: value for key, value in step.items() if key != "text"} for step in steps]
+    result["steps"] = [{"script": name, "file": file} for name, (file, _) in steps.items()]
     module.exit_json(**result)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 import yaml
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import ReleaseError, read_release
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import read_release
 
 from tests.local import ROOT
 
@@ -119,14 +119,13 @@ class Driver:
         """Read the release, plan, apply: what a deploy does with migrations, without backup and verification."""
         self.sent = self.failed = 0
         given = self._variables(variables)
-        try:
-            read, _ = read_release(
-                str(self.release.resolve()),
-                header_required=given["header_required"],
-                roles=str(self.scratch / "no-roles"),  # no variables are given, so none is looked for
-            )
-        except ReleaseError as error:
-            return Outcome(refused=str(error))
+        read = read_release(
+            str(self.release.resolve()),
+            header_required=given["header_required"],
+            roles=str(self.scratch / "no-roles"),  # no variables are given, so none is looked for
+        )
+        if read.get("failed"):
+            return Outcome(refused=read["msg"])
         plan = self._plan(read, given)
         if plan.get("failed"):
             return Outcome(refused=plan["msg"])

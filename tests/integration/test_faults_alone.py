@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.alone import describe
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import split_statements
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import split_file
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.doubt import Answer, look_at, sentences
 from psycopg.rows import dict_row
 
@@ -120,7 +120,7 @@ def test_what_only_a_superuser_can_drop_is_named_and_does_not_stand_in_the_way(
         cursor.execute("SET lock_timeout = '200ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             cursor.execute(sql)
-    [answer] = look_at(cursor, [describe(node, statement.line) for statement, node in split_statements(sql)])
+    [answer] = look_at(cursor, [describe(statement.node, statement.line) for statement in split_file(sql)])
     assert answer.state == "again"
     assert answer.drop == ()
     [index] = answer.stay
@@ -179,7 +179,7 @@ def test_the_catalogs_tell_how_far_a_file_came(cursor: psycopg.Cursor[dict[str, 
     cursor.execute(THERE)
     with pytest.raises(psycopg.errors.UniqueViolation):
         cursor.execute("CREATE UNIQUE INDEX CONCURRENTLY broken ON a (b)")
-    answers = look_at(cursor, [describe(node, statement.line) for statement, node in split_statements(sql)])
+    answers = look_at(cursor, [describe(statement.node, statement.line) for statement in split_file(sql)])
     assert {answer.state for answer in answers} == {state}
     assert isinstance(answers[0], Answer)
     assert answers[0].drop == (("public.broken",) if state == "again" else ())

@@ -14,11 +14,12 @@ from typing import Any
 import psycopg
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.blockers import find_blockers
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.lock_modes import BY_NAME, CONFLICTS, Mode
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import (
     _RULES,
     CHILDREN,
+    CONFLICTS,
     PARTITIONS,
+    Mode,
     Reader,
     is_unreadable,
 )
@@ -73,6 +74,7 @@ TABLES = """
     CREATE SCHEMA other;
     CREATE TABLE other.k (id int);
 """
+BY_NAME = {mode.in_pg_locks: mode for mode in Mode}
 S, SRX, SUX, AX = Mode.SHARE, Mode.SHARE_ROW_EXCLUSIVE, Mode.SHARE_UPDATE_EXCLUSIVE, Mode.ACCESS_EXCLUSIVE
 AS, RS, RX = Mode.ACCESS_SHARE, Mode.ROW_SHARE, Mode.ROW_EXCLUSIVE
 # Statements of which the text says all.

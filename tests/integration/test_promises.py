@@ -131,9 +131,9 @@ CHANGES = {
 def verify(clinic: Clinic, files: Path = ROOT / "files") -> dict[str, Any]:
     """Run the module that a playbook runs, on a database that others may have written to."""
 
-    documents = read_promises(files / "verify", [path.stem for path in (files / "migrations").glob("*.sql")])
-    assert documents.problems == []
-    promises = [{"version": one["version"], "text": json.dumps(one)} for one in documents.documents]
+    documents, problems = read_promises(files / "verify", [path.stem for path in (files / "migrations").glob("*.sql")])
+    assert problems == []
+    promises = [{"version": one["version"], "text": json.dumps(one)} for one in documents]
     connection = {f"login_{name}": value for name, value in clinic.connection.items()}
     given = {"connection": connection, "database": clinic.name, "promises": promises}
     said = io.StringIO()

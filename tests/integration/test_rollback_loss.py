@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import Migration, own_statements
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import read_loss
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script, quote
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import read_loss
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Run, Script, quote
 
 from tests.local import ROOT, Local
 
@@ -48,12 +48,12 @@ def small(local: Local, database: str) -> Iterator[str]:
 
 
 def count(*files: str) -> str:
-    script = Script(ROLE, RUN, Limits(), "emr")
+    script = Script(ROLE, RUN, "emr")
     return "\n".join([*script.begin(history=False), *script.count([(FILE, own_statements(sql)) for sql in files])])
 
 
 def rollback(sql: str, run: Run = RUN) -> str:
-    script = Script(ROLE, run, Limits(), "emr")
+    script = Script(ROLE, run, "emr")
     return "\n".join([*script.begin(history=False), *script.rollback([(FILE, own_statements(sql))])])
 
 

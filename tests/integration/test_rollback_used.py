@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
     own_statements,
     read_catalog,
 )
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.loss import read_loss
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import read_loss
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.rollback import plan_rollback, read_sets
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Limits, Run, Script
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import Run, Script
 
 from tests.integration.test_rollback import untouched
 from tests.local import ROOT, Local
@@ -160,7 +161,7 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
     used: Local, database: str, tmp_path: Path, name: str
 ) -> None:
     wish = {"sets": read_sets(ROOT / "files")[0]} | WISHES[name]
-    plan = plan_rollback([entry.as_dict() for entry in CATALOG.values()], list(CATALOG), **wish)
+    plan = plan_rollback([asdict(entry) for entry in CATALOG.values()], list(CATALOG), **wish)
     steps = module.read_steps(ROOT / "files", plan)
     assert plan.problems == []
     gone = sorted(step["version"] for step in steps)
@@ -169,7 +170,7 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
         for step in steps
     ]
     run = Run("r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", standing=tuple(CATALOG))
-    script = Script(ENGINE, run, Limits(), "emr")
+    script = Script(ENGINE, run, "emr")
     used.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE {USED}', "postgres", role="postgres")
     content, full, before = untouched(used, database), public(used, database), numbers(used, database)
     stays, values = used.psql(STAYS, database), used.psql(VALUES, database)

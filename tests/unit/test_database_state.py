@@ -268,7 +268,6 @@ def test_the_locale_is_a_literal() -> None:
         ({"connection_limit": -1}, "database_connection_limit is -1"),
         ({"extensions": ["dblink"]}, "The extension dblink is not among database_allowed_extensions"),
         ({"passwordless": ["emr_backup"]}, "database_passwordless names 'emr_backup'"),
-        ({"audit": "yes"}, "database_audit is 'yes'"),
         ({"audit_role": "emr_app"}, "Each role needs a name of its own"),
     ],
 )

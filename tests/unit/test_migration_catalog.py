@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -171,7 +172,12 @@ def test_a_long_insert_is_judged_without_its_rows() -> None:
     first, second = own_statements(text)
     assert (first.line, second.line) == (1, 3)
     assert first.text.endswith(rows)
-    assert first.needs == ({"relation": '"s"."T b"', "mode": "RowExclusiveLock"},)
+    assert first.needs == (
+        {
+            "relation": '"s"."T b"',
+            "modes": ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"],
+        },
+    )
     [finding] = check_statements(SqlText("f.sql", text.replace("(999,", "(999 999,"), "", ""), transactional=True)
     assert 'syntax error at or near "999"' in finding.message
 
@@ -202,7 +208,7 @@ def test_the_statements_of_a_file_without_transaction_are_described(release: Rel
         "table": '"s"."a"',
         "probe": "CREATE UNIQUE INDEX i ON pg_temp.physioflow_probe ((lower(b)))",
     }
-    assert Migration.of(migration.as_dict()) == migration
+    assert Migration.of(asdict(migration)) == migration
 
 
 @pytest.mark.parametrize(

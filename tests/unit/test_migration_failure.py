@@ -56,12 +56,12 @@ def test_where_nothing_can_be_told_apart_nothing_is_shown(message: str) -> None:
 
 
 def test_a_statement_of_a_file_without_transaction_is_read_from_its_comment() -> None:
-    place = json.dumps({"file": FILES[1], "line": 6, "needs": [{"relation": '"a*/"', "mode": "ShareLock"}]})
+    place = json.dumps({"file": FILES[1], "line": 6, "needs": [{"relation": '"a*/"', "modes": ["ShareLock"]}]})
     sent = f"/* migration-statement {RUN} {place.replace('/', chr(92) + '/')} */ CREATE INDEX secret"
     words = "canceling statement due to lock timeout\nCONTEXT: secret"
     failure = read_failure(f"Cannot execute SQL '{sent}' None: {words}, query list: ['SELECT secret']", RUN)
     assert str(failure) == f"{FILES[1]}:6: [55P03] canceling statement due to lock timeout"
-    assert failure.needs == ({"relation": '"a*/"', "mode": "ShareLock"},)
+    assert failure.needs == ({"relation": '"a*/"', "modes": ["ShareLock"]},)
 
 
 def tell(failure: Failure, **sets: set[str]) -> str:

@@ -7,41 +7,50 @@ from typing import Any
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
     own_statements,
-    split_statements,
-)
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.lock_modes import (
-    CONFLICTS,
-    Mode,
-    waits_for,
+    split_file,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import (
     _ALTERS,
     _LOCKS_NOTHING,
     _RULES,
     _UNREADABLE,
+    CONFLICTS,
+    Lock,
+    Mode,
+    Reader,
     run_locks,
 )
 from pglast import ast, enums
 
 EXCLUSIVE, SHARE_ROW, SHARE, SHARE_UPDATE = (
-    "AccessExclusiveLock",
-    "ShareRowExclusiveLock",
-    "ShareLock",
-    "ShareUpdateExclusiveLock",
+    Mode.ACCESS_EXCLUSIVE,
+    Mode.SHARE_ROW_EXCLUSIVE,
+    Mode.SHARE,
+    Mode.SHARE_UPDATE_EXCLUSIVE,
 )
-WRITE, READ = "RowExclusiveLock", "AccessShareLock"
+WRITE, READ = Mode.ROW_EXCLUSIVE, Mode.ACCESS_SHARE
 # Nodes that are named like statements and are none that can be sent.
 PARTS = (ast.PLAssignStmt, ast.RawStmt, ast.ReplicaIdentityStmt, ast.ReturnStmt, ast.SetOperationStmt)
 
 
 def needs(sql: str) -> list[dict[str, Any]]:
-    """Return the locks of the last statement of a file."""
+    """Return the locks of the last statement of a file as they go to the host."""
     return list(own_statements(sql)[-1].needs)
+
+
+def locks_of(sql: str) -> list[Lock]:
+    """Return the locks of one statement."""
+    return Reader().locks(split_file(sql)[0].node)
+
+
+def words(*modes: Mode) -> list[str]:
+    """Return the modes that conflict with some, as pg_locks names them."""
+    return [mode.in_pg_locks for mode in Mode if any(mode in CONFLICTS[each] for each in modes)]
 
 
 def table(sql: str) -> list[tuple[str, str]]:
     """Return what the plan says of a file."""
-    return [(entry["table"], entry["lock"]) for entry in run_locks([("1.sql", split_statements(sql))])[0]]
+    return [(entry["table"], entry["lock"]) for entry in run_locks([("1.sql", split_file(sql))])[0]]
 
 
 def test_every_kind_of_statement_and_of_alter_table_is_known() -> None:
@@ -69,23 +78,23 @@ def test_every_kind_of_statement_and_of_alter_table_is_known() -> None:
         ("VACUUM (FULL off) a", {'"a"': SHARE_UPDATE}),
         ("VACUUM (FULL) a", {'"a"': EXCLUSIVE}),
         ("REINDEX (CONCURRENTLY off) TABLE a", {'"a"': SHARE}),
-        ("REFRESH MATERIALIZED VIEW CONCURRENTLY a", {'"a"': "ExclusiveLock"}),
+        ("REFRESH MATERIALIZED VIEW CONCURRENTLY a", {'"a"': Mode.EXCLUSIVE}),
         ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'not SQL'", {}),
         ("SELECT 1", {}),
         ("DO $$ BEGIN END $$", {}),
     ],
 )
-def test_a_statement_says_what_it_locks(sql: str, locks: dict[str, str]) -> None:
-    assert {need["relation"]: need["mode"] for need in needs(sql)} == locks
+def test_a_statement_says_what_it_locks(sql: str, locks: dict[str, Mode]) -> None:
+    assert {lock.as_need()["relation"]: lock.mode for lock in locks_of(sql)} == locks
+    assert {need["relation"]: need["modes"] for need in needs(sql)} == {name: words(locks[name]) for name in locks}
 
 
 def test_what_is_taken_and_who_is_waited_for_are_kept_apart() -> None:
     [need] = needs("CREATE INDEX CONCURRENTLY i ON a (b)")
-    assert need == {"relation": '"a"', "mode": SHARE_UPDATE, "waits": SHARE, "snapshots": True}
-    assert waits_for(need) == CONFLICTS[Mode.SHARE] | CONFLICTS[Mode.SHARE_UPDATE_EXCLUSIVE]
-    index, its_table = needs("DROP INDEX CONCURRENTLY i")
-    assert (index["mode"], its_table["mode"], its_table["of_index"]) == (EXCLUSIVE, SHARE_UPDATE, True)
-    assert waits_for(its_table) == set(Mode)
+    assert need == {"relation": '"a"', "modes": words(SHARE, SHARE_UPDATE), "snapshots": True}
+    index, its_table = locks_of("DROP INDEX CONCURRENTLY i")
+    assert (index.mode, its_table.mode, its_table.of_index) == (EXCLUSIVE, SHARE_UPDATE, True)
+    assert its_table.as_need()["modes"] == [mode.in_pg_locks for mode in Mode]
     assert table("CREATE INDEX CONCURRENTLY i ON a (b)") == [("a", "SHARE UPDATE EXCLUSIVE")]
 
 
@@ -107,7 +116,7 @@ def test_what_a_file_makes_is_nobody_elses(sql: str) -> None:
 
 def test_what_may_have_been_there_is_looked_at_and_not_announced() -> None:
     sql = "CREATE TABLE IF NOT EXISTS a (x int); ALTER TABLE a ADD y int"
-    assert needs(sql) == [{"relation": '"a"', "mode": EXCLUSIVE, "reach": "children"}]
+    assert needs(sql) == [{"relation": '"a"', "modes": words(EXCLUSIVE), "reach": "children"}]
     assert table(sql) == []
 
 
@@ -116,7 +125,7 @@ def test_the_plan_goes_through_the_files_in_order() -> None:
         'INSERT INTO a SELECT * FROM "B c"; CREATE TEMP TABLE t (x int); ALTER TABLE t ADD y int; SET search_path = s'
     )
     second = "DROP TABLE a; CREATE TABLE a (x int); ALTER TABLE t ADD y int; ALTER TABLE a ADD y int; DROP INDEX s.i"
-    files = [("1.sql", split_statements(first)), ("2.sql", split_statements(second))]
+    files = [("1.sql", split_file(first)), ("2.sql", split_file(second))]
     locks, unknown = run_locks(files)
     assert [(entry["table"], entry["lock"], entry["file"], entry["blocks"]) for entry in locks] == [
         ("a", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),

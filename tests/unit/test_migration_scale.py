@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def seconds(folder: Path, number: int) -> float:
     begun = time.process_time()
     catalog = read_catalog(folder)
     assert catalog.findings == []
-    entries = [migration.as_dict() for migration in catalog.migrations]
+    entries = [asdict(migration) for migration in catalog.migrations]
     plan = make_plan(entries, entries)
     assert (plan.pending, plan.problems) == ([], [])
     return time.process_time() - begun

@@ -11,10 +11,9 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
     Migration,
     Statement,
     own_statements,
-    split_statements,
+    split_file,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.script import (
-    Limits,
     Run,
     Script,
     application_name,
@@ -28,16 +27,16 @@ module: Any = importlib.import_module("ansible_collections.physioflow.database.p
 ENGINE = ROOT / "roles/migrations/files"
 RUN = Run(release="r1", run_id="0aee8018-f1e7-4540-bb7f-3ba39587919a", operator="lan", controller="desk")
 MIGRATION = Migration("001", "a", "files/migrations/001_a.sql", "it's $sql$", (), True, "0" * 64, "1" * 64)
-SCRIPT = Script(ENGINE, RUN, Limits(), "emr")
+SCRIPT = Script(ENGINE, RUN, "emr")
 
 
 def kinds(text: str) -> list[str]:
-    return [type(node).__name__ for _, node in split_statements(text)]
+    return [type(statement.node).__name__ for statement in split_file(text)]
 
 
 def test_a_literal_survives_any_text() -> None:
     for text in ["plain", "it's", "a $sql$ b", "x$sql", "$", "$$", "$sql$$sql1$", "\\", "100%", "{{ x }}", ""]:
-        [(statement, _)] = split_statements(f"SELECT {quote(text)}")
+        [statement] = split_file(f"SELECT {quote(text)}")
         quoted = statement.text.removeprefix("SELECT ")
         tag = quoted[: quoted.index("$", 1) + 1]
         assert quoted == f"{tag}{text}{tag}"
@@ -49,17 +48,17 @@ def test_every_file_is_one_transaction_that_ends_with_a_session_like_a_new_one()
     found = kinds(text)
     assert found[:4] == ["TransactionStmt", "VariableSetStmt", "DoStmt", "DoStmt"]
     assert found[-1] == "TransactionStmt"
-    assert found[4:-1] == [type(node).__name__ for _, node in split_statements((ENGINE / "fresh.sql").read_text())]
+    assert found[4:-1] == [type(each.node).__name__ for each in split_file((ENGINE / "fresh.sql").read_text())]
     assert "{3,7}" in text
     assert kinds("\n".join(SCRIPT.begin(history=True)))[:5] == ["TransactionStmt", "DoStmt", *found[:1] * 2, found[1]]
 
 
 def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session() -> None:
-    statement = Statement(4, "VACUUM a", ({"relation": '"a*/"', "mode": "ShareLock"},))
+    statement = Statement(4, "VACUUM a", ({"relation": '"a*/"', "modes": ["ShareLock"]},))
     begun, settings, sent, keeps, _, _, ended = SCRIPT.alone(MIGRATION, [statement], ())
     assert "CONSTANT text := $sql$start$sql$" in begun
     assert "set_config('role', $sql$emr$sql$, false)" in settings
-    [(alone, _)] = split_statements(sent)
+    [alone] = split_file(sent)
     assert alone.text == "VACUUM a"
     assert sent.startswith(f"/* migration-statement {RUN.run_id} {{")
     assert "gave the lock of the migrations away" in keeps
@@ -68,7 +67,7 @@ def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session(
 
 def test_what_leaves_the_database_is_not_sent_to_a_copy() -> None:
     statements = [Statement(1, "SELECT 1"), Statement(2, "ALTER DATABASE a SET work_mem = '8MB'", outside="a setting")]
-    copy = Script(ENGINE, Run("r", RUN.run_id, "o", "c", copy=True), Limits(), "emr")
+    copy = Script(ENGINE, Run("r", RUN.run_id, "o", "c", copy=True), "emr")
     assert "ALTER DATABASE" in SCRIPT.apply([(MIGRATION, statements)])[0]
     assert "ALTER DATABASE" not in copy.apply([(MIGRATION, statements)])[0]
     assert not [text for text in copy.alone(MIGRATION, statements[1:], ()) if "ALTER DATABASE" in text]

@@ -78,8 +78,7 @@ def read(folder: Path, text: str | bytes, name: str = "001_first.yml") -> list[s
     (folder / "files/verify").mkdir(parents=True)
     path = folder / "files/verify" / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    result = read_promises(folder / "files/verify", NAMES)
-    return list(result.problems)
+    return list(read_promises(folder / "files/verify", NAMES)[1])
 
 
 # Reading
@@ -87,22 +86,21 @@ def read(folder: Path, text: str | bytes, name: str = "001_first.yml") -> list[s
 
 def test_the_release_of_this_project_is_sound() -> None:
     migrations = [path.stem for path in (ROOT / "files/migrations").glob("*.sql")]
-    result = read_promises(ROOT / "files/verify", migrations)
-    assert result.problems == []
-    assert [one["name"] for one in result.documents] == sorted(migrations)
-    tables = [promise.key[0] for promise in merge_promises(result.documents)[0] if promise.kind == "tables"]
+    documents, problems = read_promises(ROOT / "files/verify", migrations)
+    assert problems == []
+    assert [one["name"] for one in documents] == sorted(migrations)
+    tables = [promise.key[0] for promise in merge_promises(documents)[0] if promise.kind == "tables"]
     assert len(tables) == len(set(tables)) == 30
 
 
 def test_a_release_without_the_folder_promises_nothing(tmp_path: Path) -> None:
-    result = read_promises(tmp_path / "verify", NAMES)
-    assert (result.documents, result.problems) == ([], [])
+    assert read_promises(tmp_path / "verify", NAMES) == ([], [])
 
 
 def test_yaml_words_numbers_and_dates_stay_text(tmp_path: Path) -> None:
     text = "queries: [{name: q, sql: SELECT 1, expect: [[NO, 012, 2026-01-01, 12:30, on, 1_000, 0x1F, .5]]}]"
     assert read(tmp_path, text) == []
-    documents = read_promises(tmp_path / "files/verify", NAMES).documents
+    documents = read_promises(tmp_path / "files/verify", NAMES)[0]
     (row,) = documents[0]["queries"][0]["expect"]
     assert row == ["NO", "012", "2026-01-01", "12:30", "on", "1_000", "0x1F", ".5"]
 
@@ -110,7 +108,7 @@ def test_yaml_words_numbers_and_dates_stay_text(tmp_path: Path) -> None:
 def test_yaml_values_keep_their_types(tmp_path: Path) -> None:
     text = "queries: [{name: q, sql: SELECT 1, expect: [[true, false, null, ~, -3, 80.00, 'x']]}]"
     assert read(tmp_path, text) == []
-    documents = read_promises(tmp_path / "files/verify", NAMES).documents
+    documents = read_promises(tmp_path / "files/verify", NAMES)[0]
     assert documents[0]["queries"][0]["expect"] == [[True, False, None, None, -3, 80.0, "x"]]
 
 

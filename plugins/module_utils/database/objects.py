@@ -16,6 +16,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..sql import literal, unquoted
+
 Object = tuple[str, str]  # kind and name
 
 # What texts of definitions depend on. The look begins with it, and so does whoever settles a difference.
@@ -445,34 +447,31 @@ SELECT 'privileges', concat_ws(' ', kind, name), definition FROM privileges WHER
 """
 
 
-def _look(spaces: str, kept_ahead: str, guarded: str, policies: str, all_privileges: str) -> str:
-    words = {
-        "ALL_PRIVILEGES": all_privileges,
-        "KEPT_AHEAD": kept_ahead,
-        "GUARDED": guarded,
-        "POLICIES": policies,
-        "SPACES": spaces,
-    }
-    text = _OBJECTS
-    for word, condition in words.items():
-        text = text.replace(word, condition)
-    return text
+def _look(**conditions: str) -> str:
+    """Return the look with its conditions filled in."""
+    return re.sub("|".join(conditions), lambda match: conditions[match[0]], _OBJECTS)
 
 
 # Everything that a dump holds.
-OBJECTS = _look("true", "false", "false", "true", "true")
+OBJECTS = _look(SPACES="true", KEPT_AHEAD="false", GUARDED="false", POLICIES="true", ALL_PRIVILEGES="true")
 
 # What migrations make: without the schema of their history, the policies of the role `database` (physioflow_...) and
 # the partitions that the role `partitions` keeps ahead, which are meant to be more every year.
 MIGRATED = _look(
-    "nspname <> 'migrations'",
-    "obj_description(c.oid, 'pg_class') LIKE '%(kept ahead)'",
-    r"EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname LIKE 'physioflow\_%')",
-    r"l.polname NOT LIKE 'physioflow\_%'",
-    "false",
+    SPACES="nspname <> 'migrations'",
+    KEPT_AHEAD="obj_description(c.oid, 'pg_class') LIKE '%(kept ahead)'",
+    GUARDED=r"EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname LIKE 'physioflow\_%')",
+    POLICIES=r"l.polname NOT LIKE 'physioflow\_%'",
+    ALL_PRIVILEGES="false",
 )
 
 _NAME = re.compile(r'"(?:[^"]|"")*"|[^". ]+')
+# What cannot stand beside another one of its name: kind, how it is shown, and its catalog.
+_MADE_ANEW = {
+    "rule": ("pg_get_ruledef", "pg_rewrite"),
+    "statistics": ("pg_get_statisticsobjdef", "pg_statistic_ext"),
+    "trigger": ("pg_get_triggerdef", "pg_trigger"),
+}
 _BESIDE = "CREATE TEMPORARY TABLE {temporary} (LIKE {table}){more}"
 
 
@@ -543,80 +542,70 @@ def settle(session: Session, kind: str, name: str, definition: str) -> set[str]:
 
 
 # One branch for each kind of object.
-def _read_again(session: Session, kind: str, name: str, facts: str, text: str) -> str:  # noqa: PLR0912, PLR0915
+def _read_again(session: Session, kind: str, name: str, facts: str, text: str) -> str:  # noqa: PLR0912
     """Give the server a text, and return how it shows what it understood."""
     parts = _NAME.findall(name)
+    owner = name[len(parts[0]) + len(" on ") :]  # of what is called `part on table`
+    last = "ORDER BY oid DESC LIMIT 1"
     if kind == "column":
         table, column = ".".join(parts[:2]), parts[2]
         temporary = _beside(session, table)
+        change = f"ALTER COLUMN {column} SET DEFAULT {text}"
         if facts.endswith("generated"):
             [row] = session.rows(
                 f"SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute "
-                f"WHERE attrelid = {_literal(table)}::regclass AND attname = {_literal(_plain(column))}"
+                f"WHERE attrelid = {literal(table)}::regclass AND attname = {literal(unquoted(column))}"
             )
-            session.execute(
-                f"ALTER TABLE {temporary} DROP COLUMN {column}, "
-                f"ADD COLUMN {column} {row['type']} GENERATED ALWAYS AS ({text}) STORED"
-            )
-        else:
-            session.execute(f"ALTER TABLE {temporary} ALTER COLUMN {column} SET DEFAULT {text}")
+            change = f"DROP COLUMN {column}, ADD COLUMN {column} {row['type']} GENERATED ALWAYS AS ({text}) STORED"
+        session.execute(f"ALTER TABLE {temporary} {change}")
         query = (
             "pg_get_expr(adbin, adrelid) AS text FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND "
-            f"attnum = adnum WHERE adrelid = {_literal(temporary)}::regclass AND attname = {_literal(_plain(column))}"
+            f"attnum = adnum WHERE adrelid = {literal(temporary)}::regclass AND attname = {literal(unquoted(column))}"
         )
-    elif kind == "constraint" and not text.startswith(("CHECK", "EXCLUDE")):
-        return text  # names only
-    elif kind == "constraint":
-        owner = name[len(parts[0]) + len(" on ") :]
-        [row] = session.rows(f"SELECT to_regclass({_literal(owner)}) IS NULL AS domain")
+    elif kind == "constraint" and text.startswith(("CHECK", "EXCLUDE")):
+        [row] = session.rows(f"SELECT to_regclass({literal(owner)}) IS NULL AS domain")
         if row["domain"]:
             _domain(session, owner, f"CONSTRAINT settled {text}")
         else:
             session.execute(f"ALTER TABLE {_beside(session, owner)} ADD CONSTRAINT settled {text}")
-        query = (
-            "pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conname = 'settled' ORDER BY oid DESC LIMIT 1"
-        )
+        query = f"pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conname = 'settled' {last}"
     elif kind in ("index", "invalid index"):
-        owner = re.sub(r" (below|in|clustered|replica|statistics) .*", "", facts.partition("on ")[2])
-        temporary = _beside(session, owner)
-        unique = "UNIQUE " if facts.startswith("unique") else ""
-        session.execute(f"CREATE {unique}INDEX settled ON {temporary} {text}")
+        temporary = _beside(
+            session, re.sub(r" (below|in|clustered|replica|statistics) .*", "", facts.partition("on ")[2])
+        )
+        head = f"CREATE {'UNIQUE ' if facts.startswith('unique') else ''}INDEX settled ON "
+        session.execute(f"{head}{temporary} {text}")
         query = (
-            f"substr(pg_get_indexdef('pg_temp.settled'::regclass), {1 + len(f'CREATE {unique}INDEX settled ON ')} "
-            f"+ length({_literal(temporary)} || ' ')) AS text"
+            f"substr(pg_get_indexdef('pg_temp.settled'::regclass), {1 + len(head)} "
+            f"+ length({literal(temporary)} || ' ')) AS text"
         )
     elif kind == "table":
-        query = f"pg_get_partkeydef({_literal(_beside(session, name, f' PARTITION BY {text}'))}::regclass) AS text"
+        query = f"pg_get_partkeydef({literal(_beside(session, name, f' PARTITION BY {text}'))}::regclass) AS text"
     elif kind in ("view", "materialized view"):
         session.execute(f"CREATE TEMPORARY VIEW settled AS {text}")
         query = "pg_get_viewdef('pg_temp.settled'::regclass) AS text"
     elif kind == "publication of table":
         session.execute(f"ALTER TABLE {_beside(session, '.'.join(parts[:2]))} ADD CONSTRAINT settled CHECK ({text})")
-        query = "pg_get_expr(conbin, conrelid) AS text FROM pg_constraint WHERE conname = 'settled'"
-        query += " ORDER BY oid DESC LIMIT 1"
+        query = f"pg_get_expr(conbin, conrelid) AS text FROM pg_constraint WHERE conname = 'settled' {last}"
     elif kind == "type":
         _domain(session, name, f"DEFAULT {text}")
         query = "pg_get_expr(typdefaultbin, 0) AS text FROM pg_type WHERE oid = 'pg_temp.settled'::regtype"
     elif kind in ("function", "procedure"):
         session.execute(text)
-        query = f"pg_get_functiondef({_literal(name)}::regprocedure) AS text"
-    elif kind == "statistics":
-        session.execute(f"DROP STATISTICS {name}; {text}")
-        query = "pg_get_statisticsobjdef(oid) AS text FROM pg_statistic_ext ORDER BY oid DESC LIMIT 1"
+        query = f"pg_get_functiondef({literal(name)}::regprocedure) AS text"
     elif kind == "policy":
-        owner = name[len(parts[0]) + len(" on ") :]
         session.execute(f"ALTER POLICY {name} {text}")
         query = (
             "concat_ws(' ', 'USING (' || pg_get_expr(polqual, polrelid) || ')', "
             "'WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')') AS text FROM pg_policy "
-            f"WHERE polrelid = {_literal(owner)}::regclass AND polname = {_literal(_plain(parts[0]))}"
+            f"WHERE polrelid = {literal(owner)}::regclass AND polname = {literal(unquoted(parts[0]))}"
         )
-    elif kind in ("rule", "trigger"):
+    elif kind in _MADE_ANEW:
         session.execute(f"DROP {kind} {name}; {text}")
-        catalog, show = ("pg_rewrite", "pg_get_ruledef") if kind == "rule" else ("pg_trigger", "pg_get_triggerdef")
-        query = f"{show}(oid) AS text FROM {catalog} ORDER BY oid DESC LIMIT 1"
+        show, catalog = _MADE_ANEW[kind]
+        query = f"{show}(oid) AS text FROM {catalog} {last}"
     else:
-        return text
+        return text  # names only
     [row] = session.rows(f"SELECT {query}")
     return str(row["text"])
 
@@ -631,14 +620,6 @@ def _beside(session: Session, table: str, more: str = "") -> str:
 def _domain(session: Session, name: str, what: str) -> None:
     """Make a domain like another one with something of its own."""
     [row] = session.rows(
-        f"SELECT format_type(typbasetype, typtypmod) AS base FROM pg_type WHERE oid = {_literal(name)}::regtype"
+        f"SELECT format_type(typbasetype, typtypmod) AS base FROM pg_type WHERE oid = {literal(name)}::regtype"
     )
     session.execute(f"CREATE DOMAIN pg_temp.settled AS {row['base']} {what}")
-
-
-def _plain(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -8,9 +8,8 @@ to a table that does. Policies are compared as PostgreSQL prints them, so that o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..sql import identifier
 
@@ -66,8 +65,18 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.relowner = (
 """
 
 
-@dataclass(frozen=True)
-class Rule:
+Table = Mapping[str, Any]  # an entry of TABLES
+
+
+class Way(NamedTuple):
+    """The column by which a table belongs to a clinic, and the table and column that it names; no table: the clinic."""
+
+    column: str
+    table: Table | None = None
+    target: str = ""
+
+
+class Rule(NamedTuple):
     """Which rows of a table somebody may see and write.
 
     Attributes:
@@ -81,7 +90,7 @@ class Rule:
     reads: bool = False
 
 
-def place(table: Mapping[str, Any]) -> str:
+def place(table: Table) -> str:
     """Return schema and name of a table as an identifier."""
     return f"{identifier(table['schema'])}.{identifier(table['name'])}"
 
@@ -91,85 +100,73 @@ def printed(name: str) -> str:
     return name if name.isidentifier() and name == name.lower() and name.isascii() else identifier(name)
 
 
-def key_of(table: Mapping[str, Any]) -> str:
-    """Return schema.name of a table."""
-    return f"{table['schema']}.{table['name']}"
-
-
-def ways(tables: Sequence[Mapping[str, Any]]) -> dict[int, tuple[str, Mapping[str, Any] | None, str]]:
-    """Return the column by which each table belongs to a clinic, the table that it names and the column there.
+def ways(tables: Sequence[Table]) -> dict[int, Way]:
+    """Return the way of each table by its oid; a table that is missing has none.
 
     The clinic itself comes first, then the shortest way through columns that are never empty; a partition goes the way
-    of its table. A table that is missing has no way.
+    of its table.
     """
     by_oid = {table["oid"]: table for table in tables}
     by_name = {(table["schema"], table["name"]): table for table in tables}
-    found: dict[int, tuple[str, Mapping[str, Any] | None, str]] = {
-        table["oid"]: (CLINIC, None, "") for table in tables if table["columns"].get(CLINIC, {}).get("type") == "uuid"
-    }
+    found = {table["oid"]: Way(CLINIC) for table in tables if table["columns"].get(CLINIC, {}).get("type") == "uuid"}
     while True:
-        step: dict[int, tuple[str, Mapping[str, Any] | None, str]] = {}
+        step: dict[int, Way] = {}
         for table in tables:
             if table["oid"] in found or table["parent"] in by_oid:
                 continue
-            keys = [(key["column"], by_oid.get(key["table"]), key["target"]) for key in table["keys"]]
-            keys += [
-                (column, by_name.get((table["schema"], name)), "id")
-                for column, name in NAMED.items()
-                if column in table["columns"]
-            ]
-            # A column that may be empty says of a row only sometimes whose it is: who wrote it, for instance.
+            keys = [Way(key["column"], by_oid.get(key["table"]), key["target"]) for key in table["keys"]]
+            keys += [Way(column, by_name.get((table["schema"], name)), "id") for column, name in NAMED.items()]
+            # A column that may be empty says of a row only sometimes whose it is: who wrote it, for instance. And a
+            # shared row of the other table would share the rows below it, of whichever patient.
             usable = [
-                (column, other, target)
-                for column, other, target in keys
-                if other is not None and other["oid"] in found and table["columns"][column]["filled"]
+                way
+                for way in keys
+                if way.table
+                and way.table["oid"] in found
+                and table["columns"].get(way.column, {}).get("filled")
+                and is_closed(way.table, found)
             ]
-            # A shared row of the other table would share the rows below it, of whichever patient.
-            usable = [way for way in usable if is_closed(way[1], found)]
             if usable:
-                step[table["oid"]] = min(usable, key=lambda way: (way[0] not in NAMED, way[0]))
-        for table in tables:
-            parent = table["parent"]
-            if table["oid"] not in found and parent in (found | step):
-                step[table["oid"]] = (found | step)[parent]
+                step[table["oid"]] = min(usable, key=lambda way: (way.column not in NAMED, way.column))
+        known = found | step
+        step |= {t["oid"]: known[t["parent"]] for t in tables if t["oid"] not in found and t["parent"] in known}
         if not step:
             return found
         found |= step
 
 
-def is_closed(table: Mapping[str, Any] | None, found: Mapping[int, tuple[str, Mapping[str, Any] | None, str]]) -> bool:
+def is_closed(table: Table | None, found: Mapping[int, Way]) -> bool:
     """Tell whether every row of a table belongs to one clinic: none is shared by all."""
     while table is not None:
-        column, parent, _ = found[table["oid"]]
-        if not table["columns"][column]["filled"]:
+        way = found[table["oid"]]
+        if not table["columns"][way.column]["filled"]:
             return False
-        table = parent
+        table = way.table
     return True
 
 
-def patient_tables(tables: Sequence[Mapping[str, Any]]) -> set[int]:
+def grown(found: set[int], more: Callable[[set[int]], set[int]]) -> set[int]:
+    """Return oids with those that `more` finds for them, and for these, until there are no more."""
+    while step := more(found) - found:
+        found = found | step
+    return found
+
+
+def patient_tables(tables: Sequence[Table]) -> set[int]:
     """Return the oids of the tables whose every row belongs to one patient, and of patients themselves."""
-    found = {table["oid"] for table in tables if table["name"] in NAMED.values()}
-    while True:
-        step = {
+    return grown(
+        {table["oid"] for table in tables if table["name"] in NAMED.values()},
+        lambda found: {
             table["oid"]
             for table in tables
             if table["parent"] in found
             or any(column in table["columns"] for column in NAMED)
             or any(key["table"] in found and table["columns"][key["column"]]["filled"] for key in table["keys"])
-        }
-        if step <= found:
-            return found
-        found |= step
+        },
+    )
 
 
-def without_way(tables: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the names of the tables that belong to no clinic."""
-    found = ways(tables)
-    return [key_of(table) for table in tables if table["oid"] not in found]
-
-
-def above(tables: Sequence[Mapping[str, Any]], found: Iterable[int]) -> set[int]:
+def above(tables: Sequence[Table], found: Iterable[int]) -> set[int]:
     """Return the oids of the tables that belong to no clinic and that rows of clinics hang on: clinics, organizations.
 
     Foreign keys look past row level security: who deletes such a row deletes patients of every clinic below it.
@@ -179,14 +176,13 @@ def above(tables: Sequence[Mapping[str, Any]], found: Iterable[int]) -> set[int]
         found: the oids of the tables that belong to a clinic.
     """
     below = {*found}
-    while True:
-        step = {oid for table in tables if table["oid"] in below for oid in table["hangs_on"]} - below
-        if not step:
-            return below - {*found}
-        below |= step
+    return (
+        grown(below, lambda oids: {oid for table in tables if table["oid"] in oids for oid in table["hangs_on"]})
+        - below
+    )
 
 
-def rules_of(table: Mapping[str, Any], way: tuple[str, Mapping[str, Any] | None, str], owner: str) -> dict[str, Rule]:
+def rules_of(table: Table, way: Way, owner: str) -> dict[str, Rule]:
     """Return the rules of a table by the names of their policies.
 
     A table that names another one has the rule of that: the query below is itself under row level security. A row
@@ -194,17 +190,16 @@ def rules_of(table: Mapping[str, Any], way: tuple[str, Mapping[str, Any] | None,
     """
     column, other, target = way
     rules = {OWNER_POLICY: owner_rule(owner)}
-    if other is None:
-        rules[CLINIC_POLICY] = Rule(f"({printed(column)} = {SETTING})")
-        if not table["columns"][column]["filled"]:
-            rules[SHARED_POLICY] = Rule(f"({printed(column)} IS NULL)", reads=True)
+    if other is not None:
+        rules[CLINIC_POLICY] = Rule(
+            f"(EXISTS ( SELECT FROM {printed(other['schema'])}.{printed(other['name'])} named "
+            f"WHERE (named.{printed(target)} = {printed(table['name'])}.{printed(column)})))"
+        )
         return rules
-    alias = "named"
-    exists = (
-        f"(EXISTS ( SELECT FROM {printed(other['schema'])}.{printed(other['name'])} {alias} "
-        f"WHERE ({alias}.{printed(target)} = {printed(table['name'])}.{printed(column)})))"
-    )
-    return rules | {CLINIC_POLICY: Rule(exists)}
+    rules[CLINIC_POLICY] = Rule(f"({printed(column)} = {SETTING})")
+    if not table["columns"][column]["filled"]:
+        rules[SHARED_POLICY] = Rule(f"({printed(column)} IS NULL)", reads=True)
+    return rules
 
 
 def owner_rule(owner: str) -> Rule:
@@ -217,7 +212,7 @@ def owner_rule(owner: str) -> Rule:
     return Rule(member, owner)
 
 
-def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, app: str, wanted: bool) -> list[str]:
+def protection_statements(tables: Sequence[Table], owner: str, app: str, wanted: bool) -> list[str]:
     """Return what switches row level security on for every table of a clinic and above it, or off again.
 
     Off leaves tables that have a policy of somebody else enabled.
@@ -241,22 +236,20 @@ def protection_statements(tables: Sequence[Mapping[str, Any]], owner: str, app: 
         changes = policy_statements(table, rules)
         statements += write_statements(table, app, table["oid"] in read_by_all, changes)
         ours = [name for name in table["policies"] if name in POLICIES]
-        if rules:
-            missing = [
-                f"{word} ROW LEVEL SECURITY"
-                for word, has in (("ENABLE", table["enabled"]), ("FORCE", table["forced"]))
-                if not has
-            ]
-        else:
-            missing = ["NO FORCE ROW LEVEL SECURITY"] * bool(ours and table["forced"])
-            alone = len(ours) == len(table["policies"])
-            missing += ["DISABLE ROW LEVEL SECURITY"] * bool(ours and table["enabled"] and alone)
-        if missing:
-            statements.append(f"ALTER TABLE {place(table)} {', '.join(missing)}")
+        alone = len(ours) == len(table["policies"])
+        changed = {
+            "ENABLE": rules and not table["enabled"],
+            "FORCE": rules and not table["forced"],
+            "NO FORCE": not rules and ours and table["forced"],
+            "DISABLE": not rules and ours and table["enabled"] and alone,
+        }
+        words = [f"{word} ROW LEVEL SECURITY" for word, needed in changed.items() if needed]
+        if words:
+            statements.append(f"ALTER TABLE {place(table)} {', '.join(words)}")
     return statements
 
 
-def write_statements(table: Mapping[str, Any], app: str, closed: bool, changes: Sequence[str]) -> list[str]:
+def write_statements(table: Table, app: str, closed: bool, changes: Sequence[str]) -> list[str]:
     """Return `changes` with what takes the application's writes on a table, or gives those back that were taken.
 
     The policies already let nobody but the owner write; without the privilege the application is told so (42501), where
@@ -282,23 +275,19 @@ def write_statements(table: Mapping[str, Any], app: str, closed: bool, changes: 
     return statements
 
 
-def policy_statements(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> list[str]:
+def policy_statements(table: Table, rules: Mapping[str, Rule]) -> list[str]:
     """Return what brings our policies of one table to the rules."""
     statements = []
     for name in POLICIES:
-        has = table["policies"].get(name)
-        if name not in rules:
-            if has:
-                statements.append(f"DROP POLICY {name} ON {place(table)}")
-            continue
-        rule = rules[name]
-        if has and is_as_wanted(has, rule):
+        has, rule = table["policies"].get(name), rules.get(name)
+        if has and rule and is_as_wanted(has, rule):
             continue
         if has:
             statements.append(f"DROP POLICY {name} ON {place(table)}")
-        what = " FOR SELECT" * rule.reads + (f" TO {identifier(rule.role)}" if rule.role else "")
-        check = "" if rule.reads else f" WITH CHECK ({rule.condition})"
-        statements.append(f"CREATE POLICY {name} ON {place(table)}{what} USING ({rule.condition}){check}")
+        if rule:
+            what = " FOR SELECT" * rule.reads + (f" TO {identifier(rule.role)}" if rule.role else "")
+            check = "" if rule.reads else f" WITH CHECK ({rule.condition})"
+            statements.append(f"CREATE POLICY {name} ON {place(table)}{what} USING ({rule.condition}){check}")
     return statements
 
 
@@ -313,11 +302,15 @@ def is_as_wanted(policy: Mapping[str, Any], rule: Rule) -> bool:
     )
 
 
-def audit_statements(tables: Sequence[Mapping[str, Any]], role: str, wanted: bool) -> list[str]:
+def audit_statements(tables: Sequence[Table], role: str, wanted: bool) -> list[str]:
     """Return what lets pgaudit note reads of patients' tables, and of no other, by the privileges of a role."""
     found = patient_tables(tables) if wanted else set()
-    grant = [place(table) for table in tables if table["oid"] in found and not table["audited"]]
-    revoke = [place(table) for table in tables if table["oid"] not in found and table["audited"]]
-    return [f"GRANT SELECT ON TABLE {', '.join(grant)} TO {identifier(role)}"] * bool(grant) + [
-        f"REVOKE SELECT ON TABLE {', '.join(revoke)} FROM {identifier(role)}"  # noqa: S608 - quoted names
-    ] * bool(revoke)
+    statements = []
+    for words, whom, chosen in (
+        ("GRANT", "TO", [table for table in tables if table["oid"] in found and not table["audited"]]),
+        ("REVOKE", "FROM", [table for table in tables if table["oid"] not in found and table["audited"]]),
+    ):
+        if chosen:
+            names = ", ".join(map(place, chosen))
+            statements.append(f"{words} SELECT ON TABLE {names} {whom} {identifier(role)}")
+    return statements

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Says what is wrong with what is asked for, with the server and with the login role; each sentence has its remedy.
 
-Pure functions on what the queries of `database_queries` return.
+Pure functions on what the queries of `queries.py` return.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ..sql import identifier
 from .queries import COLLATION
-from .wanted import AUDIT, PURPOSES, Login, Wanted, is_ours, refused_groups
+from .wanted import PURPOSES, Login, Wanted, is_ours, refused_groups
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 RESERVED_ROLES = ("postgres", "public", "none", "current_role", "current_user", "session_user")
@@ -42,9 +42,11 @@ def input_problems(wanted: Wanted) -> list[str]:
         for key in set(getattr(wanted, variable)) - set(PURPOSES):
             shown = "role_settings" if variable == "settings" else variable
             problems.append(f"database_{shown} has the key {key!r}; it takes {', '.join(PURPOSES)}.")
-    for key, password in wanted.passwords.items():
-        if not password or "\0" in password:
-            problems.append(f"The password of {key} in database_passwords is empty or holds a NUL character.")
+    problems += [
+        f"The password of {key} in database_passwords is empty or holds a NUL character."
+        for key, password in wanted.passwords.items()
+        if not password or "\0" in password
+    ]
     problems += [
         f"database_passwordless names {key!r}; it takes {', '.join(PURPOSES)}."
         for key in wanted.passwordless
@@ -57,8 +59,6 @@ def input_problems(wanted: Wanted) -> list[str]:
         for name in wanted.extensions
         if name not in wanted.allowed_extensions
     ]
-    if wanted.audit not in AUDIT:
-        problems.append(f"database_audit is {wanted.audit!r}; it can be {', '.join(AUDIT)}.")
     return problems
 
 

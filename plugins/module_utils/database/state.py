@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Says which statements bring the roles, the database and its privileges from what is found to what is wanted.
 
-Pure functions on what the queries of `database_queries` return.
+Pure functions on what the queries of `queries.py` return.
 """
 
 from __future__ import annotations

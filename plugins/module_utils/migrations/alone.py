@@ -3,7 +3,7 @@
 """Describes the statements of a file without transaction, so that it can be told later which of them were done.
 
 Runs on the controller, where the parser is. When such a file is interrupted, the catalogs of the database are asked
-for what is described here (`migration_doubt`). Statements of which the catalogs know nothing stand alone
+for what is described here (`doubt.py`). Statements of which the catalogs know nothing stand alone
 in a file.
 """
 

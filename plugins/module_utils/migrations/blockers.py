@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .lock_modes import waits_for
-
 # Whom the locks wait for, the surest answer first; only the first answer that finds somebody counts:
 #   1 who holds a conflicting lock on one of the relations that the statement certainly locks: itself, the table of an
 #     index, and partitions and children where it reaches them
@@ -23,9 +21,10 @@ from .lock_modes import waits_for
 #   4 who may hold a lock on a row: it has written, and has locked rows of one of the relations
 BLOCKERS = """
 WITH RECURSIVE need AS (
-    SELECT CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END AS relation, n.modes, n.reach, n.certain
+    SELECT CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END AS relation, n.modes, coalesce(n.reach, '') AS reach,
+           n.uncertain IS NOT TRUE AS certain
     FROM jsonb_to_recordset(%(needs)s::jsonb)
-         AS n (relation text, modes text[], of_index boolean, reach text, certain boolean)
+         AS n (relation text, modes text[], of_index boolean, reach text, uncertain boolean)
     CROSS JOIN to_regclass(n.relation) AS r (oid)
     LEFT JOIN pg_index AS i ON i.indexrelid = r.oid
     WHERE CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END IS NOT NULL
@@ -54,15 +53,16 @@ WITH RECURSIVE need AS (
     SELECT f.certainty, f.held, a.* FROM found AS f JOIN pg_stat_activity AS a USING (pid)
     WHERE pid <> pg_backend_pid() AND (f.certainty <> 4 OR a.backend_xid IS NOT NULL)
 )
-SELECT certainty, pid, held, usename::text AS user, application_name AS application, state,
-       backend_start::text AS backend_start,
-       round(extract(epoch FROM clock_timestamp() - xact_start))::int AS transaction_age,
-       round(extract(epoch FROM clock_timestamp() - CASE state WHEN 'active' THEN query_start ELSE state_change END))
-           ::int AS age
+SELECT certainty IN (1, 2) AS certain, pid, held, backend_start::text AS backend_start,
+       format('pid %%s, user %%s, application %%s, %%s%%s%%s, %%s %%s', pid, coalesce(usename, 'unknown'),
+              coalesce(nullif(application_name, ''), '(none)'), coalesce(state, 'state unknown'),
+              ' for ' || round(extract(epoch FROM clock_timestamp() - CASE state
+                  WHEN 'active' THEN query_start ELSE state_change END))::int || ' s',
+              ', in a transaction for ' || round(extract(epoch FROM clock_timestamp() - xact_start))::int || ' s',
+              CASE WHEN certainty IN (1, 2) THEN 'holds' ELSE 'may be the one: it holds' END, held) AS words
 FROM others WHERE certainty = (SELECT min(certainty) FROM others)
 ORDER BY xact_start, pid
 """
-CERTAIN = (1, 2)
 TERMINATE = """
 SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity
 WHERE pid = %(pid)s AND backend_start = %(backend_start)s::timestamptz
@@ -71,26 +71,17 @@ WHERE pid = %(pid)s AND backend_start = %(backend_start)s::timestamptz
 
 @dataclass(frozen=True)
 class Blocker:
-    """A session that a migration waited for."""
+    """A session that a migration waited for, as BLOCKERS finds it."""
 
-    pid: int
-    user: str | None
-    application: str | None
-    state: str | None
-    age: int | None
-    transaction_age: int | None
-    held: str
     certain: bool
+    pid: int
+    held: str
     backend_start: str
+    words: str
 
     def __str__(self) -> str:
         """Return what a person needs to find the session, without its query."""
-        state = f"{self.state or 'state unknown'}{'' if self.age is None else f' for {self.age} s'}"
-        transaction = "" if self.transaction_age is None else f", in a transaction for {self.transaction_age} s"
-        return (
-            f"pid {self.pid}, user {self.user or 'unknown'}, application {self.application or '(none)'}, "
-            f"{state}{transaction}, {'holds' if self.certain else 'may be the one: it holds'} {self.held}"
-        )
+        return self.words
 
 
 def find_blockers(cursor: Any, needs: Sequence[Mapping[str, Any]]) -> list[Blocker]:
@@ -98,22 +89,11 @@ def find_blockers(cursor: Any, needs: Sequence[Mapping[str, Any]]) -> list[Block
 
     Args:
         cursor: of a connection to the database of the migration.
-        needs: the locks of the statement, as `migration_locks` describes them.
+        needs: the locks of the statement, as `locks.Lock.as_need` describes them.
     """
-    wanted = [
-        {
-            "relation": need["relation"],
-            "modes": [mode.in_pg_locks for mode in sorted(waits_for(need))],
-            "of_index": bool(need.get("of_index")),
-            "reach": need.get("reach", ""),
-            "certain": not need.get("uncertain"),
-        }
-        for need in needs
-    ]
     snapshots = any(need.get("snapshots") for need in needs)
-    cursor.execute(BLOCKERS, {"needs": json.dumps(wanted), "snapshots": snapshots})
-    rows = [dict(row) for row in cursor.fetchall()]
-    return [Blocker(certain=row.pop("certainty") in CERTAIN, **row) for row in rows]
+    cursor.execute(BLOCKERS, {"needs": json.dumps(needs), "snapshots": snapshots})
+    return [Blocker(**dict(row)) for row in cursor.fetchall()]
 
 
 def terminate(cursor: Any, blockers: Sequence[Blocker]) -> list[str]:

@@ -14,7 +14,8 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,6 @@ VERSION = re.compile(r"\d+(?:\.\d+)*")
 # How files have to be named: migrations and rollbacks, and repeatable files.
 EXAMPLES = ("NNN_name.sql (three digits, lower case, underscores)", "name.sql (lower case, underscores)")
 OF_TRANSACTION = re.compile(r"transaction( snapshot)?|transaction_(isolation|deferrable|read_only)", re.IGNORECASE)
-THEIR_EXAMPLES = "V7__name.sql, 000007_name.up.sql or NNN_name.sql"
 MANY = 5  # findings that say the same; more of them become one
 # Characters that nobody sees, and that PostgreSQL takes for letters of a name or does not know.
 UNSEEN = re.compile("[\x1a\x85\xa0\xad\u1680\u2000-\u200b\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
@@ -59,6 +59,7 @@ IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 INSERT = re.compile(rf"INSERT\s+INTO\s+(?P<relation>{IDENTIFIER}(?:\.{IDENTIFIER})?)[\s(]", re.IGNORECASE)
 OPENS = re.compile(r"(?:BEGIN|START)\b", re.IGNORECASE)
 LONG_INSERT = 1_000  # characters
+COPY_NEEDS_PSQL = "COPY with standard input or output works in psql only. Use INSERT."
 BOM = b"\xef\xbb\xbf"
 
 # Changes of a subscription that look at the publisher's tables again, unless they are told not to.
@@ -114,7 +115,7 @@ class Statement:
     """One top-level statement: its text without the comments before it, and the line it starts at (from 1).
 
     For the statements that are sent, `needs` are the locks that it takes on relations, and `outside` says what it does
-    outside of the database, as `migration_outside` does; `roles` are those that it makes or speaks of. One that
+    outside of the database, as `outside.py` does; `roles` are those that it makes or speaks of. One that
     `renews` leaves something that only a new session forgets.
     """
 
@@ -124,6 +125,14 @@ class Statement:
     outside: str = ""
     roles: tuple[str, ...] = ()
     renews: bool = False
+
+    @property
+    def node(self) -> Any:
+        """Its parse tree, made anew each time; that of a long INSERT is without its rows."""
+        text = self.text
+        if len(text) > LONG_INSERT and (match := INSERT.match(text)):
+            text = f"INSERT INTO {match['relation']} DEFAULT VALUES"
+        return parser.parse_sql(text)[0].stmt
 
 
 @dataclass(frozen=True)
@@ -141,12 +150,41 @@ class SqlText:
     notes: tuple[str, ...] = ()
     part: Part | None = None
 
+    @cached_property
+    def header(self) -> dict[str, tuple[int, str]]:
+        """The header's entries as {key: (line, value)}: the comment lines before the first statement."""
+        entries: dict[str, tuple[int, str]] = {}
+        for at, comment in comments_before(self.text)[1]:
+            if match := HEADER_LINE.fullmatch(comment.rstrip()):
+                entries.setdefault(match["key"], (self.line_of(at), match["value"].strip()))
+        return entries
+
+    def says(self, key: str, usual: str = "") -> str:
+        """Return the value of an entry of the header."""
+        return self.header.get(key, (0, usual))[1]
+
+    @property
+    def statements(self) -> list[Statement]:
+        """Its statements; none where it cannot be parsed, which `check_statements` says."""
+        try:
+            return split_file(self.text)
+        except parser.ParseError:
+            return []
+
+    def line_of(self, offset: int) -> int:
+        """Return the line of an offset in characters, from 1."""
+        return self.text.count("\n", 0, offset) + 1
+
+    def finding(self, line: int, message: str, lacks: str = "") -> Finding:
+        """Return what is wrong with it at a line; 0 is the file as a whole."""
+        return Finding(self.file, line, message, lacks)
+
 
 @dataclass(frozen=True)
 class Migration:
     """One migration of a release; everything but its SQL.
 
-    `steps` are the statements of a file without transaction, as `migration_alone` describes them. A `linear` one
+    `steps` are the statements of a file without transaction, as `alone.py` describes them. A `linear` one
     did not say what it depends on, and so depends on the one before it. A repeatable file has the version R, and
     depends on names. `outside` are the statements whose effect leaves the database, {line, what}. `down_mark` begins
     the way back in a file that holds both.
@@ -167,17 +205,11 @@ class Migration:
     outside: tuple[dict[str, Any], ...] = ()
     down_mark: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for Ansible."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Migration:
-        """Return the migration of which `as_dict` made an entry of a plan; what a plan adds to it is left out."""
-        names = {each.name for each in fields(cls)}
-        values: dict[str, Any] = {name: value for name, value in entry.items() if name in names}
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        return cls(**(values | lists))
+        """Return the migration that an entry of a plan holds; what a plan adds to it is left out."""
+        values: dict[str, Any] = {each.name: entry[each.name] for each in fields(cls) if each.name in entry}
+        return cls(**values | {name: tuple(value) for name, value in values.items() if isinstance(value, list)})
 
 
 @dataclass
@@ -210,27 +242,25 @@ def read_catalog(release: Path, header_required: bool = True) -> Catalog:
         The catalog. Nothing may be done with its migrations while it has findings.
     """
     catalog = Catalog()
-    folder = _folder_of_migrations(release)
-    files = _read_folder(release, folder, header_required, catalog.findings, catalog.warnings)
-    if not files and not catalog.findings:
-        catalog.findings.append(
-            Finding(f"{release.name}/migrations", 0, "holds no migration. Correct release_directory.")
-        )
-    files += _read_folder(release, "rollbacks", header_required, catalog.findings, catalog.warnings)
-    files += _read_folder(release, "repeatable", header_required, catalog.findings, catalog.warnings)
+    findings = catalog.findings
+    files = _read_folder(release, _folder_of_migrations(release), header_required, findings, catalog.warnings)
+    if not files and not findings:
+        findings.append(Finding(f"{release.name}/migrations", 0, "holds no migration. Correct release_directory."))
+    for folder in ("rollbacks", "repeatable"):
+        files += _read_folder(release, folder, header_required, findings, catalog.warnings)
 
-    migrations = [_check_migration(sql, name, catalog.findings) for sql, name in files if name.kind == MIGRATE]
+    migrations = [_check_file(sql, name, findings) for sql, name in files if name.kind == MIGRATE]
     migrations.sort(key=lambda m: version_key(m.version))
     migrations = list(_after_each_other(migrations))
-    catalog.findings += duplicate_versions(migrations)
-    catalog.findings += broken_dependencies(migrations)
+    findings += duplicate_versions(migrations)
+    findings += broken_dependencies(migrations)
     back = [pair for pair in files if pair[1].kind == ROLLBACK]
     back += [(part, name) for sql, name in files if (part := _down_part(release, sql)) is not None]
-    ways_back = _check_rollbacks(back, migrations, catalog.findings)
+    ways_back = _check_rollbacks(back, migrations, findings)
     catalog.migrations = [replace(m, rollback=ways_back.get(m.version)) for m in migrations]
-    repeatable = [_check_repeatable(sql, name, catalog.findings) for sql, name in files if name.kind == REPEAT]
-    catalog.repeatable = _order_repeatable(repeatable, catalog.findings)
-    catalog.findings = said_once(sorted(catalog.findings))
+    repeatable = [_check_file(sql, name, findings) for sql, name in files if name.kind == REPEAT]
+    catalog.repeatable = _order_repeatable(repeatable, findings)
+    catalog.findings = said_once(sorted(findings))
     return catalog
 
 
@@ -246,25 +276,15 @@ def read_text(path: Path, file: str, way: str = UP) -> SqlText:
         ValueError: with a `Finding` as its only argument, where the bytes are not UTF-8 or hold a NUL byte.
     """
     raw = path.read_bytes()
-    if (nul := raw.find(b"\0")) >= 0:
-        raise ValueError(
-            Finding(
-                file,
-                raw.count(b"\n", 0, nul) + 1,
-                f"NUL byte at offset {nul}: programs cut the file there without a word. Remove it.",
-            )
-        )
+    if (at := raw.find(b"\0")) >= 0:
+        words = f"NUL byte at offset {at}: programs cut the file there without a word. Remove it."
+        raise ValueError(Finding(file, raw.count(b"\n", 0, at) + 1, words))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = error.start + (len(BOM) if raw.startswith(BOM) else 0)
-        raise ValueError(
-            Finding(
-                file,
-                raw.count(b"\n", 0, at) + 1,
-                f"not UTF-8: byte 0x{raw[at]:02X} at offset {at}. Save the file as UTF-8.",
-            )
-        ) from error
+        words = f"not UTF-8: byte 0x{raw[at]:02X} at offset {at}. Save the file as UTF-8."
+        raise ValueError(Finding(file, raw.count(b"\n", 0, at) + 1, words)) from error
     notes = []
     if raw.startswith(BOM):
         notes.append("starts with a byte order mark; read without it")
@@ -289,29 +309,21 @@ def said_once(findings: Sequence[Finding]) -> list[Finding]:
         alike.setdefault("its header has no " if finding.lacks else finding.message, []).append(finding)
     said = []
     for same in alike.values():
+        first, last = same[0], same[-1]
         files = list(dict.fromkeys(finding.file for finding in same))
         if len(files) <= MANY:
             said += same
-        elif same[0].lacks:
+        elif first.lacks:
             keys = " and no ".join(f"`{key}`" for key in dict.fromkeys(finding.lacks for finding in same))
             message = (
                 f"the header has no {keys}, in {len(files)} files from this one to {files[-1]}. Write the headers, or "
                 "deploy with -e migrations_header_required=false where the files were not written for it."
             )
-            said.append(Finding(same[0].file, same[0].line, message))
+            said.append(Finding(first.file, first.line, message))
         else:
-            last = f"{files[-1]}:{same[-1].line}" if same[-1].line else files[-1]
-            said.append(replace(same[0], message=f"{same[0].message} The same in {len(files) - 1} more, up to {last}."))
+            place = f"{files[-1]}:{last.line}" if last.line else files[-1]
+            said.append(replace(first, message=f"{first.message} The same in {len(files) - 1} more, up to {place}."))
     return sorted(said)
-
-
-def read_header(text: str) -> dict[str, tuple[int, str]]:
-    """Return the header's entries as {key: (line, value)}: the comment lines before the first statement."""
-    entries: dict[str, tuple[int, str]] = {}
-    for at, comment in comments_before(text)[1]:
-        if match := HEADER_LINE.fullmatch(comment.rstrip()):
-            entries.setdefault(match["key"], (text.count("\n", 0, at) + 1, match["value"].strip()))
-    return entries
 
 
 def comments_before(text: str, begin: int = 0, end: int | None = None) -> tuple[int, list[tuple[int, str]]]:
@@ -363,23 +375,9 @@ def split_file(text: str) -> list[Statement]:
     return statements
 
 
-def node_of(statement: Statement) -> Any:
-    """Return the parse tree of one statement; of a long INSERT, one without its rows."""
-    text = statement.text
-    if len(text) > LONG_INSERT and (match := INSERT.match(text)):
-        text = f"INSERT INTO {match['relation']} DEFAULT VALUES"
-    return parser.parse_sql(text)[0].stmt
-
-
-def split_statements(text: str) -> list[tuple[Statement, Any]]:
-    """Split a file into its top-level statements, each with its parse tree. Raises as `split_file` does."""
-    return [(statement, node_of(statement)) for statement in split_file(text)]
-
-
 def own_statements(text: str) -> list[Statement]:
     """Return the statements to send: without the BEGIN and COMMIT around the whole file, which the run replaces."""
     reader = Reader()
-    found = ((statement, node_of(statement)) for statement in _unwrapped(split_file(text)))
     return [
         replace(
             statement,
@@ -388,7 +386,8 @@ def own_statements(text: str) -> list[Statement]:
             roles=roles(node),
             renews=_renews(statement, node),
         )
-        for statement, node in found
+        for statement in _unwrapped(split_file(text))
+        for node in [statement.node]
     ]
 
 
@@ -411,83 +410,66 @@ def check_statements(sql: SqlText, transactional: bool, outside: list[dict[str, 
         outside: where to add the statements whose effect leaves the database, {line, what}.
     """
     try:
-        statements = split_file(sql.text)
+        statements = sql.statements or split_file(sql.text)
     except parser.ParseError as error:
         return _unseen(sql) or [_syntax_finding(sql, error)]
     if not statements and not sql.part and not sql.text.strip():
-        return [Finding(sql.file, 1, "holds no SQL statement. Write it, or delete the file.")]
-    first = statements[:1]
-    statements = _unwrapped(statements)
+        return [sql.finding(1, "holds no SQL statement. Write it, or delete the file.")]
     findings = _unseen(sql)
-    if first != statements[:1] and node_of(first[0]).options:
+    own = _unwrapped(statements)
+    if own != statements and statements[0].node.options:
         message = "BEGIN with properties of the transaction, which the run begins itself. Write BEGIN alone."
-        findings.append(Finding(sql.file, first[0].line, message))
-    for statement in statements:
-        node = node_of(statement)
+        findings.append(sql.finding(statements[0].line, message))
+    for statement in own:
+        node = statement.node
         if problem := _problem(node, transactional):
-            findings.append(Finding(sql.file, statement.line, problem))
+            findings.append(sql.finding(statement.line, problem))
         if outside is not None and (what := leaves(node)):
             outside.append({"line": statement.line, "what": what})
-    if not transactional and len(statements) > 1:
-        unsafe = undecidable([describe(node_of(statement), statement.line) for statement in statements])
-        findings += [Finding(sql.file, *unsafe)] if unsafe else []
+    if not transactional and len(own) > 1 and (unsafe := undecidable(_steps(sql))):
+        findings.append(sql.finding(*unsafe))
     return findings
 
 
 def duplicate_versions(migrations: Iterable[Migration]) -> list[Finding]:
     """Return a finding for each file that takes a version another file has."""
     first: dict[tuple[int, ...], Migration] = {}
-    findings = []
-    for migration in sorted((m for m in migrations), key=lambda m: m.file):
-        other = first.setdefault(version_key(migration.version), migration)
-        if other is not migration:
-            findings.append(
-                Finding(
-                    migration.file,
-                    0,
-                    f"version {migration.version} is also the version of {other.file}. Renumber the newer file.",
-                )
-            )
-    return findings
+    return [
+        Finding(each.file, 0, f"version {each.version} is also the version of {other.file}. Renumber the newer file.")
+        for each in sorted(migrations, key=lambda m: m.file)
+        if (other := first.setdefault(version_key(each.version), each)) is not each
+    ]
 
 
 def broken_dependencies(migrations: Collection[Migration]) -> list[Finding]:
     """Return unknown dependencies, cycles (with their path) and dependencies on a later version."""
     by_version = {m.version: m for m in migrations}
-    findings = []
-    on_cycle: set[str] = set()
-    circling = by_version.keys() - in_order({version: m.depends for version, m in by_version.items()})
-    for version in sorted(circling, key=version_key):
-        if version not in on_cycle and (path := _cycle_from(version, by_version)):
-            on_cycle.update(path)
-            findings.append(
-                Finding(
-                    by_version[version].file,
-                    0,
-                    f"its dependencies run in a circle: {' -> '.join(path)}. Remove one of these `Depends on`.",
-                )
-            )
+    findings, on_cycle = _circles(by_version)
     for migration in migrations:
-        version = migration.version
         for needed in migration.depends:
+            problem = ""
             if needed not in by_version:
-                findings.append(
-                    Finding(
-                        migration.file,
-                        0,
-                        f"depends on {needed}, and no file has that version. Add {needed}_NAME.sql or correct "
-                        "`Depends on`.",
-                    )
+                problem = (
+                    f"depends on {needed}, and no file has that version. Add {needed}_NAME.sql or correct `Depends on`."
                 )
-            elif version_key(needed) > version_key(version) and version not in on_cycle:
-                findings.append(
-                    Finding(
-                        migration.file,
-                        0,
-                        f"depends on {needed}, which is applied after it. Renumber one of the two files.",
-                    )
-                )
+            elif version_key(needed) > version_key(migration.version) and migration.version not in on_cycle:
+                problem = f"depends on {needed}, which is applied after it. Renumber one of the two files."
+            if problem:
+                findings.append(Finding(migration.file, 0, problem))
     return findings
+
+
+def _circles(files: Mapping[str, Migration]) -> tuple[list[Finding], set[str]]:
+    """Return a finding for each circle of dependencies, and the keys of all files that are on one."""
+    findings = []
+    on_circle: set[str] = set()
+    ordered = {*in_order({key: file.depends for key, file in files.items()})}
+    for key in files:
+        if key not in ordered and key not in on_circle and (path := _circle_from(key, files)):
+            on_circle.update(path)
+            message = f"its dependencies run in a circle: {' -> '.join(path)}. Remove one of these `Depends on`."
+            findings.append(Finding(files[key].file, 0, message))
+    return findings, on_circle
 
 
 def _folder_of_migrations(release: Path) -> str:
@@ -506,16 +488,17 @@ def _read_folder(
         paths = [path for path in paths if path.name not in ("rollbacks", "repeatable")]
     names = {path: read_name(path.name, folder, header_required) for path in paths}
     below = {path: _sql_below(path) for path in paths if path.is_dir()}
-    if any(is_flyways(path.name) for path in (*paths, *(each for found in below.values() for each in found))):
-        added = {path: read_name(path.name, folder, header_required) for found in below.values() for path in found}
-        paths, names, below = [path for path in paths if path not in below] + list(added), names | added, {}
+    added = [path for found in below.values() for path in found]
+    if any(is_flyways(path.name) for path in (*paths, *added)):
+        names |= {path: read_name(path.name, folder, header_required) for path in added}
+        paths, below = [path for path in paths if path not in below] + added, {}
 
     def called(path: Path) -> str:
         return f"{release.name}/{path.relative_to(release).as_posix()}"
 
     texts = _read_texts({path: called(path) for path in paths}, findings)
-    for path, sql in texts.items():
-        if sql.part and folder not in ("rollbacks", "repeatable"):
+    for path, text in texts.items():
+        if text.part and folder not in ("rollbacks", "repeatable"):
             names[path] = read_name(path.name, folder, header_required, marked=True)
     theirs = folder == "" or any(name and name.foreign for name in names.values())
     between = [called(path) for path in paths if theirs and stands_between(path.name)]
@@ -526,18 +509,20 @@ def _read_folder(
         )
     files = []
     for path in paths:
-        name = names[path]
-        if path in texts and name is not None:
-            if texts[path].part and name.kind != MIGRATE:
+        name, sql, message = names[path], texts.get(path), ""
+        if sql and name:
+            files.append((sql, name))
+            if sql.part and name.kind != MIGRATE:
                 message = "holds an up and a down part, and is no migration. Leave its statements, without the marks."
-                findings.append(Finding(called(path), 0, message))
-            files.append((texts[path], name))
-        elif path.suffix == ".sql" or not theirs or below.get(path):
+        elif (path.suffix == ".sql" or not theirs or below.get(path)) and (name is None or not path.is_file()):
             message = _not_read(path, below.get(path, []), theirs)
             message = message or other_name(path.name, folder, header_required)
-            message = message or f"not named {_example(folder, theirs)}. Rename or move it."
-            if name is None or not path.is_file():
-                findings.append(Finding(called(path), 0, message))
+            example = EXAMPLES[folder == "repeatable"]
+            if theirs and folder != "repeatable":
+                example = "V7__name.sql, 000007_name.up.sql or NNN_name.sql"
+            message = message or f"not named {example}. Rename or move it."
+        if message:
+            findings.append(Finding(called(path), 0, message))
     return files
 
 
@@ -566,11 +551,6 @@ def _not_read(path: Path, below: Sequence[Path], theirs: bool) -> str:
             "into the folder of the migrations, or out of it."
         )
     return "is a folder. Rename or move it." if path.is_dir() and theirs else ""
-
-
-def _example(folder: str, theirs: bool) -> str:
-    """Return how files of a folder have to be named."""
-    return THEIR_EXAMPLES if theirs and folder != "repeatable" else EXAMPLES[folder == "repeatable"]
 
 
 def _listed(directory: Path) -> list[Path]:
@@ -606,63 +586,72 @@ def _check_part(sql: SqlText) -> Iterator[Finding]:
     if not sql.part:
         return
     for line, problem in sql.part.problems:
-        yield Finding(sql.file, line, problem)
+        yield sql.finding(line, problem)
     at = comments_before(sql.text, 0, sql.part.begin)[0]
     if at < sql.part.begin:
-        message = "stands before the first mark, so it belongs to no part. Move it below the mark."
-        yield Finding(sql.file, sql.text.count("\n", 0, at) + 1, message)
-
-
-def _check_migration(sql: SqlText, name: Name, findings: list[Finding]) -> Migration:
-    """Make the catalog's entry of a file, and add to `findings` what is wrong with it."""
-    header = read_header(sql.text)
-    findings.extend(_check_part(sql))
-    if not name.foreign:
-        findings.extend(_check_header(sql, header, "Migration"))
-    transactional = _is_transactional(sql, header, name)
-    line, value = header.get("Depends on", (0, "none"))
-    depends = tuple(part.strip() for part in value.split(",")) if value.lower() != "none" else ()
-    theirs = name.foreign and not all(VERSION.fullmatch(part) for part in depends)
-    if theirs:  # a word of theirs, and no header of ours
-        depends = ()
-    elif not all(VERSION.fullmatch(part) for part in depends):
-        findings.append(
-            Finding(sql.file, line, "`Depends on` is `none` or a list of versions like `001, 002`. Correct it.")
+        yield sql.finding(
+            sql.line_of(at), "stands before the first mark, so it belongs to no part. Move it below the mark."
         )
-        depends = ()
+
+
+def _check_file(sql: SqlText, name: Name, findings: list[Finding]) -> Migration:
+    """Make the catalog's entry of a migration or a repeatable file, and add to `findings` what is wrong with it."""
+    repeatable = name.kind == REPEAT
+    if not repeatable:
+        findings.extend(_check_part(sql))
+    if not name.foreign:
+        findings.extend(_check_header(sql, "Repeatable" if repeatable else "Migration"))
+    line, value = sql.header.get("Depends on", (0, "none"))
+    depends = tuple(part.strip() for part in value.split(",")) if value.lower() != "none" else ()
+    linear = not repeatable and name.foreign and line == 0
+    transactional = True
+    if repeatable:
+        if _says_no_transaction(sql):
+            message = "a repeatable file runs in a transaction. Make it a migration."
+            findings.append(sql.finding(sql.header["Transactional"][0], message))
+    else:
+        transactional = _is_transactional(sql, name)
+        if not all(VERSION.fullmatch(part) for part in depends):
+            depends = ()
+            linear = name.foreign  # a word of theirs, and no header of ours
+            if not linear:
+                message = "`Depends on` is `none` or a list of versions like `001, 002`. Correct it."
+                findings.append(sql.finding(line, message))
     outside: list[dict[str, Any]] = []
     findings.extend(check_statements(sql, transactional, outside))
     return Migration(
         version=name.version,
         name=name.name,
         file=sql.file,
-        description=header.get("Description", (0, ""))[1],
+        description=sql.says("Description"),
         depends=depends,
         transactional=transactional,
         sha256=sql.sha256,
         sha256_raw=sql.sha256_raw,
         notes=sql.notes,
-        steps=() if transactional else _steps(sql),
-        linear=theirs or (name.foreign and "Depends on" not in header),
+        steps=() if transactional else tuple(_steps(sql)),
+        linear=linear,
         outside=tuple(outside),
         down_mark=sql.part.down_mark if sql.part else "",
     )
 
 
-def _is_transactional(sql: SqlText, header: dict[str, tuple[int, str]], name: Name) -> bool:
+def _says_no_transaction(sql: SqlText) -> bool:
+    """Tell whether the header says that a file runs without a transaction."""
+    return sql.says("Transactional", "yes").lower() == "no"
+
+
+def _is_transactional(sql: SqlText, name: Name) -> bool:
     """Tell whether a file runs in a transaction.
 
     Without our header, it does not where none of its statements can: other tools find that out, or do not ask.
     """
     if sql.part and not sql.part.transactional:
         return False
-    if not name.foreign or "Transactional" in header:
-        return header.get("Transactional", (0, "yes"))[1].lower() != "no"
-    try:
-        statements = split_file(sql.text)
-    except parser.ParseError:
-        return True
-    return not statements or not all(_needs_no_transaction(node_of(statement)) for statement in statements)
+    if not name.foreign or "Transactional" in sql.header:
+        return not _says_no_transaction(sql)
+    statements = sql.statements
+    return not statements or not all(_needs_no_transaction(statement.node) for statement in statements)
 
 
 def _after_each_other(migrations: Iterable[Migration]) -> Iterator[Migration]:
@@ -676,31 +665,6 @@ def _after_each_other(migrations: Iterable[Migration]) -> Iterator[Migration]:
         last = (migration.version,)
 
 
-def _check_repeatable(sql: SqlText, name: Name, findings: list[Finding]) -> Migration:
-    """Make the catalog's entry of a repeatable file, and add to `findings` what is wrong with it."""
-    header = read_header(sql.text)
-    if not name.foreign:
-        findings.extend(_check_header(sql, header, "Repeatable"))
-    if header.get("Transactional", (0, "yes"))[1].lower() == "no":
-        line = header["Transactional"][0]
-        findings.append(Finding(sql.file, line, "a repeatable file runs in a transaction. Make it a migration."))
-    value = header.get("Depends on", (0, "none"))[1]
-    outside: list[dict[str, Any]] = []
-    findings.extend(check_statements(sql, transactional=True, outside=outside))
-    return Migration(
-        version=name.version,
-        name=name.name,
-        file=sql.file,
-        description=header.get("Description", (0, ""))[1],
-        depends=tuple(part.strip() for part in value.split(",")) if value.lower() != "none" else (),
-        transactional=True,
-        sha256=sql.sha256,
-        sha256_raw=sql.sha256_raw,
-        notes=sql.notes,
-        outside=tuple(outside),
-    )
-
-
 def _order_repeatable(files: Sequence[Migration], findings: list[Finding]) -> list[Migration]:
     """Bring repeatable files into their order, and add to `findings` those that have none."""
     by_name: dict[str, Migration] = {}
@@ -712,50 +676,34 @@ def _order_repeatable(files: Sequence[Migration], findings: list[Finding]) -> li
             for needed in file.depends
             if needed not in {each.name for each in files}
         ]
-    order = in_order({name: file.depends for name, file in by_name.items()})
-    circle = sorted(set(by_name) - set(order))
-    if circle and (path := next(filter(None, (_cycle_from(name, by_name) for name in circle)), None)):
-        findings.append(
-            Finding(
-                by_name[path[0]].file,
-                0,
-                f"its dependencies run in a circle: {' -> '.join(path)}. Remove one of these `Depends on`.",
-            )
-        )
-    return [by_name[name] for name in order]
+    findings += _circles(by_name)[0]
+    return [by_name[name] for name in in_order({name: file.depends for name, file in by_name.items()})]
 
 
-def _steps(sql: SqlText) -> tuple[dict[str, Any], ...]:
+def _steps(sql: SqlText) -> list[dict[str, Any]]:
     """Describe the statements of a file without transaction; of a file with errors there are none."""
-    try:
-        statements = _unwrapped(split_file(sql.text))
-    except parser.ParseError:
-        return ()
-    return tuple(describe(node_of(statement), statement.line) for statement in statements)
+    return [describe(statement.node, statement.line) for statement in _unwrapped(sql.statements)]
 
 
-def _check_header(sql: SqlText, header: dict[str, tuple[int, str]], title: str) -> Iterator[Finding]:
+def _check_header(sql: SqlText, title: str) -> Iterator[Finding]:
     """Yield what is missing or wrong in a header."""
     stem = Path(sql.file).stem
-    required = (title, "Description", "Depends on") if title == "Migration" else (title, "Description")
-    for key in required:
-        if not header.get(key, (0, ""))[1]:
+    for key in (title, "Description", *(["Depends on"] if title == "Migration" else [])):
+        if not sql.says(key):
             example = {"Depends on": "none", title: stem}.get(key, "what it does")
-            message = f"its header has no `{key}`. Add a first line like `-- {key}: {example}`."
-            yield Finding(sql.file, 1, message, lacks=key)
-    line, named = header.get(title, (0, stem))
+            yield sql.finding(1, f"its header has no `{key}`. Add a first line like `-- {key}: {example}`.", lacks=key)
+    line, named = sql.header.get(title, (0, stem))
     if named and named != stem:
-        yield Finding(sql.file, line, f"its header calls it {named}. Make header and file name equal.")
-    line, answer = header.get("Transactional", (0, "yes"))
+        yield sql.finding(line, f"its header calls it {named}. Make header and file name equal.")
+    line, answer = sql.header.get("Transactional", (0, "yes"))
     if answer.lower() not in ("yes", "no"):
-        yield Finding(sql.file, line, "`Transactional` is `yes` or `no`. Correct it.")
+        yield sql.finding(line, "`Transactional` is `yes` or `no`. Correct it.")
 
 
 def _check_rollbacks(
-    rollbacks: Sequence[tuple[SqlText, Name]], migrations: Iterable[Migration], findings: list[Finding]
+    rollbacks: Sequence[tuple[SqlText, Name]], migrations: Sequence[Migration], findings: list[Finding]
 ) -> dict[str, str]:
     """Return the way back of each version, and add to `findings` what is wrong with them."""
-    migrations = list(migrations)
     by_name = {(m.version, m.name): m for m in migrations}
     by_version = {version_key(m.version): m for m in migrations}
     ways_back: dict[str, str] = {}
@@ -764,35 +712,22 @@ def _check_rollbacks(
         paired = name.foreign and "/rollbacks/" not in sql.file
         migration = by_version.get(version_key(name.version)) if paired else by_name.get((name.version, name.name))
         if migration is None:
-            findings.append(
-                Finding(
-                    sql.file, 0, "belongs to no migration: a rollback is named like its migration. Rename or remove it."
-                )
-            )
-            continue
-        if (other := ways_back.setdefault(migration.version, sql.file)) != sql.file:
-            findings.append(
-                Finding(sql.file, 0, f"and {other} are two ways back of one version. Remove one of the two.")
-            )
-            continue
-        header = read_header(sql.text)
-        if not name.foreign:
-            findings.extend(_check_header(sql, header, "Rollback"))
-        # A mark without transaction is of both ways of a file; the way back has none only where it needs that.
-        transactional = not runs_alone(sql) if sql.part else _is_transactional(sql, header, name)
-        findings.extend(check_statements(sql, transactional))
+            message = "belongs to no migration: a rollback is named like its migration. Rename or remove it."
+            findings.append(sql.finding(0, message))
+        elif (other := ways_back.setdefault(migration.version, sql.file)) != sql.file:
+            findings.append(sql.finding(0, f"and {other} are two ways back of one version. Remove one of the two."))
+        else:
+            if not name.foreign:
+                findings.extend(_check_header(sql, "Rollback"))
+            # A mark without transaction is of both ways of a file; the way back has none only where it needs that.
+            transactional = not runs_alone(sql) if sql.part else _is_transactional(sql, name)
+            findings.extend(check_statements(sql, transactional))
     return ways_back
 
 
 def runs_alone(sql: SqlText) -> bool:
     """Tell whether a way back says that it needs no transaction, or has a statement that PostgreSQL runs in none."""
-    if read_header(sql.text).get("Transactional", (0, "yes"))[1].lower() == "no":
-        return True
-    try:
-        statements = split_file(sql.text)
-    except parser.ParseError:
-        return False
-    return any(_needs_no_transaction(node_of(statement)) for statement in statements)
+    return _says_no_transaction(sql) or any(_needs_no_transaction(statement.node) for statement in sql.statements)
 
 
 def _unseen(sql: SqlText) -> list[Finding]:
@@ -810,16 +745,12 @@ def _unseen(sql: SqlText) -> list[Finding]:
         pieces = [(at, at + 1)] if at is not None else []
     for begin, end in pieces:
         for match in UNSEEN.finditer(text, begin, end):
-            line = text.count("\n", 0, match.start()) + 1
-            findings.setdefault(
-                line,
-                Finding(
-                    sql.file,
-                    line,
-                    f"{_code_point(match[0])} stands between the words, where "
-                    "PostgreSQL takes it for a letter. Remove it, or write a space.",
-                ),
+            line = sql.line_of(match.start())
+            message = (
+                f"{_code_point(match[0])} stands between the words, where PostgreSQL takes it for a letter. Remove it, "
+                "or write a space."
             )
+            findings.setdefault(line, sql.finding(line, message))
     return list(findings.values())
 
 
@@ -832,14 +763,14 @@ def _unwrapped(statements: list[Statement]) -> list[Statement]:
     """Drop a BEGIN that is the first and a COMMIT that is the last statement of a file."""
     if len(statements) < 2 or not OPENS.match(statements[0].text):  # noqa: PLR2004 - a pair; a parse would cost more
         return statements
-    ends = [node_of(statement) for statement in (statements[0], statements[-1])]
+    ends = (statements[0].node, statements[-1].node)
     kinds = [node.kind if isinstance(node, ast.TransactionStmt) else None for node in ends]
     begin = (enums.TransactionStmtKind.TRANS_STMT_BEGIN, enums.TransactionStmtKind.TRANS_STMT_START)
     end = enums.TransactionStmtKind.TRANS_STMT_COMMIT
     return statements[1:-1] if kinds[0] in begin and kinds[1] == end else statements
 
 
-def _problem(node: Any, transactional: bool) -> str | None:
+def _problem(node: Any, transactional: bool) -> str | None:  # noqa: PLR0911 - a table of statements
     """Return why a statement cannot stand in a migration, or None."""
     if isinstance(node, ast.TransactionStmt):
         return (
@@ -847,25 +778,19 @@ def _problem(node: Any, transactional: bool) -> str | None:
             "history row. Remove it."
         )
     if isinstance(node, ast.CopyStmt) and not node.filename:
-        return "COPY with standard input or output works in psql only. Use INSERT."
+        return COPY_NEEDS_PSQL
     if isinstance(node, ast.SelectStmt) and _selects_into(node):
         return "SELECT INTO cannot be sent by the run. Write CREATE TABLE ... AS."
-    if isinstance(node, ast.VariableSetStmt) and (problem := _setting_problem(node.name or "")):
-        return problem
+    setting = node.name or "" if isinstance(node, ast.VariableSetStmt) else ""
+    if OF_TRANSACTION.fullmatch(setting):
+        return "SET TRANSACTION: the run begins the transaction, with its history row. Remove it."
+    if setting in ("role", "session_authorization"):
+        return "SET ROLE or SET SESSION AUTHORIZATION: the run decides who owns what is made. Remove it."
     if transactional and _needs_no_transaction(node):
         return (
             "PostgreSQL does not run this statement in a transaction. Put it in a file of its own with the header line "
             "`-- Transactional: no`."
         )
-    return None
-
-
-def _setting_problem(name: str) -> str | None:
-    """Return why a setting is none for a file to make, or None."""
-    if OF_TRANSACTION.fullmatch(name):
-        return "SET TRANSACTION: the run begins the transaction, with its history row. Remove it."
-    if name in ("role", "session_authorization"):
-        return "SET ROLE or SET SESSION AUTHORIZATION: the run decides who owns what is made. Remove it."
     return None
 
 
@@ -882,16 +807,16 @@ def _needs_no_transaction(node: Any) -> bool:
     return refused is not None and bool(refused(node))
 
 
-def _cycle_from(start: str, by_version: dict[str, Migration]) -> list[str] | None:
-    """Return a path of versions from `start` back to `start` along the dependencies, or None (depth first)."""
+def _circle_from(start: str, files: Mapping[str, Migration]) -> list[str] | None:
+    """Return a path of keys from `start` back to `start` along the dependencies, or None (depth first)."""
     stack = [(start, [start])]
     seen: set[str] = set()
     while stack:
-        version, path = stack.pop()
-        for needed in by_version[version].depends:
+        key, path = stack.pop()
+        for needed in files[key].depends:
             if needed == start:
                 return [*path, start]
-            if needed in by_version and needed not in seen:
+            if needed in files and needed not in seen:
                 seen.add(needed)
                 stack.append((needed, [*path, needed]))
     return None
@@ -901,25 +826,22 @@ def _syntax_finding(sql: SqlText, error: parser.ParseError) -> Finding:
     """Turn a parser's error into a finding that names the cause a person would name."""
     message, offset = error.args
     offset = len(sql.text.rstrip()) if offset is None else offset  # None: at the end of the text
-    line = sql.text.count("\n", 0, offset) + 1
+    line = sql.line_of(offset)
     before = sql.text[:offset]
     if _ends_in_copy_from_stdin(before):
-        line = before.rstrip().count("\n") + 1
-        return Finding(sql.file, line, "COPY with standard input or output works in psql only. Use INSERT.")
+        return sql.finding(sql.line_of(len(before.rstrip())), COPY_NEEDS_PSQL)
     if sql.text[offset : offset + 1] == "\\":
         command = re.match(r"\\\S{0,20}", sql.text[offset:])
-        return Finding(
-            sql.file,
-            line,
-            f"{command[0] if command else '?'} is a command of psql, not SQL, and would run nowhere else. Remove it.",
+        words = (
+            f"{command[0] if command else '?'} is a command of psql, not SQL, and would run nowhere else. Remove it."
         )
-    if not before.endswith(":") and (variable := PSQL_VARIABLE.match(sql.text, offset)):
-        return Finding(
-            sql.file, line, f"{variable[0]} is a variable of psql, which nothing fills in here. Write its value."
-        )
-    if UNSEEN.match(sql.text, offset):
-        return Finding(sql.file, line, f"{_code_point(sql.text[offset])} is no SQL. Remove it.")
-    return Finding(sql.file, line, f"{shorten_token(message)}. Correct the file.")
+    elif not before.endswith(":") and (variable := PSQL_VARIABLE.match(sql.text, offset)):
+        words = f"{variable[0]} is a variable of psql, which nothing fills in here. Write its value."
+    elif UNSEEN.match(sql.text, offset):
+        words = f"{_code_point(sql.text[offset])} is no SQL. Remove it."
+    else:
+        words = f"{shorten_token(message)}. Correct the file."
+    return sql.finding(line, words)
 
 
 def shorten_token(message: str) -> str:

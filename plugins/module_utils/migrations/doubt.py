@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from ..sql import unquoted
 
 DONE, TO_DO, AGAIN, OPEN = "done", "to do", "again", "open"
 RETRY, APPLIED = "retry", "applied"
@@ -20,17 +22,18 @@ DECISION = re.compile(r"(?P<version>[^:,\s]+):(?P<word>retry|applied)")
 
 # What the catalogs know of each statement. `found` is null where the object is not there.
 LOOK = """
-SELECT s.ordinality AS n, (SELECT json_build_object(
+SELECT json_build_object('found', (
+    SELECT json_build_object(
         'name', format('%%I.%%I', c.relnamespace::regnamespace, c.relname), 'valid', i.indisvalid,
-        'same_table', i.indrelid = to_regclass(s.step ->> 'table'), 'definition', pg_get_indexdef(c.oid))::text
+        'same_table', i.indrelid = to_regclass(s.step ->> 'table'), 'definition', pg_get_indexdef(c.oid))
     FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
     WHERE s.step ->> 'kind' = 'index' AND c.relname = s.step ->> 'name'
-      AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(s.step ->> 'table'))) AS found,
-    (SELECT json_agg(format('%%I.%%I', c.relnamespace::regnamespace, c.relname))::text
-    FROM jsonb_array_elements_text(s.step -> 'names') AS n (name) JOIN pg_class AS c ON c.oid = to_regclass(n.name)
-    WHERE s.step ->> 'kind' = 'drop') AS left_to_drop,
-    (SELECT json_agg(json_build_array(format('%%I.%%I', c.relnamespace::regnamespace, c.relname),
-            has_schema_privilege(c.relnamespace, 'USAGE')) ORDER BY c.relname)::text
+      AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(s.step ->> 'table'))
+), 'left_to_drop', EXISTS (
+    SELECT FROM jsonb_array_elements_text(s.step -> 'names') AS n (name) WHERE to_regclass(n.name) IS NOT NULL
+), 'remains', (
+    SELECT json_agg(json_build_array(format('%%I.%%I', c.relnamespace::regnamespace, c.relname),
+           has_schema_privilege(c.relnamespace, 'USAGE')) ORDER BY c.relname)
     FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
         LEFT JOIN pg_class AS t ON t.reltoastrelid = i.indrelid
         JOIN pg_class AS r ON r.oid = COALESCE(t.oid, i.indrelid)
@@ -38,12 +41,14 @@ SELECT s.ordinality AS n, (SELECT json_build_object(
       AND CASE WHEN s.step ? 'relation' THEN r.oid IN (
               SELECT w.oid UNION ALL SELECT p.relid FROM pg_partition_tree(w.oid) AS p)
           WHEN s.step ? 'schema' THEN r.relnamespace = to_regnamespace(s.step ->> 'schema')
-          ELSE TRUE END) AS remains,
-    EXISTS (SELECT FROM pg_enum WHERE s.step ->> 'kind' = 'value'
-        AND enumtypid = to_regtype(s.step ->> 'type') AND enumlabel = s.step ->> 'value') AS has_value
+          ELSE TRUE END
+), 'has_value', EXISTS (
+    SELECT FROM pg_enum WHERE s.step ->> 'kind' = 'value'
+        AND enumtypid = to_regtype(s.step ->> 'type') AND enumlabel = s.step ->> 'value'
+))::text AS known
 FROM jsonb_array_elements(%(steps)s::jsonb) WITH ORDINALITY AS s (step, ordinality), LATERAL (
     SELECT COALESCE((SELECT x.indrelid FROM pg_index AS x WHERE x.indexrelid = o.oid), o.oid) AS oid
-    FROM (SELECT to_regclass(s.step ->> 'relation')::oid AS oid) AS o) AS w ORDER BY 1
+    FROM (SELECT to_regclass(s.step ->> 'relation')::oid AS oid) AS o) AS w ORDER BY s.ordinality
 """
 PROBE_TABLE = "CREATE TEMPORARY TABLE physioflow_probe (LIKE {table} INCLUDING GENERATED)"
 PROBE_DEFINITION = "SELECT pg_get_indexdef(format('pg_temp.%%I', %(name)s::text)::regclass) AS definition"
@@ -78,29 +83,21 @@ def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]], in_order: bool = Tr
 
     Args:
         cursor: of a connection in autocommit.
-        steps: the statements as `migration_alone` describes them.
+        steps: the statements as `alone.py` describes them.
         in_order: whether nothing can have been done behind what was not: False where the file was edited.
     """
     cursor.execute(LOOK, {"steps": json.dumps(list(steps))})
-    rows = [dict(row) for row in cursor.fetchall()]
-    answers = [_answer(cursor, step, row) for step, row in zip(steps, rows, strict=True)]
-    made = {
-        step["name"] for step, answer in zip(steps, answers, strict=True) if answer.state == DONE and "name" in step
-    }
-    # An index that is dropped and made anew in one file, and was made: then it had been dropped before.
-    answers = [
-        Answer(answer.line, DONE) if step["kind"] == "drop" and _plain(step["names"]) <= made else answer
-        for step, answer in zip(steps, answers, strict=True)
-    ]
-    return _in_order(steps, answers) if in_order else answers
-
-
-def _in_order(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> list[Answer]:
-    """Send what stands behind a statement that was not done: what it makes was there before, and is an error."""
+    known = [json.loads(dict(row)["known"]) for row in cursor.fetchall()]
+    answers = [_answer(cursor, step, about) for step, about in zip(steps, known, strict=True)]
+    made = {step.get("name") for step, answer in zip(steps, answers, strict=True) if answer.state == DONE}
     stopped, found = False, []
     for step, answer in zip(steps, answers, strict=True):
-        found.append(Answer(answer.line, TO_DO) if stopped and answer.state == DONE else answer)
-        stopped |= answer.state == AGAIN or (answer.state == TO_DO and step["kind"] in ("index", "drop", "value"))
+        state = answer.state
+        if step["kind"] == "drop" and {unquoted(name.rpartition(".")[2]) for name in step["names"]} <= made:
+            state = DONE  # dropped and made anew in one file, and made: then it had been dropped before
+        # What stands behind a statement that was not done is sent: what it makes was there before, and is an error.
+        found.append(Answer(answer.line, TO_DO) if stopped and state == DONE else replace(answer, state=state))
+        stopped |= in_order and (state == AGAIN or (state == TO_DO and step["kind"] in ("index", "drop", "value")))
     return found
 
 
@@ -111,18 +108,18 @@ def left_nothing(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer], 
     before it in the file was done, unless it may be repeated.
 
     Args:
-        steps: the statements as `migration_alone` describes them.
+        steps: the statements as `alone.py` describes them.
         answers: how far each of them came.
         line: where the statement stands that failed.
     """
     pairs = list(zip(steps, answers, strict=True))
-    failed = [(step, answer) for step, answer in pairs if step["line"] == line]
-    before = [(step, answer) for step, answer in pairs if line is not None and step["line"] < line]
+    failed = [(step["kind"], answer.state) for step, answer in pairs if step["line"] == line]
+    before = [(step["kind"], answer.state) for step, answer in pairs if line is not None and step["line"] < line]
     return (
         len(failed) == 1
-        and failed[0][0]["kind"] != "steps"
-        and failed[0][1].state != AGAIN
-        and all(step["kind"] in ("repeat", "reindex") and answer.state != AGAIN for step, answer in before)
+        and failed[0][0] != "steps"
+        and all(state != AGAIN for _, state in failed + before)
+        and all(kind in ("repeat", "reindex") for kind, _ in before)
     )
 
 
@@ -175,42 +172,24 @@ def drops(names: Sequence[str]) -> str:
     return "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in names)
 
 
-def _plain(names: Sequence[str]) -> set[str]:
-    """Return quoted names of indexes without schema and quotes."""
-    return {name.rpartition(".")[2].strip('"').replace('""', '"') for name in names}
-
-
-def _answer(cursor: Any, step: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
+def _answer(cursor: Any, step: Mapping[str, Any], known: Mapping[str, Any]) -> Answer:
     """Judge one statement by what the catalogs know of it."""
-    line = step["line"]
-    if step["kind"] == "index":
-        return _index_answer(cursor, step, json.loads(row["found"]) if row["found"] else None)
-    if step["kind"] == "drop":
-        return Answer(line, TO_DO if row["left_to_drop"] else DONE)
-    if step["kind"] == "value":
-        return Answer(line, DONE if row["has_value"] else TO_DO)
-    if step["kind"] == "reindex":
-        remains = json.loads(row["remains"]) if row["remains"] else []
-        drop = tuple(name for name, reachable in remains if reachable)
-        stay = tuple(name for name, reachable in remains if not reachable)
+    line, kind = step["line"], step["kind"]
+    look = "read the statement, and look for what it makes"
+    done = {"drop": not known["left_to_drop"], "value": known["has_value"], "repeat": False}
+    if kind == "index" and (index := known["found"]):
+        look = f"SELECT pg_get_indexdef('{index['name']}'::regclass)"
+        if index["same_table"] and not index["valid"]:
+            return Answer(line, AGAIN, (index["name"],))
+        if index["same_table"] and _definition(cursor, step) == _comparable(index["definition"]):
+            return Answer(line, DONE)
+    elif kind in ("index", "reindex"):
+        remains = known["remains"] or []
+        drop, stay = (tuple(name for name, mine in remains if mine is reachable) for reachable in (True, False))
         return Answer(line, AGAIN if remains else TO_DO, drop, stay)
-    if step["kind"] == "repeat":
-        return Answer(line, TO_DO)
-    return Answer(line, OPEN, look="read the statement, and look for what it makes")
-
-
-def _index_answer(cursor: Any, step: Mapping[str, Any], found: Mapping[str, Any] | None) -> Answer:
-    """Judge a CREATE INDEX by the index of its name."""
-    line = step["line"]
-    if found is None:
-        return Answer(line, TO_DO)
-    look = f"SELECT pg_get_indexdef('{found['name']}'::regclass)"
-    if not found["same_table"]:
-        return Answer(line, OPEN, look=look)
-    if not found["valid"]:
-        return Answer(line, AGAIN, (found["name"],))
-    wanted = _definition(cursor, step)
-    return Answer(line, DONE) if wanted == _comparable(found["definition"]) else Answer(line, OPEN, look=look)
+    elif kind in done:
+        return Answer(line, DONE if done[kind] else TO_DO)
+    return Answer(line, OPEN, look=look)
 
 
 def _definition(cursor: Any, step: Mapping[str, Any]) -> str | None:

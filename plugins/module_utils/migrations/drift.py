@@ -17,31 +17,27 @@ Object = tuple[str, str]
 
 
 def differences(
-    live: Mapping[Object, str], promised: Mapping[Object, str], keys: Iterable[Object] | None = None
+    live: Mapping[Object, str], promised: Mapping[Object, str], keys: Iterable[Object]
 ) -> list[dict[str, Any]]:
     """Return what differs, `{kind, name, difference}`; a table speaks for its columns and all else on it.
 
     Args:
-        live: definition by kind and name of each object of the database, from `database_objects.MIGRATED`.
+        live: definition by kind and name of each object of the database, from `database.objects.MIGRATED`.
         promised: the same of a database that was made by the migrations alone.
-        keys: of the objects that are not the same in other words only; None compares the words.
+        keys: of the objects that are not the same in other words only, as `database.objects.differing` returns them.
     """
     found = []
-    if keys is None:
-        keys = [key for key in sorted({*live, *promised}) if live.get(key) != promised.get(key)]
-    for key in keys:
-        kind, name = key
+    for kind, name in keys:
+        one, other = live.get((kind, name)), promised.get((kind, name))
         if kind in NOT_COMPARED:
             continue
-        if key not in live or key not in promised:
-            there = live if key in live else promised
-            if _spoken_for(kind, name, there, promised if there is live else live):
-                continue
-            found.append({"kind": kind, "name": _plain(name), "difference": "not of the migrations"})
-            if key not in live:
-                found[-1]["difference"] = "missing"
+        if one is not None and other is not None:
+            difference = _other(one, other)
+        elif _spoken_for(kind, name, *((promised, live) if one is None else (live, promised))):
+            continue
         else:
-            found.append({"kind": kind, "name": _plain(name), "difference": _other(live[key], promised[key])})
+            difference = "missing" if one is None else "not of the migrations"
+        found.append({"kind": kind, "name": _plain(name), "difference": difference})
     return found
 
 

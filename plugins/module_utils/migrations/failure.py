@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ DATA_CLASSES = ("22",)
 class Failure:
     """Why a run stopped. `file` is None where the failure belongs to no file (connection, lock, crash).
 
-    `needs` are the locks of the statement that failed, as `migration_locks` says them.
+    `needs` are the locks of the statement that failed, as `locks.py` says them.
     """
 
     message: str
@@ -55,6 +55,11 @@ class Failure:
     hint: str | None = None
     needs: tuple[dict[str, Any], ...] = ()
     remedy: str | None = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Return what a module says of it besides the words."""
+        return {"sqlstate": self.sqlstate, "file": self.file}
 
     def __str__(self) -> str:
         """Return one line: place, SQLSTATE, message, hint."""
@@ -93,6 +98,30 @@ def read_failure(module_message: str, run_id: str) -> Failure:
     lines = (words if found else text).strip().splitlines()
     message = lines[0] if lines else "the connection ended without a word"
     return Failure(message, sqlstate=sqlstate_of(message), **place)
+
+
+def read_loss(module_message: str, run_id: str) -> list[dict[str, Any]] | None:
+    """Return what files/rollback.sql found, [{table, rows, what}], or None where it did not come to that.
+
+    Its arguments are those of `read_failure`.
+    """
+    _, marked, rest = module_message.rpartition(f"migration-loss {run_id} ")
+    if not marked:
+        return None
+    found, _ = json.JSONDecoder().raw_decode(rest)
+    return [entry | {"table": entry["table"].removeprefix("public.")} for entry in found]
+
+
+def loss_failure(loss: Sequence[Mapping[str, Any]]) -> Failure:
+    """Return the refusal of a rollback that would lose rows: tables and numbers, never rows."""
+    width = max([5, *(len(entry["table"]) for entry in loss)])
+    lines = [f"  {'table':<{width}} {'rows':>9}  what"]
+    lines += [f"  {entry['table']:<{width}} {entry['rows']:>9}  {entry['what']}" for entry in loss]
+    return Failure(
+        message="\n".join(["The rollback would lose rows and was not told that it may:", *lines]),
+        remedy="look at these rows; where they may go, run the same command again with "
+        "-e rollback_accept_data_loss=true",
+    )
 
 
 def sqlstate_of(message: str) -> str | None:
@@ -137,60 +166,60 @@ def explain(
         counting: whether the run only tried what a rollback would do.
         findings: sentences on what else was found: who holds a lock, what an interrupted file left behind.
     """
-    left = [file for file in planned if file not in applied | theirs]
-    state = [f"{_span([file for file in planned if file in applied])} {done} and recorded by this run"]
-    if theirs:
-        state.append(f"{_span([file for file in planned if file in theirs])} {done} by another run meanwhile")
-    state.append(f"{_span(left)} not {done}")
-    doubt = _span([file for file in planned if file in in_doubt])
-    rest = (
-        f"{doubt} is in doubt: it runs without a transaction." if in_doubt else "The failed file left nothing behind."
-    )
+    spans = {
+        "ours": span([file for file in planned if file in applied]),
+        "theirs": span([file for file in planned if file in theirs]),
+        "left": span([file for file in planned if file not in applied | theirs]),
+        "doubt": span([file for file in planned if file in in_doubt]),
+    }
     if counting:
-        state, rest = ["nothing was changed"], "The rollback was tried in a transaction that was taken back."
-    if failure.remedy:
-        remedy = failure.remedy
-    elif theirs or OVERTAKEN in failure.message:
-        remedy = "run the same command again; it goes on from what stands now."
-    elif ANOTHER_RUN in failure.message:
-        remedy = "wait for the end of that run, and run the same command again."
-    elif lost(failure):
-        remedy = "run the same command again; it goes on with the first that is missing."
-    elif failure.sqlstate in LOCKED:
-        remedy = (
-            "run the same command again when they have ended, or let it end them with "
-            "-e migrations_terminate_blockers=true; it goes on with the first file that is missing."
-        )
-    elif failure.sqlstate == OUTSIDE:
-        remedy = (
-            "make this change outside of the migrations; or, where the file is right as it is, run the "
-            "same command again with -e rehearse=false."
-        )
-    elif failure.sqlstate == "2D000" and not in_doubt:
-        remedy = (
-            "a procedure with COMMIT or ROLLBACK runs only outside of a transaction: put the CALL into a file of its "
-            f"own with the header line `-- Transactional: no`, out of {failure.file or 'its file'}, and run the same "
-            "command again."
-        )
-    elif failure.sqlstate == "25001" and not in_doubt:
-        remedy = (
-            f"put that statement into a file of its own with the header line `-- Transactional: no`, out of "
-            f"{failure.file or 'its file'}, and run the same command again."
-        )
-    elif done == "rolled back":
-        remedy = (
-            f"read at the head of {failure.file or 'the rollback'} when it fails, remove the cause and run the same "
-            "command again."
-        )
+        state, rest = "nothing was changed", "The rollback was tried in a transaction that was taken back."
     else:
-        remedy = (
-            f"correct {failure.file or 'the cause'} and run the same command again; it goes on with the first that is "
-            "missing."
-        )
-    return "\n".join([str(failure), f"Database {database}: {'; '.join(state)}. {rest}", *findings, f"Next: {remedy}"])
+        meanwhile = f"; {spans['theirs']} {done} by another run meanwhile" if theirs else ""
+        state = f"{spans['ours']} {done} and recorded by this run{meanwhile}; {spans['left']} not {done}"
+        rest = "The failed file left nothing behind."
+        if in_doubt:
+            rest = f"{spans['doubt']} is in doubt: it runs without a transaction."
+    remedy = _remedy(failure, overtaken=bool(theirs), in_doubt=bool(in_doubt), back=done == "rolled back")
+    return "\n".join([str(failure), f"Database {database}: {state}. {rest}", *findings, f"Next: {remedy}"])
 
 
-def _span(files: list[str]) -> str:
+def _remedy(failure: Failure, *, overtaken: bool, in_doubt: bool, back: bool) -> str:
+    """Return what to do next."""
+    again = "run the same command again"
+    from_missing = "it goes on with the first that is missing."
+    needs_none = (
+        f"into a file of its own with the header line `-- Transactional: no`, out of {failure.file or 'its file'}"
+    )
+    state = "" if in_doubt else failure.sqlstate
+    remedies = (
+        (failure.remedy, failure.remedy),
+        (overtaken or OVERTAKEN in failure.message, f"{again}; it goes on from what stands now."),
+        (ANOTHER_RUN in failure.message, f"wait for the end of that run, and {again}."),
+        (lost(failure), f"{again}; {from_missing}"),
+        (
+            failure.sqlstate in LOCKED,
+            f"{again} when they have ended, or let it end them with -e migrations_terminate_blockers=true; it goes on "
+            "with the first file that is missing.",
+        ),
+        (
+            failure.sqlstate == OUTSIDE,
+            f"make this change outside of the migrations; or, where the file is right as it is, {again} with "
+            "-e rehearse=false.",
+        ),
+        (
+            state == "2D000",
+            "a procedure with COMMIT or ROLLBACK runs only outside of a transaction: put the CALL "
+            f"{needs_none}, and {again}.",
+        ),
+        (state == "25001", f"put that statement {needs_none}, and {again}."),
+        (back, f"read at the head of {failure.file or 'the rollback'} when it fails, remove the cause and {again}."),
+        (True, f"correct {failure.file or 'the cause'} and {again}; {from_missing}"),
+    )
+    return next(words for applies, words in remedies if applies and words)
+
+
+def span(files: list[str]) -> str:
     """Return `none`, one name, or `first to last (number)`."""
     names = [file.rpartition("/")[2] for file in files]
     if len(names) <= 1:

@@ -4,7 +4,7 @@
 
 Runs on the controller, where the parser is. The plan shows the locks before a run (`run_locks`). When a statement could
 not get its lock, its wait is over by the time anybody can look; whom it waited for is then who holds a lock on these
-relations that does not go together with what is said here (`Reader.needs`, `migration_blockers`).
+relations that does not go together with what is said here (`Reader.needs`, `blockers.py`).
 
 The modes are those of PostgreSQL 16. tests/integration/test_locks.py compares them with pg_locks of a server, statement
 by statement. What no text tells is left out: what functions, DO blocks and triggers do, the tables below a view, the
@@ -16,12 +16,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 from pglast import ast, enums, parser
 
 from ..sql import identifier
-from .lock_modes import Mode
+
+if TYPE_CHECKING:
+    from .catalog import Statement
 
 _KIND = enums.ObjectType
 _ALTER = enums.AlterTableType
@@ -29,109 +32,76 @@ _ALTER = enums.AlterTableType
 PARTITIONS, CHILDREN = "partitions", "children"  # the second: partitions and tables that inherit
 
 _SCHEMAS_OF_SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
-_RELATIONS = (
-    _KIND.OBJECT_TABLE,
-    _KIND.OBJECT_FOREIGN_TABLE,
-    _KIND.OBJECT_INDEX,
-    _KIND.OBJECT_VIEW,
-    _KIND.OBJECT_MATVIEW,
-    _KIND.OBJECT_SEQUENCE,
-)
+_RELATIONS = [_KIND[f"OBJECT_{kind}"] for kind in ("TABLE", "FOREIGN_TABLE", "INDEX", "VIEW", "MATVIEW", "SEQUENCE")]
 # What belongs to a table is named as `table.object`.
-_PARTS = (_KIND.OBJECT_TABCONSTRAINT, _KIND.OBJECT_TRIGGER, _KIND.OBJECT_RULE, _KIND.OBJECT_POLICY)
+_PARTS = [_KIND[f"OBJECT_{kind}"] for kind in ("TABCONSTRAINT", "TRIGGER", "RULE", "POLICY")]
+
+
+class Mode(IntEnum):
+    """A mode of a lock on a relation, by PostgreSQL's own number; the greater, the stronger."""
+
+    ACCESS_SHARE = 1
+    ROW_SHARE = 2
+    ROW_EXCLUSIVE = 3
+    SHARE_UPDATE_EXCLUSIVE = 4
+    SHARE = 5
+    SHARE_ROW_EXCLUSIVE = 6
+    EXCLUSIVE = 7
+    ACCESS_EXCLUSIVE = 8
+
+    @property
+    def sql(self) -> str:
+        """Return its name in LOCK TABLE and in the documentation."""
+        return self.name.replace("_", " ")
+
+    @property
+    def in_pg_locks(self) -> str:
+        """Return its name in pg_locks.mode."""
+        return f"{self.sql.title().replace(' ', '')}Lock"
+
+    @property
+    def blocks(self) -> str:
+        """Return what an application cannot do meanwhile."""
+        waits = [words for mode, words in _APPLICATION.items() if mode in CONFLICTS[self]]
+        return " and ".join(word for word in waits if word != "locking rows" or "reading" not in waits) or "nothing"
+
+
+# PostgreSQL's table of conflicts (chapter 13.3.1 of its documentation): for each mode the numbers of those that wait.
+CONFLICTS = {
+    mode: frozenset(Mode(int(number)) for number in numbers)
+    for mode, numbers in zip(Mode, ("8", "78", "5678", "45678", "34678", "345678", "2345678", "12345678"), strict=True)
+}
+# What an application does, by the lock that it takes: SELECT; INSERT, UPDATE, DELETE; SELECT FOR UPDATE or SHARE.
+_APPLICATION = {Mode.ACCESS_SHARE: "reading", Mode.ROW_EXCLUSIVE: "writing", Mode.ROW_SHARE: "locking rows"}
 
 # ALTER TABLE: all its kinds, as AlterTableGetLockLevel in PostgreSQL's src/backend/commands/tablecmds.c has them. Those
 # of storage parameters, foreign keys and DETACH depend on more: _mode_of_change.
-_ALTERS = dict.fromkeys(
-    (
-        _ALTER.AT_SetStatistics,
-        _ALTER.AT_SetOptions,
-        _ALTER.AT_ResetOptions,
-        _ALTER.AT_ClusterOn,
-        _ALTER.AT_DropCluster,
-        _ALTER.AT_ValidateConstraint,
-        _ALTER.AT_AttachPartition,
-        _ALTER.AT_DetachPartitionFinalize,
-    ),
-    Mode.SHARE_UPDATE_EXCLUSIVE,
-)
-_ALTERS |= dict.fromkeys(
-    (
-        _ALTER.AT_EnableTrig,
-        _ALTER.AT_EnableAlwaysTrig,
-        _ALTER.AT_EnableReplicaTrig,
-        _ALTER.AT_EnableTrigAll,
-        _ALTER.AT_EnableTrigUser,
-        _ALTER.AT_DisableTrig,
-        _ALTER.AT_DisableTrigAll,
-        _ALTER.AT_DisableTrigUser,
-    ),
-    Mode.SHARE_ROW_EXCLUSIVE,
-)
-_ALTERS |= dict.fromkeys(
-    (
-        _ALTER.AT_AddColumn,
-        _ALTER.AT_AddColumnToView,
-        _ALTER.AT_ColumnDefault,
-        _ALTER.AT_CookedColumnDefault,
-        _ALTER.AT_DropNotNull,
-        _ALTER.AT_SetNotNull,
-        _ALTER.AT_DropExpression,
-        _ALTER.AT_CheckNotNull,
-        _ALTER.AT_SetStorage,
-        _ALTER.AT_SetCompression,
-        _ALTER.AT_DropColumn,
-        _ALTER.AT_AddIndex,
-        _ALTER.AT_ReAddIndex,
-        _ALTER.AT_AddConstraint,
-        _ALTER.AT_ReAddConstraint,
-        _ALTER.AT_ReAddDomainConstraint,
-        _ALTER.AT_AlterConstraint,
-        _ALTER.AT_AddIndexConstraint,
-        _ALTER.AT_DropConstraint,
-        _ALTER.AT_ReAddComment,
-        _ALTER.AT_AlterColumnType,
-        _ALTER.AT_AlterColumnGenericOptions,
-        _ALTER.AT_ChangeOwner,
-        _ALTER.AT_SetLogged,
-        _ALTER.AT_SetUnLogged,
-        _ALTER.AT_DropOids,
-        _ALTER.AT_SetAccessMethod,
-        _ALTER.AT_SetTableSpace,
-        _ALTER.AT_SetRelOptions,
-        _ALTER.AT_ResetRelOptions,
-        _ALTER.AT_ReplaceRelOptions,
-        _ALTER.AT_EnableRule,
-        _ALTER.AT_EnableAlwaysRule,
-        _ALTER.AT_EnableReplicaRule,
-        _ALTER.AT_DisableRule,
-        _ALTER.AT_AddInherit,
-        _ALTER.AT_DropInherit,
-        _ALTER.AT_AddOf,
-        _ALTER.AT_DropOf,
-        _ALTER.AT_ReplicaIdentity,
-        _ALTER.AT_EnableRowSecurity,
-        _ALTER.AT_DisableRowSecurity,
-        _ALTER.AT_ForceRowSecurity,
-        _ALTER.AT_NoForceRowSecurity,
-        _ALTER.AT_GenericOptions,
-        _ALTER.AT_DetachPartition,
-        _ALTER.AT_AddIdentity,
-        _ALTER.AT_SetIdentity,
-        _ALTER.AT_DropIdentity,
-        _ALTER.AT_ReAddStatistics,
-    ),
-    Mode.ACCESS_EXCLUSIVE,
-)
+_ALTERS = {
+    _ALTER[f"AT_{kind}"]: mode
+    for mode, kinds in {
+        Mode.SHARE_UPDATE_EXCLUSIVE: """SetStatistics SetOptions ResetOptions ClusterOn DropCluster ValidateConstraint
+            AttachPartition DetachPartitionFinalize""",
+        Mode.SHARE_ROW_EXCLUSIVE: """EnableTrig EnableAlwaysTrig EnableReplicaTrig EnableTrigAll EnableTrigUser
+            DisableTrig DisableTrigAll DisableTrigUser""",
+        Mode.ACCESS_EXCLUSIVE: """AddColumn AddColumnToView ColumnDefault CookedColumnDefault DropNotNull SetNotNull
+            DropExpression CheckNotNull SetStorage SetCompression DropColumn AddIndex ReAddIndex AddConstraint
+            ReAddConstraint ReAddDomainConstraint AlterConstraint AddIndexConstraint DropConstraint ReAddComment
+            AlterColumnType AlterColumnGenericOptions ChangeOwner SetLogged SetUnLogged DropOids SetAccessMethod
+            SetTableSpace SetRelOptions ResetRelOptions ReplaceRelOptions EnableRule EnableAlwaysRule EnableReplicaRule
+            DisableRule AddInherit DropInherit AddOf DropOf ReplicaIdentity EnableRowSecurity DisableRowSecurity
+            ForceRowSecurity NoForceRowSecurity GenericOptions DetachPartition AddIdentity SetIdentity DropIdentity
+            ReAddStatistics""",
+    }.items()
+    for kind in kinds.split()
+}
 # Those that lock partitions and children just so, unless ONLY is said.
 _REACHING = {
-    _ALTER.AT_AddColumn: CHILDREN,
-    _ALTER.AT_ColumnDefault: CHILDREN,
-    _ALTER.AT_SetNotNull: CHILDREN,
-    _ALTER.AT_SetStatistics: CHILDREN,
-    _ALTER.AT_DropColumn: CHILDREN,
-    _ALTER.AT_EnableTrig: PARTITIONS,
-    _ALTER.AT_DisableTrig: PARTITIONS,
+    _ALTER[f"AT_{kind}"]: reach
+    for reach, kinds in {
+        CHILDREN: "AddColumn ColumnDefault SetNotNull SetStatistics DropColumn",
+        PARTITIONS: "EnableTrig DisableTrig",
+    }.items()
+    for kind in kinds.split()
 }
 # Storage parameters, as src/backend/access/common/reloptions.c has them; the names are enough, with toast. or without.
 _SOFT_OPTIONS = re.compile(
@@ -170,29 +140,25 @@ class Lock:
     certain: bool = True
 
     def as_need(self) -> dict[str, Any]:
-        """Return plain data for `migration_blockers`; what is as usual is left out."""
-        extras = {
+        """Return plain data for `blockers.find_blockers`: `modes` are those that it waits for; no key, where it is off.
+
+        CREATE INDEX CONCURRENTLY takes SHARE UPDATE EXCLUSIVE, and waits for the end of all whom SHARE would wait for.
+        """
+        modes = CONFLICTS[self.mode] | CONFLICTS[self.waits or self.mode]
+        need = {
+            "relation": identifier(*self.name),
+            "modes": [mode.in_pg_locks for mode in sorted(modes)],
             "of_index": self.of_index,
             "reach": self.reach,
-            "waits": self.waits.in_pg_locks if self.waits else None,
             "snapshots": self.snapshots,
             "uncertain": not self.certain,
         }
-        need: dict[str, Any] = {"relation": identifier(*self.name), "mode": self.mode.in_pg_locks}
-        return need | {key: value for key, value in extras.items() if value}
+        return {key: value for key, value in need.items() if value}
 
     def __str__(self) -> str:
         """Return what is locked as the plan shows it."""
         name = ".".join(part if _SIMPLE.fullmatch(part) else identifier(part) for part in _plain(self.name) if part)
         return f"the table of index {name}" if self.of_index else name
-
-
-class _Placed(Protocol):
-    """A statement of a file."""
-
-    @property
-    def line(self) -> int:
-        """Return where it starts."""
 
 
 @dataclass
@@ -252,12 +218,12 @@ class Reader:
 
 
 def run_locks(
-    files: Iterable[tuple[str, Iterable[tuple[_Placed, Any]]]],
+    files: Iterable[tuple[str, Iterable[Statement]]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the strongest lock that a run takes on each relation that is there before it.
 
     Args:
-        files: name and statements of each file, in order; of each statement its place and its parse tree.
+        files: name and statements of each file, in order.
 
     Returns:
         `[{table, lock, blocks, file, line}]`, strongest first, and `[{file, line}]` of what cannot be known.
@@ -266,7 +232,8 @@ def run_locks(
     strongest: dict[str, tuple[Mode, dict[str, Any]]] = {}
     unknown: list[dict[str, Any]] = []
     for file, statements in files:
-        for statement, node in statements:
+        for statement in statements:
+            node = statement.node
             place = {"file": file, "line": statement.line}
             if is_unreadable(node):
                 unknown.append(place)
@@ -428,9 +395,11 @@ def _made(node: Any) -> Iterator[tuple[Name, bool, bool]]:
         yield _name(relation), temporary, may_exist
 
 
-def _reaches(relation: Any, reach: str) -> str:
-    """Return how far a lock reaches below a relation: nowhere where ONLY was said."""
-    return reach if relation.inh else ""
+def _take(relations: Any, mode: Mode, reach: str = "") -> Iterator[Lock]:
+    """Yield a lock on a relation of the parse tree, or on each of several; ONLY keeps it from reaching further."""
+    for relation in relations if isinstance(relations, tuple) else (relations,):
+        if isinstance(relation, ast.RangeVar):
+            yield Lock(_name(relation), mode, reach=reach if relation.inh else "")
 
 
 # ---------------------------------------------------------------------------------------- what each statement takes
@@ -442,9 +411,9 @@ def _alter(node: Any) -> Iterator[Lock]:
     own = Lock(_name(node.relation), Mode.ACCESS_SHARE)
     for command in node.cmds:
         mode, certain = _mode_of_change(command)
-        reach = _reaches(node.relation, _REACHING.get(command.subtype, ""))
+        reach = _REACHING.get(command.subtype, "") if node.relation.inh else ""
         if command.subtype == _ALTER.AT_AddConstraint and command.def_.contype in _RECURSING_CONSTRAINTS:
-            reach = _reaches(node.relation, CHILDREN)
+            reach = CHILDREN if node.relation.inh else ""
         if mode > own.mode or (mode == own.mode and reach > own.reach):
             own = replace(own, mode=mode, certain=certain, reach=reach)
         yield from _others_of_change(node, command)
@@ -527,28 +496,19 @@ def _create_function(node: Any) -> Iterator[Lock]:
                 yield from (replace(lock, certain=False) for lock in _query(statement.stmt))
 
 
-def _index(node: Any) -> Iterator[Lock]:
-    if node.concurrent:
-        taken = Lock(_name(node.relation), Mode.SHARE_UPDATE_EXCLUSIVE, waits=Mode.SHARE, snapshots=True)
-    else:
-        taken = Lock(_name(node.relation), Mode.SHARE, reach=_reaches(node.relation, PARTITIONS))
-    yield taken
-
-
 def _drop(node: Any) -> Iterator[Lock]:
     for parts in node.objects:
-        if node.removeType == _KIND.OBJECT_INDEX and node.concurrent:
-            name, waits = _names(parts), Mode.ACCESS_EXCLUSIVE
-            yield Lock(name, Mode.ACCESS_EXCLUSIVE)
-            yield Lock(name, Mode.SHARE_UPDATE_EXCLUSIVE, of_index=True, waits=waits)
-        elif node.removeType == _KIND.OBJECT_INDEX:
-            yield Lock(_names(parts), Mode.ACCESS_EXCLUSIVE)
-            yield Lock(_names(parts), Mode.ACCESS_EXCLUSIVE, of_index=True, reach=PARTITIONS)
-        elif node.removeType in _RELATIONS:
-            yield Lock(_names(parts), Mode.ACCESS_EXCLUSIVE, reach=CHILDREN)
-        elif node.removeType in _PARTS:
+        if node.removeType in _PARTS:
             reach = PARTITIONS if node.removeType == _KIND.OBJECT_TRIGGER else ""
             yield Lock(_names(parts[:-1]), Mode.ACCESS_EXCLUSIVE, reach=reach)
+        elif node.removeType in _RELATIONS:
+            own = Lock(_names(parts), Mode.ACCESS_EXCLUSIVE)
+            if node.removeType != _KIND.OBJECT_INDEX:
+                yield replace(own, reach=CHILDREN)
+            elif node.concurrent:
+                yield from (own, replace(own, mode=Mode.SHARE_UPDATE_EXCLUSIVE, of_index=True, waits=own.mode))
+            else:
+                yield from (own, replace(own, of_index=True, reach=PARTITIONS))
 
 
 def _comment(node: Any) -> Iterator[Lock]:
@@ -561,32 +521,10 @@ def _comment(node: Any) -> Iterator[Lock]:
 
 
 def _rename(node: Any) -> Iterator[Lock]:
-    if node.relation and _KIND.OBJECT_TYPE not in (node.renameType, node.relationType):
+    if _KIND.OBJECT_TYPE not in (node.renameType, node.relationType):
         soft = node.renameType == _KIND.OBJECT_INDEX
         reach = {_KIND.OBJECT_COLUMN: CHILDREN, _KIND.OBJECT_TRIGGER: PARTITIONS}.get(node.renameType, "")
-        mode = Mode.SHARE_UPDATE_EXCLUSIVE if soft else Mode.ACCESS_EXCLUSIVE
-        yield Lock(_name(node.relation), mode, reach=_reaches(node.relation, reach))
-
-
-def _move(node: Any) -> Iterator[Lock]:
-    if node.relation:
-        yield Lock(_name(node.relation), Mode.ACCESS_EXCLUSIVE)
-
-
-def _depends(node: Any) -> Iterator[Lock]:
-    if node.relation:
-        trigger = node.objectType == _KIND.OBJECT_TRIGGER
-        yield Lock(_name(node.relation), Mode.ACCESS_SHARE if trigger else Mode.ACCESS_EXCLUSIVE)
-
-
-def _member(node: Any) -> Iterator[Lock]:
-    if node.objtype in _RELATIONS:
-        yield Lock(_names(node.object), Mode.SHARE_UPDATE_EXCLUSIVE)
-
-
-def _alter_sequence(node: Any) -> Iterator[Lock]:
-    yield Lock(_name(node.sequence), Mode.SHARE_ROW_EXCLUSIVE)
-    yield from _sequence_owner(node)
+        yield from _take(node.relation, Mode.SHARE_UPDATE_EXCLUSIVE if soft else Mode.ACCESS_EXCLUSIVE, reach)
 
 
 def _sequence_owner(node: Any) -> Iterator[Lock]:
@@ -595,201 +533,105 @@ def _sequence_owner(node: Any) -> Iterator[Lock]:
             yield Lock(_names(option.arg[:-1]), Mode.ACCESS_SHARE)
 
 
-def _policy(node: Any) -> Iterator[Lock]:
-    yield Lock(_name(node.table), Mode.ACCESS_EXCLUSIVE)
-    yield from _query((node.qual, node.with_check))
-
-
-def _publication(node: Any) -> Iterator[Lock]:
-    for part in node.pubobjects or ():
-        if part.pubtable:
-            yield Lock(_name(part.pubtable.relation), Mode.SHARE_UPDATE_EXCLUSIVE)
-
-
-def _rule(node: Any) -> Iterator[Lock]:
-    yield Lock(_name(node.relation), Mode.ACCESS_EXCLUSIVE)
-    yield from _query((node.whereClause, node.actions))
-
-
-def _statistics(node: Any) -> Iterator[Lock]:
-    for relation in node.relations:
-        if isinstance(relation, ast.RangeVar):
-            yield Lock(_name(relation), Mode.SHARE_UPDATE_EXCLUSIVE)
-
-
-def _trigger(node: Any) -> Iterator[Lock]:
-    reach = _reaches(node.relation, PARTITIONS) if node.row else ""
-    yield Lock(_name(node.relation), Mode.SHARE_ROW_EXCLUSIVE, reach=reach)
-    if node.constrrel:
-        yield Lock(_name(node.constrrel), Mode.ACCESS_SHARE)
-
-
-def _view(node: Any) -> Iterator[Lock]:
-    if node.replace:
-        yield Lock(_name(node.view), Mode.ACCESS_EXCLUSIVE)
-    yield from _query(node.query)
-
-
-def _copy(node: Any) -> Iterator[Lock]:
-    if node.relation:
-        yield Lock(_name(node.relation), Mode.ROW_EXCLUSIVE if node.is_from else Mode.ACCESS_SHARE)
-    yield from _query(node.query)
-
-
-def _lock(node: Any) -> Iterator[Lock]:
-    for relation in node.relations:
-        yield Lock(_name(relation), Mode(node.mode), reach=_reaches(relation, CHILDREN))
-
-
-def _truncate(node: Any) -> Iterator[Lock]:
-    for relation in node.relations:
-        yield Lock(_name(relation), Mode.ACCESS_EXCLUSIVE, reach=_reaches(relation, CHILDREN))
-
-
-def _refresh(node: Any) -> Iterator[Lock]:
-    yield Lock(_name(node.relation), Mode.EXCLUSIVE if node.concurrent else Mode.ACCESS_EXCLUSIVE)
-
-
-def _cluster(node: Any) -> Iterator[Lock]:
-    if node.relation:
-        yield Lock(_name(node.relation), Mode.ACCESS_EXCLUSIVE)
-
-
 def _reindex(node: Any) -> Iterator[Lock]:
-    if node.relation is None:
-        return
     of_index = node.kind == enums.ReindexObjectType.REINDEX_OBJECT_INDEX
-    name, table = _name(node.relation), Lock(_name(node.relation), Mode.SHARE, of_index=of_index)
-    if is_on(node.params, "concurrently"):
-        waits = Mode.ACCESS_EXCLUSIVE
-        table = replace(table, mode=Mode.SHARE_UPDATE_EXCLUSIVE, waits=waits, snapshots=True)
-    yield table
-    if of_index:
-        yield Lock(name, Mode.ACCESS_EXCLUSIVE)
-
-
-def _vacuum(node: Any) -> Iterator[Lock]:
-    mode = Mode.ACCESS_EXCLUSIVE if is_on(node.options, "full") else Mode.SHARE_UPDATE_EXCLUSIVE
-    for table in node.rels or ():
-        if table.relation:
-            yield Lock(_name(table.relation), mode, reach=_reaches(table.relation, PARTITIONS))
+    for lock in _take(node.relation, Mode.SHARE):
+        table = replace(lock, of_index=of_index)
+        if is_on(node.params, "concurrently"):
+            table = replace(table, mode=Mode.SHARE_UPDATE_EXCLUSIVE, waits=Mode.ACCESS_EXCLUSIVE, snapshots=True)
+        yield table
+        if of_index:
+            yield replace(lock, mode=Mode.ACCESS_EXCLUSIVE)
 
 
 _RECURSING_CONSTRAINTS = (enums.ConstrType.CONSTR_CHECK, enums.ConstrType.CONSTR_FOREIGN)
 _QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
-_RULES: dict[type, Callable[[Any], Iterator[Lock]]] = {
+_RULES: dict[type, Callable[[Any], Iterable[Lock]]] = {
     **dict.fromkeys(_QUERIES, _query),
-    ast.AlterExtensionContentsStmt: _member,
-    ast.AlterObjectDependsStmt: _depends,
-    ast.AlterObjectSchemaStmt: _move,
-    ast.AlterPolicyStmt: _policy,
-    ast.AlterPublicationStmt: _publication,
-    ast.AlterSeqStmt: _alter_sequence,
+    ast.AlterExtensionContentsStmt: _comment,
+    ast.AlterObjectDependsStmt: lambda node: _take(
+        node.relation, Mode.ACCESS_SHARE if node.objectType == _KIND.OBJECT_TRIGGER else Mode.ACCESS_EXCLUSIVE
+    ),
+    ast.AlterObjectSchemaStmt: lambda node: _take(node.relation, Mode.ACCESS_EXCLUSIVE),
+    **dict.fromkeys(
+        (ast.AlterPolicyStmt, ast.CreatePolicyStmt),
+        lambda node: [*_take(node.table, Mode.ACCESS_EXCLUSIVE), *_query((node.qual, node.with_check))],
+    ),
+    **dict.fromkeys(
+        (ast.AlterPublicationStmt, ast.CreatePublicationStmt),
+        lambda node: _take(
+            tuple(part.pubtable.relation for part in node.pubobjects or () if part.pubtable),
+            Mode.SHARE_UPDATE_EXCLUSIVE,
+        ),
+    ),
+    ast.AlterSeqStmt: lambda node: [*_take(node.sequence, Mode.SHARE_ROW_EXCLUSIVE), *_sequence_owner(node)],
     ast.AlterTableStmt: _alter,
-    ast.ClusterStmt: _cluster,
+    ast.ClusterStmt: lambda node: _take(node.relation, Mode.ACCESS_EXCLUSIVE),
     ast.CommentStmt: _comment,
-    ast.CopyStmt: _copy,
+    ast.CopyStmt: lambda node: [
+        *_take(node.relation, Mode.ROW_EXCLUSIVE if node.is_from else Mode.ACCESS_SHARE),
+        *_query(node.query),
+    ],
     ast.CreateForeignTableStmt: lambda node: _create(node.base),
     ast.CreateFunctionStmt: _create_function,
-    ast.CreatePolicyStmt: _policy,
-    ast.CreatePublicationStmt: _publication,
     ast.CreateSchemaStmt: _create_schema,
     ast.CreateSeqStmt: _sequence_owner,
-    ast.CreateStatsStmt: _statistics,
+    ast.CreateStatsStmt: lambda node: _take(node.relations, Mode.SHARE_UPDATE_EXCLUSIVE),
     ast.CreateStmt: _create,
     ast.CreateTableAsStmt: lambda node: _statement(node.query),
-    ast.CreateTrigStmt: _trigger,
+    ast.CreateTrigStmt: lambda node: [
+        *_take(node.relation, Mode.SHARE_ROW_EXCLUSIVE, PARTITIONS if node.row else ""),
+        *_take(node.constrrel, Mode.ACCESS_SHARE),
+    ],
     ast.DeclareCursorStmt: lambda node: _query(node.query),
     ast.DropStmt: _drop,
     ast.ExplainStmt: lambda node: _statement(node.query),
-    ast.IndexStmt: _index,
-    ast.LockStmt: _lock,
+    ast.IndexStmt: lambda node: (
+        [Lock(_name(node.relation), Mode.SHARE_UPDATE_EXCLUSIVE, waits=Mode.SHARE, snapshots=True)]
+        if node.concurrent
+        else _take(node.relation, Mode.SHARE, PARTITIONS)
+    ),
+    ast.LockStmt: lambda node: _take(node.relations, Mode(node.mode), CHILDREN),
     ast.PrepareStmt: lambda node: _statement(node.query),
-    ast.RefreshMatViewStmt: _refresh,
+    ast.RefreshMatViewStmt: lambda node: _take(
+        node.relation, Mode.EXCLUSIVE if node.concurrent else Mode.ACCESS_EXCLUSIVE
+    ),
     ast.ReindexStmt: _reindex,
     ast.RenameStmt: _rename,
-    ast.RuleStmt: _rule,
+    ast.RuleStmt: lambda node: [
+        *_take(node.relation, Mode.ACCESS_EXCLUSIVE),
+        *_query((node.whereClause, node.actions)),
+    ],
     ast.SecLabelStmt: _comment,
-    ast.TruncateStmt: _truncate,
-    ast.VacuumStmt: _vacuum,
-    ast.ViewStmt: _view,
+    ast.TruncateStmt: lambda node: _take(node.relations, Mode.ACCESS_EXCLUSIVE, CHILDREN),
+    ast.VacuumStmt: lambda node: _take(
+        tuple(table.relation for table in node.rels or ()),
+        Mode.ACCESS_EXCLUSIVE if is_on(node.options, "full") else Mode.SHARE_UPDATE_EXCLUSIVE,
+        PARTITIONS,
+    ),
+    ast.ViewStmt: lambda node: [
+        *_take(node.view if node.replace else None, Mode.ACCESS_EXCLUSIVE),
+        *_query(node.query),
+    ],
 }
+
+
+def _statements(names: str) -> tuple[type, ...]:
+    """Return the nodes of kinds of statements."""
+    return tuple(getattr(ast, f"{name}Stmt") for name in names.split())
+
+
 # What they lock their text does not say at all.
-_UNREADABLE: tuple[type, ...] = (
-    ast.AlterExtensionStmt,
-    ast.AlterTableMoveAllStmt,
-    ast.CallStmt,
-    ast.DoStmt,
-    ast.DropOwnedStmt,
-    ast.ExecuteStmt,
-    ast.ReassignOwnedStmt,
-)
+_UNREADABLE = _statements("AlterExtension AlterTableMoveAll Call Do DropOwned Execute ReassignOwned")
 # They lock no relation, or only some that they make.
-_LOCKS_NOTHING: tuple[type, ...] = (
-    ast.AlterCollationStmt,
-    ast.AlterDatabaseRefreshCollStmt,
-    ast.AlterDatabaseSetStmt,
-    ast.AlterDatabaseStmt,
-    ast.AlterDefaultPrivilegesStmt,
-    ast.AlterDomainStmt,
-    ast.AlterEnumStmt,
-    ast.AlterEventTrigStmt,
-    ast.AlterFdwStmt,
-    ast.AlterForeignServerStmt,
-    ast.AlterFunctionStmt,
-    ast.AlterOpFamilyStmt,
-    ast.AlterOperatorStmt,
-    ast.AlterOwnerStmt,
-    ast.AlterRoleSetStmt,
-    ast.AlterRoleStmt,
-    ast.AlterStatsStmt,
-    ast.AlterSubscriptionStmt,
-    ast.AlterSystemStmt,
-    ast.AlterTSConfigurationStmt,
-    ast.AlterTSDictionaryStmt,
-    ast.AlterTableSpaceOptionsStmt,
-    ast.AlterTypeStmt,
-    ast.AlterUserMappingStmt,
-    ast.CheckPointStmt,
-    ast.ClosePortalStmt,
-    ast.CompositeTypeStmt,
-    ast.ConstraintsSetStmt,
-    ast.CreateAmStmt,
-    ast.CreateCastStmt,
-    ast.CreateConversionStmt,
-    ast.CreateDomainStmt,
-    ast.CreateEnumStmt,
-    ast.CreateEventTrigStmt,
-    ast.CreateExtensionStmt,
-    ast.CreateFdwStmt,
-    ast.CreateForeignServerStmt,
-    ast.CreateOpClassStmt,
-    ast.CreateOpFamilyStmt,
-    ast.CreatePLangStmt,
-    ast.CreateRangeStmt,
-    ast.CreateRoleStmt,
-    ast.CreateSubscriptionStmt,
-    ast.CreateTableSpaceStmt,
-    ast.CreateTransformStmt,
-    ast.CreateUserMappingStmt,
-    ast.CreatedbStmt,
-    ast.DeallocateStmt,
-    ast.DefineStmt,
-    ast.DiscardStmt,
-    ast.DropRoleStmt,
-    ast.DropSubscriptionStmt,
-    ast.DropTableSpaceStmt,
-    ast.DropUserMappingStmt,
-    ast.DropdbStmt,
-    ast.FetchStmt,
-    ast.GrantRoleStmt,
-    ast.GrantStmt,
-    ast.ImportForeignSchemaStmt,
-    ast.ListenStmt,
-    ast.LoadStmt,
-    ast.NotifyStmt,
-    ast.TransactionStmt,
-    ast.UnlistenStmt,
-    ast.VariableSetStmt,
-    ast.VariableShowStmt,
+_LOCKS_NOTHING = _statements(
+    """AlterCollation AlterDatabaseRefreshColl AlterDatabaseSet AlterDatabase AlterDefaultPrivileges AlterDomain
+    AlterEnum AlterEventTrig AlterFdw AlterForeignServer AlterFunction AlterOpFamily AlterOperator AlterOwner
+    AlterRoleSet AlterRole AlterStats AlterSubscription AlterSystem AlterTSConfiguration AlterTSDictionary
+    AlterTableSpaceOptions AlterType AlterUserMapping CheckPoint ClosePortal CompositeType ConstraintsSet CreateAm
+    CreateCast CreateConversion CreateDomain CreateEnum CreateEventTrig CreateExtension CreateFdw
+    CreateForeignServer CreateOpClass CreateOpFamily CreatePLang CreateRange CreateRole CreateSubscription
+    CreateTableSpace CreateTransform CreateUserMapping Createdb Deallocate Define Discard DropRole DropSubscription
+    DropTableSpace DropUserMapping Dropdb Fetch GrantRole Grant ImportForeignSchema Listen Load Notify Transaction
+    Unlisten VariableSet VariableShow"""
 )

@@ -51,25 +51,19 @@ def read_name(file: str, folder: str, header_required: bool = True, marked: bool
         header_required: whether a file with a name like ours has to have our header.
         marked: whether the file has marks of another tool: then its name is that tool's.
     """
-    kind = ROLLBACK if folder == "rollbacks" else MIGRATE
-    found: Name | None = None
     if folder == "repeatable":
         match = OUR_REPEATABLE.fullmatch(file)
-        found = Name(REPEAT, REPEATABLE, match["name"], foreign=False) if match else None
-    elif marked and (match := MARKED.fullmatch(file)):
-        found = Name(kind, match["version"], match["name"])
-    elif header_required and (match := OURS.fullmatch(file)):
-        found = Name(kind, match["version"], match["name"], foreign=False)
-    elif match := UP_AND_DOWN.fullmatch(file):
-        found = Name(MIGRATE if match["way"] == "up" else ROLLBACK, match["version"], match["name"])
-    elif match := FLYWAY.fullmatch(file):
-        kind = MIGRATE if match["letter"] == "V" else ROLLBACK
-        found = Name(kind, match["version"].replace("_", "."), match["name"])
-    elif match := FLYWAY_REPEATABLE.fullmatch(file):
-        found = Name(REPEAT, REPEATABLE, match["name"])
-    elif not header_required and (match := WITHOUT_HEADER.fullmatch(file)):
-        found = Name(kind, match["version"], match["name"])
-    return found
+        return Name(REPEAT, REPEATABLE, match["name"], foreign=False) if match else None
+    usual = [UP_AND_DOWN, FLYWAY, FLYWAY_REPEATABLE]
+    for pattern in [*[MARKED] * marked, *([OURS, *usual] if header_required else [*usual, WITHOUT_HEADER])]:
+        if match := pattern.fullmatch(file):
+            if pattern is FLYWAY_REPEATABLE:
+                return Name(REPEAT, REPEATABLE, match["name"])
+            said = match.groupdict()
+            way = said.get("way") or said.get("letter") or folder
+            kind = ROLLBACK if way in ("down", "U", "rollbacks") else MIGRATE
+            return Name(kind, match["version"].replace("_", "."), match["name"], foreign=pattern is not OURS)
+    return None
 
 
 def is_flyways(file: str) -> bool:

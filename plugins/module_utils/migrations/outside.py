@@ -15,31 +15,34 @@ from pglast import ast, enums
 from pglast.visitors import Visitor
 
 _KIND = enums.ObjectType
-_SHARED = {
-    _KIND.OBJECT_DATABASE: "DATABASE",
-    _KIND.OBJECT_ROLE: "ROLE",
-    _KIND.OBJECT_SUBSCRIPTION: "SUBSCRIPTION",
-    _KIND.OBJECT_TABLESPACE: "TABLESPACE",
-}
+_SHARED = {_KIND[f"OBJECT_{name}"]: name for name in ("DATABASE", "ROLE", "SUBSCRIPTION", "TABLESPACE")}
 _ALWAYS = {
-    ast.AlterDatabaseRefreshCollStmt: "ALTER DATABASE",
-    ast.AlterDatabaseSetStmt: "ALTER DATABASE",
-    ast.AlterDatabaseStmt: "ALTER DATABASE",
-    ast.AlterRoleSetStmt: "ALTER ROLE",
-    ast.AlterRoleStmt: "ALTER ROLE",
-    ast.AlterSubscriptionStmt: "ALTER SUBSCRIPTION",
-    ast.AlterSystemStmt: "ALTER SYSTEM",
-    ast.AlterTableSpaceOptionsStmt: "ALTER TABLESPACE",
-    ast.CreateRoleStmt: "CREATE ROLE",
-    ast.CreateSubscriptionStmt: "CREATE SUBSCRIPTION",
-    ast.CreateTableSpaceStmt: "CREATE TABLESPACE",
-    ast.CreatedbStmt: "CREATE DATABASE",
-    ast.DropOwnedStmt: "DROP OWNED",
-    ast.DropRoleStmt: "DROP ROLE",
-    ast.DropSubscriptionStmt: "DROP SUBSCRIPTION",
-    ast.DropTableSpaceStmt: "DROP TABLESPACE",
-    ast.DropdbStmt: "DROP DATABASE",
-    ast.ReassignOwnedStmt: "REASSIGN OWNED",
+    getattr(ast, f"{name}Stmt"): words
+    for words, names in {
+        "ALTER DATABASE": ("AlterDatabase", "AlterDatabaseRefreshColl", "AlterDatabaseSet"),
+        "ALTER ROLE": ("AlterRole", "AlterRoleSet"),
+        "ALTER SUBSCRIPTION": ("AlterSubscription",),
+        "ALTER SYSTEM": ("AlterSystem",),
+        "ALTER TABLESPACE": ("AlterTableSpaceOptions",),
+        "CREATE DATABASE": ("Createdb",),
+        "CREATE ROLE": ("CreateRole",),
+        "CREATE SUBSCRIPTION": ("CreateSubscription",),
+        "CREATE TABLESPACE": ("CreateTableSpace",),
+        "DROP DATABASE": ("Dropdb",),
+        "DROP OWNED": ("DropOwned",),
+        "DROP ROLE": ("DropRole",),
+        "DROP SUBSCRIPTION": ("DropSubscription",),
+        "DROP TABLESPACE": ("DropTableSpace",),
+        "REASSIGN OWNED": ("ReassignOwned",),
+    }.items()
+    for name in names
+}
+# Those that do so where their object, which the attribute names, is a shared one.
+_SOMETIMES = {
+    ast.AlterOwnerStmt: ("objectType", "ALTER"),
+    ast.CommentStmt: ("objtype", "COMMENT ON"),
+    ast.RenameStmt: ("renameType", "ALTER"),
+    ast.SecLabelStmt: ("objtype", "SECURITY LABEL ON"),
 }
 
 
@@ -47,18 +50,13 @@ def leaves(node: Any) -> str:
     """Return what a statement does outside of its database, in a word or two; empty where it does nothing."""
     gives = "GRANT" if getattr(node, "is_grant", False) else "REVOKE"
     words = _ALWAYS.get(type(node), "")
-    if isinstance(node, ast.CopyStmt) and node.is_program:
+    if type(node) in _SOMETIMES:
+        attribute, does = _SOMETIMES[type(node)]
+        words = f"{does} {_SHARED[kind]}" if (kind := getattr(node, attribute)) in _SHARED else ""
+    elif isinstance(node, ast.CopyStmt) and node.is_program:
         words = f"COPY {'FROM' if node.is_from else 'TO'} PROGRAM"
     elif isinstance(node, ast.CopyStmt) and node.filename and not node.is_from:
         words = "COPY TO a file"
-    elif isinstance(node, ast.CommentStmt) and node.objtype in _SHARED:
-        words = f"COMMENT ON {_SHARED[node.objtype]}"
-    elif isinstance(node, ast.SecLabelStmt) and node.objtype in _SHARED:
-        words = f"SECURITY LABEL ON {_SHARED[node.objtype]}"
-    elif isinstance(node, ast.RenameStmt) and node.renameType in _SHARED:
-        words = f"ALTER {_SHARED[node.renameType]}"
-    elif isinstance(node, ast.AlterOwnerStmt) and node.objectType in _SHARED:
-        words = f"ALTER {_SHARED[node.objectType]}"
     elif isinstance(node, ast.GrantRoleStmt):
         words = f"{gives} of a role"
     elif isinstance(node, ast.GrantStmt) and node.objtype in {*_SHARED, _KIND.OBJECT_PARAMETER_ACL}:

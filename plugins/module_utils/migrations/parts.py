@@ -54,58 +54,47 @@ def read_part(text: str, way: str) -> Part | None:
     What stands before the first mark belongs to both ways.
     """
     marks = _marks(text)
-    ways = [(mark, _way(mark)) for mark in marks if _way(mark) in (UP, DOWN)]
+    ways = [(mark, found) for mark, _, found in marks if found in (UP, DOWN)]
     if not ways:
         return None
-    tool = _tool(ways[0][0])
-    problems = [
-        (_line(text, mark.start()), "is a mark of another tool than the first one. Keep the marks of one tool.")
-        for mark in marks
-        if _tool(mark) != tool
-    ]
-    problems += [
-        (
-            _line(text, mark.start()),
-            "goose would fill in variables of its environment here; nothing else does. Remove it.",
-        )
-        for mark in marks
-        if _way(mark).startswith("envsub")
-    ]
-    if all(found != UP for _, found in ways):
-        problems.append((_line(text, ways[0][0].start()), "has a way back, and no mark before what is to be applied."))
-    transactional = not any(_way(mark).startswith("no") for mark in marks)
     begin = ways[0][0].start()
+    tool = next(tool for mark, tool, _ in marks if mark is ways[0][0])
+    problems = []
+    for mark, other, _ in marks:
+        if other != tool:
+            problems.append((mark, "is a mark of another tool than the first one. Keep the marks of one tool."))
+    for mark, _, found in marks:
+        if found.startswith("envsub"):
+            message = "goose would fill in variables of its environment here; nothing else does. Remove it."
+            problems.append((mark, message))
+    if all(found != UP for _, found in ways):
+        problems.append((ways[0][0], "has a way back, and no mark before what is to be applied."))
+    transactional = not any(found.startswith("no") for _, _, found in marks)
     kept, own = [text[:begin]], [text[:begin]]
     for (mark, found), end in zip(ways, [*(mark.start() for mark, _ in ways[1:]), len(text)], strict=True):
         piece = text[mark.start() : end]
         if found == way:
             own.append(piece)
-            kept.append(piece)
             transactional = transactional and not WITHOUT_TRANSACTION.search(mark["rest"])
-        else:
-            kept.append("\n" * piece.count("\n"))
-    return Part("".join(kept), "".join(own).rstrip() + "\n", transactional, DOWN_MARKS[tool], begin, tuple(problems))
+        kept.append(piece if found == way else "\n" * piece.count("\n"))
+    return Part(
+        text="".join(kept),
+        own="".join(own).rstrip() + "\n",
+        transactional=transactional,
+        down_mark=DOWN_MARKS[tool],
+        begin=begin,
+        problems=tuple((text.count("\n", 0, mark.start()) + 1, words) for mark, words in problems),
+    )
 
 
-def _marks(text: str) -> list[re.Match[str]]:
-    """Return the marks of a file: comments, but not what only looks like one in a text or in another comment."""
-    marks = list(MARK.finditer(text))
-    if not marks:
-        return []
+def _marks(text: str) -> list[tuple[re.Match[str], str, str]]:
+    """Return the marks of a file with their tool and what they say.
+
+    They are comments, but not what only looks like one in a text or in another comment.
+    """
+    marks = [(mark, tool, mark[tool].lower()) for mark in MARK.finditer(text) for tool in DOWN_MARKS if mark[tool]]
     try:
-        comments = {token.start for token in parser.scan(text) if token.name == "SQL_COMMENT"}
+        comments = {token.start for token in parser.scan(text) if token.name == "SQL_COMMENT"} if marks else set()
     except parser.ParseError:
         return marks  # a part of it is refused for the same reason, with its line
-    return [mark for mark in marks if mark.start() in comments]
-
-
-def _tool(mark: re.Match[str]) -> str:
-    return next(tool for tool in DOWN_MARKS if mark[tool])
-
-
-def _way(mark: re.Match[str]) -> str:
-    return str(mark[_tool(mark)]).lower()
-
-
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
+    return [mark for mark in marks if mark[0].start() in comments]

@@ -6,16 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .catalog import Catalog, read_catalog
 from .rollback import read_sets
 from .variables import RENAMED, declared_variables, renamed_variables, resembling_variables, unknown_variables
-
-
-class ReleaseError(Exception):
-    """Why a release or the variables are refused: all of it, with file and line, and the next step."""
 
 
 def read_release(
@@ -26,35 +23,25 @@ def read_release(
     variables: Sequence[str] = (),
     extra_variables: Sequence[str] = (),
     shared_variables: Sequence[str] = (),
-) -> tuple[dict[str, Any], list[str]]:
-    """Read and check a release; the arguments are those of the action `migration_release`.
-
-    Returns: what the action returns, and its warnings.
-
-    Raises:
-        ReleaseError: where anything is wrong.
-    """
+) -> dict[str, Any]:
+    """Read and check a release; the arguments are those of the action `migration_release`, and so is the result."""
     catalog = Catalog()
     problems: list[str] = []
     if directory:
         if not Path(directory).is_dir():
-            raise ReleaseError(
-                f"There is no release folder {directory}. Nothing was touched. Correct release_directory."
-            )
+            words = f"There is no release folder {directory}. Nothing was touched. Correct release_directory."
+            return {"failed": True, "msg": words}
         catalog = read_catalog(Path(directory), header_required)
         problems = [*map(str, catalog.findings), *read_sets(Path(directory))[1]]
     known = [*shared_variables, *declared_variables(Path(roles)), *RENAMED]
     problems += unknown_variables(extra_variables, known)
     if problems:
-        raise ReleaseError(
-            "\n".join(
-                [
-                    "The release or the inventory is refused; no host was touched.",
-                    *(f"  {problem}" for problem in problems),
-                    "Correct it and run the same command again.",
-                ]
-            )
-        )
+        lines = [
+            "The release or the inventory is refused; no host was touched.",
+            *(f"  {problem}" for problem in problems),
+            "Correct it and run the same command again.",
+        ]
+        return {"failed": True, "msg": "\n".join(lines)}
     warnings = [
         *catalog.warnings,
         *renamed_variables([*variables, *extra_variables]),
@@ -62,7 +49,9 @@ def read_release(
         *(f"{each.file} {note}." for each in [*catalog.migrations, *catalog.repeatable] for note in each.notes),
     ]
     return {
-        "migrations": json.dumps([migration.as_dict() for migration in catalog.migrations]),
-        "repeatable": json.dumps([file.as_dict() for file in catalog.repeatable]),
+        "changed": False,
+        "warnings": warnings,
+        "migrations": json.dumps([asdict(migration) for migration in catalog.migrations]),
+        "repeatable": json.dumps([asdict(file) for file in catalog.repeatable]),
         "release": catalog.release,
-    }, warnings
+    }

@@ -84,28 +84,28 @@ def plan_rollback(
     Returns:
         The steps, none where nothing that is meant stands; or problems.
     """
-    rollback = Rollback()
     by_version = {entry["version"]: entry for entry in catalog}
     if sum(map(bool, (to, only, named))) != 1:
-        rollback.problems.append(
+        problem = (
             "Say with exactly one variable what is to go back: -e rollback_to=010 (everything after it), "
             "-e rollback_only=015 or -e rollback_set=NAME."
         )
-        return rollback
+        return Rollback(problems=[problem])
     if named:
-        chosen = _members(named, sets or {}, by_version, applied, rollback)
+        rollback = Rollback(problems=_not_in_sets(named, sets or {}, by_version))
+        chosen = {version for version in (sets or {}).get(named, ()) if version in applied}
     elif only:
+        rollback = Rollback(problems=_not_applied(only, by_version, applied, "rollback_only"))
         chosen = {only}
-        rollback.problems += _not_applied(only, by_version, applied, "rollback_only")
     elif to.strip("0"):
-        rollback.problems += _not_applied(to, by_version, applied, "rollback_to")
+        rollback = Rollback(problems=_not_applied(to, by_version, applied, "rollback_to"))
         chosen = {version for version in applied if to in by_version and version_key(version) > version_key(to)}
     else:
-        chosen = set(applied)
+        rollback, chosen = Rollback(), {*applied}
     if rollback.problems:
         return rollback
 
-    # A file only ever depends on one with a lower number: migration_catalog refuses everything else.
+    # A file only ever depends on one with a lower number: the catalog refuses everything else.
     rollback.steps = [by_version[version] for version in sorted(chosen, key=version_key, reverse=True)]
     for entry in rollback.steps:
         holders = [
@@ -139,21 +139,13 @@ def _way_back(entry: Row) -> str:
     return f"{release}/rollbacks/{file}" if below in ("", "migrations", "migration") else f"{folder}/rollbacks/{file}"
 
 
-def _members(
-    name: str,
-    sets: Mapping[str, Sequence[str]],
-    by_version: Mapping[str, Row],
-    applied: Collection[str],
-    rollback: Rollback,
-) -> set[str]:
-    """Return the versions of a set that stand."""
+def _not_in_sets(name: str, sets: Mapping[str, Sequence[str]], by_version: Mapping[str, Row]) -> list[str]:
+    """Return what is wrong with the name of a set, or with the versions in it."""
     if name not in sets:
         known = f"it has {', '.join(sorted(sets))}" if sets else f"it has no {SETS_FILE}"
-        rollback.problems.append(f"The release has no set {name}; {known}. Correct rollback_set.")
-    unknown = [version for version in sets.get(name, ()) if version not in by_version]
-    if unknown:
-        rollback.problems.append(f"{SETS_FILE}: {name} names {', '.join(unknown)}, which no migration has. Correct it.")
-    return {version for version in sets.get(name, ()) if version in applied}
+        return [f"The release has no set {name}; {known}. Correct rollback_set."]
+    unknown = [version for version in sets[name] if version not in by_version]
+    return [f"{SETS_FILE}: {name} names {', '.join(unknown)}, which no migration has. Correct it."] if unknown else []
 
 
 def _not_applied(version: str, by_version: Mapping[str, Row], applied: Collection[str], variable: str) -> list[str]:

@@ -4,7 +4,7 @@
 
 Consecutive files go in one script that community.postgresql.postgresql_script sends as one query, which costs one
 connection and one round trip for any number of files. PostgreSQL parses the whole text before it runs any of it; what
-each file may contain is therefore settled before, statement by statement, by `migration_catalog`.
+each file may contain is therefore settled before, statement by statement, by `catalog.py`.
 
 The SQL stands in the role's files/*.sql, one subject a file, with `'@name@'` where a literal is filled in.
 """
@@ -47,14 +47,6 @@ class Run:
     copy: bool = False
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How long a run may wait, in PostgreSQL's notation of intervals (`5s`, `15min`; 0 is for ever)."""
-
-    run_lock_wait: str = "60s"
-    statement_timeout: str = "0"
-
-
 def quote(text: str) -> str:
     """Quote a text as a dollar-quoted literal, with a tag that neither occurs in it nor begins at its end."""
     number = 0
@@ -68,33 +60,34 @@ def quote(text: str) -> str:
 class Script:
     """Fills in the SQL of the engine for one run."""
 
-    def __init__(self, folder: Path, run: Run, limits: Limits, owner: str) -> None:
+    def __init__(
+        self, folder: Path, run: Run, owner: str, run_lock_wait: str = "60s", statement_timeout: str = "0"
+    ) -> None:
         """Read the SQL.
 
         Args:
             folder: the role's `files`.
             run: what the history says of this run.
-            limits: how long it may wait.
             owner: the role that owns what the files make.
+            run_lock_wait: how long it may wait for another run, as an interval of PostgreSQL; 0 is for ever.
+            statement_timeout: how long one file may take.
         """
         self.sql = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.sql")}
-        self.run, self.limits, self.owner = run, limits, owner
+        self.run, self.owner, self.run_lock_wait, self.statement_timeout = run, owner, run_lock_wait, statement_timeout
         self.fresh = [statement.text for statement in split_file(self.sql["fresh"])]
         self.left_out: set[str] = set()  # the roles of statements that a copy does not see
 
     def begin(self, history: bool) -> list[str]:
         """Return what every session begins with: the lock, and the history where the database has none."""
         # In a transaction of its own: without one, its settings would last into that of the first file.
-        lock = "\n".join(["BEGIN;", self._fill("lock", wait=self.limits.run_lock_wait), "COMMIT;"])
+        lock = "\n".join(["BEGIN;", self._fill("lock", wait=self.run_lock_wait), "COMMIT;"])
         return [lock, self._transaction(self.sql["history"].strip())] if history else [lock]
 
     def apply(self, files: Files) -> list[str]:
         """Return the transactions that run files, one each."""
         return [
-            self._transaction(
-                self._apply(self.run, migration, statements), self._record(self._act(migration), migration)
-            )
-            for migration, statements in files
+            self._transaction(self._apply(self.run, file, statements), self._record(self._act(file), file))
+            for file, statements in files
         ]
 
     def count(self, files: Files) -> list[str]:
@@ -139,7 +132,7 @@ class Script:
         return [
             self._record("start", migration),
             *first,
-            f"SELECT set_config('statement_timeout', {quote(self.limits.statement_timeout)}, false), "
+            f"SELECT set_config('statement_timeout', {quote(self.statement_timeout)}, false), "
             f"set_config('application_name', {quote(application_name(migration))}, false), "
             f"set_config('role', {quote(self.owner)}, false)",
             *sent,
@@ -160,11 +153,11 @@ class Script:
             lacking = self.left_out
         return self._fill(
             "apply",
-            run=_described_run(run),
+            run=_json(asdict(run)),
             migration=_described(migration),
             lines="{" + ",".join(str(statement.line) for statement in sent) + "}",
-            needs=json.dumps([statement.needs for statement in sent], ensure_ascii=False),
-            roles=json.dumps([sorted(lacking.intersection(statement.roles)) for statement in sent], ensure_ascii=False),
+            needs=_json([statement.needs for statement in sent]),
+            roles=_json([sorted(lacking.intersection(statement.roles)) for statement in sent]),
             statements=[statement.text for statement in sent],
             application=application_name(migration),
             owner=self.owner,
@@ -185,19 +178,12 @@ class Script:
 
     def _record(self, act: str, migration: Migration) -> str:
         """Return the statement that adds a history row."""
-        return self._fill("record", act=act, run=_described_run(self.run), migration=_described(migration))
+        return self._fill("record", act=act, run=_json(asdict(self.run)), migration=_described(migration))
 
     def _transaction(self, *statements: str) -> str:
         """Wrap statements in a transaction, after which nothing of the session remains but the lock."""
-        return "\n".join(
-            [
-                "BEGIN;",
-                f"SET LOCAL statement_timeout = {quote(self.limits.statement_timeout)};",
-                *statements,
-                *(f"{statement};" for statement in self.fresh),
-                "COMMIT;",
-            ]
-        )
+        timeout = f"SET LOCAL statement_timeout = {quote(self.statement_timeout)};"
+        return "\n".join(["BEGIN;", timeout, *statements, *(f"{statement};" for statement in self.fresh), "COMMIT;"])
 
     def _place(self, migration: Migration, statement: Statement) -> str:
         """Return a comment that says which statement this is: an error of the driver begins with its text."""
@@ -224,12 +210,11 @@ def application_name(migration: Migration) -> str:
     return f"physioflow {name}".encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
-def _described_run(run: Run) -> str:
-    """Return who runs the migrations, as JSON."""
-    return json.dumps(asdict(run), ensure_ascii=False)
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _described(migration: Migration) -> str:
     """Return what the history says of a file, as JSON."""
     names = ("version", "name", "description", "file", "sha256", "sha256_raw")
-    return json.dumps({name: getattr(migration, name) for name in names}, ensure_ascii=False)
+    return _json({name: getattr(migration, name) for name in names})

@@ -11,13 +11,13 @@ Runs on the controller: it reads statements with PostgreSQL's own parser.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pglast import ast, enums
 from pglast.visitors import Visitor
 
-from .catalog import Statement, node_of, own_statements
+from .catalog import Statement, own_statements
 
 Name = tuple[str, str]  # schema, table
 
@@ -38,19 +38,45 @@ def subsumed(files: Mapping[str, str]) -> set[str]:
         files: the SQL text of each rollback of a run, in the order in which they are sent.
     """
     names = list(files)
-    parsed = [[(statement, node_of(statement)) for statement in own_statements(text)] for text in files.values()]
-    found: dict[int, set[Name]] = {}
-    for position, statements in enumerate(parsed):
-        tables = _only_changes([node for _, node in statements])
-        if tables and all(_end_of(parsed, position, table) for table in tables):
-            found[position] = tables
-    while True:
-        # What one that is sent reads of a table has to find the rows that it would find.
-        carried = [position for position in found if any(_carried(parsed, position, t, found) for t in found[position])]
-        if not carried:
-            return {names[position] for position in found}
-        for position in carried:
+    statements = [
+        (position, statement, statement.node)
+        for position, text in enumerate(files.values())
+        for statement in own_statements(text)
+    ]
+    drops = [*_drops(statements)]
+    found: dict[int, dict[Name, int]] = {}  # for each file where its tables are dropped
+    for position in range(len(names)):
+        tables = _only_changes([node for at, _, node in statements if at == position])
+        ends = {
+            table: index
+            for table in tables
+            for index in [next((i for i, (at, gone) in enumerate(drops) if at > position and table in gone), -1)]
+        }
+        if tables and min(ends.values()) >= 0:
+            found[position] = ends
+    # What one that is sent reads of a table has to find the rows that it would find.
+    while carried := [
+        position
+        for position, ends in found.items()
+        for table, end in ends.items()
+        for at, statement, node in statements[:end]
+        if at > position and at not in found and _uses(statement, node, table)
+    ]:
+        for position in {*carried}:
             del found[position]
+    return {names[position] for position in found}
+
+
+def _drops(statements: Iterable[tuple[int, Statement, Any]]) -> Iterator[tuple[int, set[Name]]]:
+    """Yield for each statement its file and the tables that it drops."""
+    elsewhere = -1  # a file in which a name without schema may mean any
+    for position, statement, node in statements:
+        if "search_path" in statement.text.lower():
+            elsewhere = position
+        named = isinstance(node, ast.DropStmt) and node.removeType == enums.ObjectType.OBJECT_TABLE
+        names = [[part.sval for part in parts] for parts in node.objects] if named else []
+        usual = [] if elsewhere == position else ["public"]
+        yield position, {(n[-2], n[-1]) for n in ([*usual, *parts] for parts in names) if n[1:]}
 
 
 class _Changes(Visitor):  # type: ignore[misc]
@@ -85,40 +111,6 @@ def _only_changes(nodes: Sequence[Any]) -> set[Name]:
             return set()
         changes(node)
     return set() if changes.more else changes.tables
-
-
-def _end_of(parsed: Sequence[Sequence[tuple[Statement, Any]]], position: int, table: Name) -> tuple[int, int] | None:
-    """Return where a table is dropped after a file: positions of the file and of its statement."""
-    for later in range(position + 1, len(parsed)):
-        elsewhere = False
-        for number, (statement, node) in enumerate(parsed[later]):
-            elsewhere = elsewhere or "search_path" in statement.text.lower()
-            if isinstance(node, ast.DropStmt) and table in _dropped(node, elsewhere):
-                return later, number
-    return None
-
-
-def _dropped(node: Any, elsewhere: bool) -> set[Name]:
-    """Return the tables that a DROP TABLE names; `elsewhere`: a name without schema may mean any."""
-    if node.removeType != enums.ObjectType.OBJECT_TABLE:
-        return set()
-    names = [[part.sval for part in parts] for parts in node.objects]
-    return {(parts[-2] if parts[1:] else "public", parts[-1]) for parts in names if parts[1:] or not elsewhere}
-
-
-def _carried(
-    parsed: Sequence[Sequence[tuple[Statement, Any]]], position: int, table: Name, left_out: dict[int, set[Name]]
-) -> bool:
-    """Tell whether a statement that is sent between a file and the drop of a table may use the rows of the table."""
-    end = _end_of(parsed, position, table)
-    between = (
-        each
-        for later in range(position + 1, len(parsed))
-        if later not in left_out
-        for number, each in enumerate(parsed[later])
-        if end is not None and (later, number) < end
-    )
-    return any(_uses(statement, node, table) for statement, node in between)
 
 
 def _uses(statement: Statement, node: Any, table: Name) -> bool:

@@ -70,12 +70,9 @@ def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str
         names: names found in the inventory.
         known: names in the roles' argument specs.
     """
-    declared = sorted(set(known))
-    near = {name: difflib.get_close_matches(name, declared, 1, SAME) for name in sorted(set(names) - set(declared))}
+    near = {name: _near(name, known, SAME) for name in sorted({*names} - {*known})}
     return [
-        f"The variable {name} is known to no role of ours. Did you mean {found[0]}?"
-        for name, found in near.items()
-        if found
+        f"The variable {name} is known to no role of ours. Did you mean {one}?" for name, one in near.items() if one
     ]
 
 
@@ -86,12 +83,15 @@ def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
         names: names given with -e: they are meant for this command.
         known: names in the roles' argument specs.
     """
-    declared = sorted(set(known))
     sentences = []
-    for name in sorted(set(names)):
-        if name in declared or not (OURS.fullmatch(name) or difflib.get_close_matches(name, declared, 1, SAME)):
-            continue
-        near = difflib.get_close_matches(name, declared, 1, CLOSE)
-        advice = f" Did you mean {near[0]}?" if near else " Remove it, or correct its name."
-        sentences.append(f"The variable {name} is known to no role.{advice}")
+    for name in sorted({*names} - {*known}):
+        if OURS.fullmatch(name) or _near(name, known, SAME):
+            near = _near(name, known, CLOSE)
+            advice = f"Did you mean {near}?" if near else "Remove it, or correct its name."
+            sentences.append(f"The variable {name} is known to no role. {advice}")
     return sentences
+
+
+def _near(name: str, known: Iterable[str], similarity: float) -> str:
+    """Return the name that is most like another one, or nothing."""
+    return next(iter(difflib.get_close_matches(name, sorted({*known}), 1, similarity)), "")

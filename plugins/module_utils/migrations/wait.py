@@ -18,8 +18,9 @@ IS_FREE = f"SELECT pg_try_advisory_lock({KEY}) AS free"
 GIVE_BACK = f"SELECT pg_advisory_unlock({KEY})"
 SECONDS = "SELECT extract(epoch FROM %(wait)s::interval)::float8 AS seconds"
 HOLDER = f"""
-SELECT a.pid, a.usename::text AS user, a.application_name AS application, a.backend_start::text AS since,
-       coalesce(a.client_addr::text, 'this host') AS host
+SELECT format('another run holds the lock of the migrations since %s: pid %s, user %s, application %s, from %s',
+              a.backend_start, a.pid, a.usename, a.application_name,
+              coalesce(a.client_addr::text, 'this host')) AS words
 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -48,15 +49,6 @@ def wait_for_run(cursor: Any, wait: str) -> tuple[float, str]:
         if time.monotonic() >= deadline:
             cursor.execute(HOLDER)
             row = cursor.fetchone()
-            return time.monotonic() - begun, holder_sentence(dict(row) if row else None)
+            gone = "another run held the lock of the migrations a moment ago"
+            return time.monotonic() - begun, dict(row)["words"] if row else gone
         time.sleep(ASK)
-
-
-def holder_sentence(holder: dict[str, Any] | None) -> str:
-    """Say who holds the lock of the migrations."""
-    if holder is None:
-        return "another run held the lock of the migrations a moment ago"
-    return (
-        f"another run holds the lock of the migrations since {holder['since']}: pid {holder['pid']}, "
-        f"user {holder['user']}, application {holder['application']}, from {holder['host']}"
-    )

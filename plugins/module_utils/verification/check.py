@@ -9,9 +9,10 @@ itself names are shown, other texts are not.
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from itertools import zip_longest
 from typing import Any
@@ -62,8 +63,29 @@ class Check:
         """Return the sentence for a broken promise."""
         if self.kind == "history" and self.what == "view":
             return f"{self.file}: expected {self.expected}, found {self.found}."
-        kind = SINGULAR.get(self.kind, self.kind.removesuffix("s"))
-        return f"{self.file}: {kind} {self.what}: expected {self.expected}, found {self.found}."
+        return f"{self.file}: {singular(self.kind)} {self.what}: expected {self.expected}, found {self.found}."
+
+
+def singular(kind: str) -> str:
+    """Return the word for one thing of a kind."""
+    return SINGULAR.get(kind, kind.removesuffix("s"))
+
+
+def in_parts(there: Sequence[str], missing: Sequence[str], other: Sequence[str], most: int = sys.maxsize) -> str:
+    """Return what of something is there, is missing and is another one, at most so many names of each."""
+
+    def some(names: Sequence[str]) -> str:
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        return ", ".join(names[:most]) + more
+
+    found = {"there": there, "missing": missing, "another": other}
+    return "; ".join(f"{label}: {some(names)}" for label, names in found.items() if names) + "."
+
+
+def check_of(promise: Promise, what: str, expected: str, found: str, ok: bool | None = None) -> Check:
+    """Return a comparison for a promise; it is kept where both words are the same, unless `ok` says otherwise."""
+    needs = (promise.table or "") if found == NO_TABLE else ""
+    return Check(promise.file, promise.kind, what, expected, found, expected == found if ok is None else ok, needs)
 
 
 class Catalog:
@@ -75,11 +97,9 @@ class Catalog:
         self.names = {kind: set(raw[kind] or ()) for kind in NAMES}
         self.has_history = bool(raw["has_history"])
         self.columns: dict[str, dict[str, str]] = defaultdict(dict)
-        self.generated: dict[tuple[str, str], str] = {}
-        for table, name, kind, expression in raw["columns"] or ():
+        for table, name, kind, _ in raw["columns"] or ():
             self.columns[table][name] = kind
-            if expression:
-                self.generated[table, name] = expression
+        self.generated = {(table, name): how for table, name, _, how in raw["columns"] or () if how}
         self.sound: dict[str, dict[tuple[str, str], bool]] = {
             kind: {(table, name): sound for table, name, sound, *_ in raw[kind] or ()}
             for kind in BY_TABLE
@@ -139,14 +159,8 @@ def check_history(expected: Sequence[str], applied: Sequence[str] | None) -> Ite
         yield Check(HISTORY, "history", "view", f"{len(expected)} versions", "no such view", False)
         return
     for version in sorted({*expected, *applied}, key=lambda one: (len(one), one)):
-        yield Check(
-            HISTORY,
-            "history",
-            version,
-            "applied" if version in expected else "not applied",
-            "applied" if version in applied else "not applied",
-            version in expected and version in applied,
-        )
+        wanted, found = ("applied" if version in versions else "not applied" for versions in (expected, applied))
+        yield Check(HISTORY, "history", version, wanted, found, wanted == found)
 
 
 def check_seeds(promise: Promise, found: Mapping[str, Any], expected_rows: int | None) -> Iterator[Check]:
@@ -158,34 +172,21 @@ def check_seeds(promise: Promise, found: Mapping[str, Any], expected_rows: int |
         expected_rows: how many rows the table holds on a fresh database by all promises; None to leave it open.
     """
     data = promise.data
-    missing, other, empty = (found.get(state) or [] for state in ("missing", "other", "empty"))
     width = len(data["key"])
+    states = {"missing": "missing", "empty": "an empty text", "other": "other values"}
     for position, row in enumerate(data["rows"], start=1):
-        state = (
-            "missing"
-            if position in missing
-            else "an empty text"
-            if position in empty
-            else "other values"
-            if position in other
-            else "present"
-        )
-        values = dict(zip(data.get("values") or [], row[width:], strict=True))
-        expected = f"present with {show(values)}" if state == "other values" else "present"
-        if state == "an empty text":
+        state = next((state for state in states if position in (found.get(state) or ())), "")
+        expected = "present"
+        if state == "other":
+            expected = f"present with {show(dict(zip(data.get('values') or [], row[width:], strict=True)))}"
+        elif state == "empty":
             expected = f"a text in {', '.join(data['filled'])}"
         what = f"{data['table']} {show(row[:width] if width > 1 else row[0])}"
-        yield Check(promise.file, "seeds", what, expected, state, state == "present")
+        yield check_of(promise, what, expected, states.get(state, "present"))
     if expected_rows is not None:
         where = f" where {' '.join(data['where'].split())}" if data.get("where") else ""
-        yield Check(
-            promise.file,
-            "seeds",
-            f"{data['table']}{where}",
-            f"exactly {expected_rows} on a fresh database",
-            str(found["count"]),
-            found["count"] == expected_rows,
-        )
+        wanted = f"exactly {expected_rows} on a fresh database"
+        yield check_of(promise, f"{data['table']}{where}", wanted, str(found["count"]), found["count"] == expected_rows)
 
 
 def check_examples(promise: Promise, found: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
@@ -194,19 +195,16 @@ def check_examples(promise: Promise, found: Sequence[Mapping[str, Any]]) -> Iter
     name = f"{data.get('constraint') or data['column']} on {data['table']}"
     accepts = len(data.get("accepts") or ())
     for number, (row, result) in enumerate(zip(example_rows(promise), found, strict=True)):
-        shown = show(row[data["column"]] if "column" in data and promise.kind == "constraint_examples" else row)
         if promise.kind == "generated_examples":
             wanted = data["examples"][number]["expect"]
             value = show(result["value"]) if result["valid"] else "a value that is not one of its column's type"
             ok = bool(result["valid"]) and same(wanted, result["value"])
-            yield Check(promise.file, promise.kind, f"{name} given {shown}", show(wanted), value, ok)
+            yield check_of(promise, f"{name} given {show(row)}", show(wanted), value, ok)
         else:
             accepted = bool(result["valid"]) and result["value"] is not False
             words = {True: "accepted", False: "refused"}
-            wanted = number < accepts
-            yield Check(
-                promise.file, promise.kind, f"{name} {shown}", words[wanted], words[accepted], wanted is accepted
-            )
+            shown = show(row[data["column"]] if "column" in data else row)
+            yield check_of(promise, f"{name} {shown}", words[number < accepts], words[accepted])
 
 
 def check_query(promise: Promise, rows: Sequence[Sequence[Any]]) -> Check:
@@ -219,46 +217,41 @@ def check_query(promise: Promise, rows: Sequence[Sequence[Any]]) -> Check:
         found = rows[0][0]
     else:
         text = f"{len(rows)} rows of {len(rows[0])} values" if rows else "no row"
-        return Check(promise.file, promise.kind, promise.key[0], show(wanted), text, False)
+        return check_of(promise, promise.key[0], show(wanted), text, ok=False)
     if not promise.data.get("show"):
         found = without_other_texts(found, texts_in(wanted))
-    ok = same(wanted, found)
-    if isinstance(wanted, list) and not ok:  # say the rows that differ
-        lacking = [row for row in wanted if not any(same(row, other) for other in found)]
-        surplus = [row for row in found if not any(same(other, row) for other in wanted)]
-        wanted, found = (lacking, surplus) if lacking or surplus else (wanted, found)
-        return Check(promise.file, promise.kind, promise.key[0], _rows(wanted), _rows(found), False)
-    return Check(promise.file, promise.kind, promise.key[0], show(wanted), show(found), ok)
+    if same(wanted, found) or not isinstance(wanted, list):
+        return check_of(promise, promise.key[0], show(wanted), show(found), same(wanted, found))
+    # Say the rows that differ.
+    lacking = [row for row in wanted if not any(same(row, other) for other in found)]
+    surplus = [row for row in found if not any(same(other, row) for other in wanted)]
+    wanted, found = (lacking, surplus) if lacking or surplus else (wanted, found)
+    return check_of(promise, promise.key[0], _rows(wanted), _rows(found), ok=False)
 
 
 def check_plan(promise: Promise, plan: Any) -> Iterator[Check]:
     """Judge a plan as EXPLAIN (FORMAT JSON) gives it."""
-    relations: set[str] = set()
-    indexes: set[str] = set()
+    found: dict[str, set[str]] = {"Relation Name": set(), "Index Name": set()}
     nodes = [one["Plan"] for one in plan]
     while nodes:
         node = nodes.pop()
         nodes += node.get("Plans", ())
-        relations.update({node["Relation Name"]} if "Relation Name" in node else ())
-        indexes.update({node["Index Name"]} if "Index Name" in node else ())
-    data = promise.data
-    if data.get("scans"):
-        wanted = sorted(data["scans"])
-        found = ", ".join(sorted(relations)) or "no scan"
-        what = f"{promise.key[0]}, scans"
-        yield Check(promise.file, promise.kind, what, ", ".join(wanted), found, sorted(relations) == wanted)
-    if data.get("index"):
-        found = ", ".join(sorted(indexes)) or "no index"
-        what = f"{promise.key[0]}, index"
-        yield Check(promise.file, promise.kind, what, data["index"], found, data["index"] in indexes)
+        for key, names in found.items():
+            names.update({node[key]} if key in node else ())
+    relations, indexes = (sorted(names) for names in found.values())
+    scans, index = promise.data.get("scans"), promise.data.get("index")
+    if scans:
+        shown = ", ".join(relations) or "no scan"
+        yield check_of(promise, f"{promise.key[0]}, scans", ", ".join(sorted(scans)), shown, relations == sorted(scans))
+    if index:
+        shown = ", ".join(indexes) or "no index"
+        yield check_of(promise, f"{promise.key[0]}, index", index, shown, index in indexes)
 
 
 def check_error(promise: Promise, reason: str) -> Check:
     """Return the check of something that could not be looked at."""
-    what = " ".join(part for part in promise.key[:2] if part)
-    if promise.kind == "seeds":
-        what = promise.key[0]
-    return Check(promise.file, promise.kind, what, "an answer", reason, False, _needs(promise, reason))
+    what = " ".join(part for part in promise.key[: 1 if promise.kind == "seeds" else 2] if part)
+    return check_of(promise, what, "an answer", reason, ok=False)
 
 
 def seed_totals(promises: Iterable[Promise]) -> dict[tuple[str, ...], int]:
@@ -404,7 +397,7 @@ def _check_object(promise: Promise, catalog: Catalog) -> Check:
     if not sound and promise.earlier:
         before = _check_object(promise.earlier, catalog).ok
         found = f"what {promise.earlier.file} promises" if before else found
-    return Check(promise.file, promise.kind, what, wanted, found, sound, _needs(promise, found), before)
+    return replace(check_of(promise, what, wanted, found, sound), before=before)
 
 
 def what_of(kind: str, key: tuple[str, ...]) -> str:
@@ -414,30 +407,25 @@ def what_of(kind: str, key: tuple[str, ...]) -> str:
 
 def _state(promise: Promise, catalog: Catalog) -> tuple[str, bool]:
     """Return in a word how an object is there, and whether that is well."""
-    kind, key = promise.kind, promise.key
+    kind, key, absent = promise.kind, promise.key, "nothing of that name"
     if kind in BY_TABLE and key[0] not in catalog.columns:
         return NO_TABLE, False
+    if kind in catalog.sound:
+        sound = catalog.sound[kind].get((key[0], key[1]))
+        if sound is not None:
+            return (PRESENT if sound else SPOILT)[kind], sound
+        others = sorted(table for table, name in catalog.sound[kind] if name == key[1])
+        return (f"one on {', '.join(others)}" if others else absent), False
     if kind == "columns":
-        return ("present", True) if key[1] in catalog.columns[key[0]] else ("no such column", False)
-    if kind in BY_NAME:
+        there, absent = key[1] in catalog.columns[key[0]], "no such column"
+    elif kind in BY_NAME:
         there = (kind, key) in catalog.definitions
-        return ("present" if there else "nothing of that name"), there
-    if kind in NAMES:
-        return _named(kind, key[0], catalog.names[kind])
-    states = catalog.sound[kind]
-    sound = states.get((key[0], key[1]))
-    if sound is not None:
-        return (PRESENT if sound else SPOILT)[kind], sound
-    others = sorted(table for table, name in states if name == key[1])
-    return (f"one on {', '.join(others)}" if others else "nothing of that name"), False
-
-
-def _named(kind: str, name: str, names: set[str]) -> tuple[str, bool]:
-    """Return whether a name is there, and other functions of that name where it is not."""
-    if name in names:
-        return "present", True
-    others = [one for one in names if kind == "functions" and one.partition("(")[0] == name.partition("(")[0]]
-    return ", ".join(sorted(others)) or "nothing of that name", False
+    else:
+        there = key[0] in catalog.names[kind]
+        if kind == "functions":
+            name = key[0].partition("(")[0]
+            absent = ", ".join(sorted(one for one in catalog.names[kind] if one.partition("(")[0] == name)) or absent
+    return ("present" if there else absent), there
 
 
 def difference(kind: str, promised: str, found: str) -> tuple[str, str]:
@@ -457,11 +445,6 @@ def _rows(rows: Sequence[Any]) -> str:
     """Return rows readably: the values of a row without brackets where it is one value only."""
     shown = [row[0] if len(row) == 1 else row for row in rows]
     return ", ".join(show(row) for row in shown)[:LONGEST_ROWS] or "no such row"
-
-
-def _needs(promise: Promise, found: str) -> str:
-    """Return the table of a promise where its lack was found."""
-    return (promise.table or "") if found == NO_TABLE else ""
 
 
 def _cell(text: str) -> str:

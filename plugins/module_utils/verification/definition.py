@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Definitions of objects as promise files hold them: what `database_objects` found, in words that a person reviews.
+"""Definitions of objects as promise files hold them: what `database/objects.py` found, in words that a person reviews.
 
 A promise is about what a migration makes, on every server. So a definition here has no owner, and nothing that an
 administrator tunes: storage parameters, tablespaces, statistics targets, replica identities.
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+
+from ..sql import unquoted
 
 Key = tuple[str, tuple[str, ...]]  # kind of promise, and the key that a promise has
 
@@ -41,7 +43,7 @@ _INDEX_FACTS = re.compile(r"(?P<unique>(?:unique )?)on (?P<table>\S+)")
 _INDEX_OPTIONS = re.compile(r" WITH \([^)]*\)")
 _FUNCTION = re.compile(rf"CREATE OR REPLACE (FUNCTION|PROCEDURE) (?:{_QUOTED}|[^\"(])+")
 _COLUMN_TUNED = re.compile(r" (?:storage|compression|statistics) \S+|(?<= )n_distinct(?:_inherited)?=\S+")
-# A dump and restore moves casts between texts, and brackets around a single value (see database_objects).
+# A dump and restore moves casts between texts, and brackets around a single value (see database/objects.py).
 _CAST = re.compile(rf"({_LITERAL})|::(?:character varying(?:\(\d+\))?|text|bpchar)(?:\[\])?")
 _ATOM = re.compile(rf"(?<![\w\"])\(({_LITERAL}|{_QUOTED}|[\w.]+|ARRAY\[[^()]*\])\)")
 
@@ -50,7 +52,7 @@ def definitions(found: Iterable[tuple[str, str, str]]) -> dict[Key, str]:
     """Return definitions by the key of the promise about them.
 
     Args:
-        found: kind, name and definition of each object, as the look `MIGRATED` of `database_objects` gives them.
+        found: kind, name and definition of each object, as the look `MIGRATED` of `database/objects.py` gives them.
     """
     rows = list(found)
     tables = {name for kind, name, _ in rows if kind == "table"}
@@ -91,7 +93,7 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
     facts, _, words = text.partition("\n")
     facts = _OWNER.sub("", facts)
     if kind == "comment":
-        return ("comments", (_comment_name(name),)), text
+        return ("comments", (plain(name).replace('"', ""),)), text
     if kind == "column":
         table, _, column = name.rpartition(".")
         if '"' in column:  # a quoted name may hold a dot
@@ -99,19 +101,17 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
             table = ".".join(place)
         if table not in tables:
             return None
-        return ("columns", (_name(table), _unquoted(column))), _joined(
-            plain(_COLUMN_TUNED.sub("", facts)), plain(words)
-        )
+        return ("columns", (_name(table), unquoted(column))), _joined(plain(_COLUMN_TUNED.sub("", facts)), plain(words))
     if kind == "index":
         match = _INDEX_FACTS.match(facts)
         if not match or not words:  # that of a constraint
             return None
         shown = match["unique"] + _INDEX_OPTIONS.sub("", plain(words))
-        return ("indexes", (_name(match["table"]), _unquoted(_PART.findall(name)[-1]))), shown
+        return ("indexes", (_name(match["table"]), unquoted(_PART.findall(name)[-1]))), shown
     if kind in ON_TABLE and (match := _ON.fullmatch(name)) and match["table"] in tables:
         if kind == "trigger":
             words = _TRIGGER.sub(r"\1", words)
-        return (ON_TABLE[kind], (_name(match["table"]), _unquoted(match["name"]))), _joined(facts, plain(words))
+        return (ON_TABLE[kind], (_name(match["table"]), unquoted(match["name"]))), _joined(facts, plain(words))
     if kind == "table":
         return ("tables", (_name(name),)), _joined(plain(_TUNED.sub("", facts)), plain(words))
     if kind in ("function", "procedure"):
@@ -123,11 +123,6 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
     return ("objects", (f"{kind} {plain(name)}",)), _joined(plain(facts), plain(words))
 
 
-def _comment_name(name: str) -> str:
-    """Return what a comment is about, like `column clinics.name`."""
-    return plain(name).replace('"', "")
-
-
 def _joined(facts: str, words: str) -> str:
     """Return the facts and the text of a definition as one."""
     return " ".join(filter(None, [facts, words.strip()]))
@@ -135,9 +130,4 @@ def _joined(facts: str, words: str) -> str:
 
 def _name(table: str) -> str:
     """Return the name of a table as promises have it: without quotes, and without schema public."""
-    return ".".join(_unquoted(part) for part in _PART.findall(table)).removeprefix("public.")
-
-
-def _unquoted(name: str) -> str:
-    """Return an identifier without its quotes."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+    return ".".join(unquoted(part) for part in _PART.findall(table)).removeprefix("public.")

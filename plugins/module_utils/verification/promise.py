@@ -126,8 +126,8 @@ def _withdraw(merged: dict[tuple[str, tuple[str, ...]], Promise], document: Mapp
     """Take back what a file withdraws; return a sentence for each thing that was not promised."""
     problems = []
     for kind, content in (document.get("withdraws") or {}).items():
-        for key, rows in _withdrawn_keys(kind, content):
-            hits = [promise for promise in merged.values() if promise.kind == kind and _is_meant(promise, key)]
+        for key, rows in _withdrawn_keys(kind, content):  # a key may leave out the last parts
+            hits = [promise for promise in merged.values() if promise.kind == kind and promise.key[: len(key)] == key]
             if not hits:
                 names = [promise.key[-1] for promise in merged.values() if promise.kind == kind]
                 problems.append(
@@ -141,33 +141,27 @@ def _withdraw(merged: dict[tuple[str, tuple[str, ...]], Promise], document: Mapp
                 else:
                     del merged[kind, promise.key]
             if kind == "tables":  # and with it all that was promised about the table
-                for other in [one for one in merged.values() if key[0] in (one.table, _commented(one))]:
+                for other in [one for one in merged.values() if key[0] in (one.table, table_of(one.kind, one.key))]:
                     del merged[other.kind, other.key]
     return problems
 
 
-def _commented(promise: Promise) -> str | None:
-    """Return the table that a promised comment is on, or on a part of."""
-    if promise.kind != "comments":
+def table_of(kind: str, key: tuple[str, ...]) -> str | None:
+    """Return the table that something promised is a part of: of a comment, what it is about."""
+    if kind in BY_TABLE:
+        return key[0]
+    if kind != "comments":
         return None
-    kind, _, name = promise.key[0].partition(" ")
-    return name.rpartition(".")[0] if kind == "column" else name.rpartition(" on ")[2]
-
-
-def _is_meant(promise: Promise, key: tuple[str, ...]) -> bool:
-    """Return whether a withdrawal's key, which may leave out the last parts, means a promise."""
-    return promise.key[: len(key)] == key
+    about, _, name = key[0].partition(" ")
+    return name.rpartition(".")[0] if about == "column" else name.rpartition(" on ")[2]
 
 
 def _withdrawn_keys(kind: str, content: Any) -> Iterator[tuple[tuple[str, ...], list[Any] | None]]:
     """Yield the keys that a withdrawal names, and for seeds the rows if not all are meant."""
-    if kind in BY_TABLE:
-        for table, names in content.items():
-            for name in names:
-                yield (table_name(table), name), None
-    elif kind in (*NAMES, *BY_NAME) or IDENTITY[kind] == ("name",):
-        for name in content:
-            yield (table_name(name) if kind == "tables" else name,), None
+    if kind not in ENTRIES:
+        yield from ((promise.key, None) for promise in flatten({"file": "", kind: content}))
+    elif IDENTITY[kind] == ("name",):
+        yield from (((name,), None) for name in content)
     else:
         for entry in content:
             parts = [str(entry.get(part) or "") for part in IDENTITY[kind]]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .check import difference, what_of
+from .check import difference, in_parts, singular, what_of
 from .definition import Key, canonical
-from .promise import BY_TABLE
+from .promise import table_of
 
 MISSING, MORE, OTHER = "missing", "not of the release", "other"
 MOST_LINES = 40
@@ -31,20 +31,17 @@ def differences(live: Mapping[Key, str], made: Mapping[Key, str]) -> list[Differ
         if kind == "comments" and what_of(kind, key).startswith("extension "):
             continue  # extensions are made by the role database, after an adoption as well
         ours, theirs = made.get((kind, key)), live.get((kind, key))
-        if ours is not None and theirs is not None and canonical(kind, ours) == canonical(kind, theirs):
+        if ours is None or theirs is None:
+            table = ("tables", (table_of(kind, key) or "",))
+            if (table in live) != (table in made):  # it speaks for what is on it
+                continue
+            state = words = MISSING if theirs is None else MORE
+        elif canonical(kind, ours) == canonical(kind, theirs):
             continue
-        state = MISSING if theirs is None else MORE if ours is None else OTHER
-        if state != OTHER and _spoken_for(kind, key, live, made):
-            continue
-        words = difference(kind, ours or "", theirs or "") if state == OTHER else ("", "")
-        name = f"{_kind(kind)} {what_of(kind, key)}".removeprefix("object ")
-        found.append(
-            {
-                "name": name,
-                "state": state,
-                "words": f"expected {words[0]}, found {words[1]}" if state == OTHER else state,
-            }
-        )
+        else:
+            state, words = OTHER, "expected {}, found {}".format(*difference(kind, ours, theirs))
+        name = f"{singular(kind)} {what_of(kind, key)}".removeprefix("object ")
+        found.append({"name": name, "state": state, "words": words})
     return found
 
 
@@ -91,13 +88,8 @@ def refusal(
     lines += shown[:MOST_LINES] + ([f"  and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else [])
     advice = f"make them equal by hand, or name the version that {database} is at (-e migrations_baseline=...)"
     if there or other:
-        parts = [
-            f"{word}: {', '.join(names)}"
-            for word, names in (("there", there), ("missing", missing), ("another", other))
-            if names
-        ]
         whole = not missing and not other
-        lines.append(f"  {following[1]} is there{'' if whole else ' in part'}. {'; '.join(parts)}.")
+        lines.append(f"  {following[1]} is there{'' if whole else ' in part'}. {in_parts(there, missing, other)}")
         if whole:
             advice = f"name the version that {database} is at: -e migrations_baseline={following[0]}"
         else:
@@ -112,22 +104,3 @@ def word_of_an_operator() -> str:
         "Who knows that it may be adopted as it is, says so, and the history keeps it: "
         "-e migrations_baseline_unproven=true -e \"migrations_reason='...'\"."
     )
-
-
-def _kind(kind: str) -> str:
-    """Return the name of one thing of a kind."""
-    return {"indexes": "index"}.get(kind, kind.removesuffix("s"))
-
-
-def _spoken_for(kind: str, key: tuple[str, ...], live: Mapping[Key, str], made: Mapping[Key, str]) -> bool:
-    """Tell whether an object is on, or is a comment about, a table that is on one side only."""
-
-    def alone(table: str) -> bool:
-        return (("tables", (table,)) in live) != (("tables", (table,)) in made)
-
-    if kind in BY_TABLE:
-        return alone(key[0])
-    if kind != "comments":
-        return False
-    about, _, name = key[0].partition(" ")
-    return alone(name.rpartition(".")[0] if about == "column" else name.rpartition(" on ")[2])

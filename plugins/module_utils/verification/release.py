@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,34 +34,15 @@ except ImportError:
 
 FILE_NAME = re.compile(r"(?P<version>\d{3,})_[a-z0-9]+(?:_[a-z0-9]+)*")
 PLANNER_SETTING = re.compile(r"enable_[a-z_]+")
-# Keys of the entries in lists: required ones, and optional ones.
-REQUIRED = {
-    "seeds": ("table", "key", "rows"),
-    "constraint_examples": ("table", "constraint"),
-    "generated_examples": ("table", "column", "examples"),
-    "queries": ("name", "sql", "expect"),
-    "plans": ("name", "sql"),
-}
-OPTIONAL = {
-    "seeds": ("where", "values", "filled"),
-    "constraint_examples": ("column", "accepts", "refuses"),
-    "queries": ("show", "only_fresh"),
-    "plans": ("scans", "index", "settings"),
+# Keys of the entries in lists, with the types of their values; those with a question mark may be left out.
+KEYS: dict[str, dict[str, type]] = {
+    "seeds": {"table": str, "key": list, "rows": list, "where?": str, "values?": list, "filled?": list},
+    "constraint_examples": {"table": str, "constraint": str, "column?": str, "accepts?": list, "refuses?": list},
+    "generated_examples": {"table": str, "column": str, "examples": list},
+    "queries": {"name": str, "sql": str, "expect": object, "show?": bool, "only_fresh?": bool},
+    "plans": {"name": str, "sql": str, "scans?": list, "index?": str, "settings?": dict},
 }
 WORDS: dict[type, str] = {str: "a text", list: "a list", dict: "a mapping", bool: "true or false"}
-TYPES: dict[str, type] = {
-    "accepts": list,
-    "examples": list,
-    "filled": list,
-    "key": list,
-    "only_fresh": bool,
-    "refuses": list,
-    "rows": list,
-    "scans": list,
-    "settings": dict,
-    "show": bool,
-    "values": list,
-}
 
 
 class PromiseLoader(Loader):
@@ -87,12 +67,9 @@ def _mapping(loader: PromiseLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key} is not a text: quote it", key_node.start_mark
-            )
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", key_node.start_mark)
+        if not isinstance(key, str) or key in seen:
+            problem = "stands twice" if isinstance(key, str) else "is not a text: quote it"
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key} {problem}", key_node.start_mark)
         seen[key] = loader.construct_object(value_node, deep=True)
     return seen
 
@@ -100,15 +77,7 @@ def _mapping(loader: PromiseLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 PromiseLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-@dataclass
-class Promises:
-    """The promise files of a release, and what is wrong with them."""
-
-    documents: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-def read_promises(directory: Path, migrations: Iterable[str]) -> Promises:
+def read_promises(directory: Path, migrations: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """Read and check a folder of promise files.
 
     Args:
@@ -116,44 +85,45 @@ def read_promises(directory: Path, migrations: Iterable[str]) -> Promises:
         migrations: names of the release's migrations, like `001_initial_schema`.
 
     Returns:
-        The files' contents, each with `version`, `name` and `file`. Nothing may be verified while there are problems.
+        The files' contents, each with `version`, `name` and `file`; and what is wrong with them: nothing may be
+        verified while there are problems.
     """
     known = sorted(migrations)
-    result = Promises()
+    documents: list[dict[str, Any]] = []
+    problems: list[str] = []
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
         if path.name.startswith("."):
             continue
         file = f"{directory.parent.name}/{directory.name}/{path.name}"
         match = FILE_NAME.fullmatch(path.stem)
         if path.suffix != ".yml" or not match:
-            result.problems.append(f"{file}: not named NNN_name.yml like its migration. Rename or move it.")
+            problems.append(f"{file}: not named NNN_name.yml like its migration. Rename or move it.")
             continue
         if path.stem not in known:
             advice = near(path.stem, known) or " Rename or remove it."
-            result.problems.append(f"{file}: promises for a migration that does not exist.{advice}")
+            problems.append(f"{file}: promises for a migration that does not exist.{advice}")
         try:
             content = yaml.load(path.read_bytes().decode("utf-8-sig"), Loader=PromiseLoader) or {}  # noqa: S506
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-            result.problems.append(f"{place}: not valid YAML: {error.problem}. Correct it.")
-            continue
-        except yaml.YAMLError as error:
-            result.problems.append(f"{file}: not valid YAML: {' '.join(str(error).split())}. Correct it.")
-            continue
-        except UnicodeDecodeError as error:
-            result.problems.append(f"{file}: not UTF-8: byte at offset {error.start}. Save the file as UTF-8.")
-            continue
-        except OSError as error:
-            result.problems.append(f"{file}: cannot be read: {error.strerror}. Correct its permissions.")
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            problems.append(file + _unreadable(error))
             continue
         found = [f"{file}: {problem}" for problem in check_document(content)]
-        result.problems += found
+        problems += found
         if not found:
-            result.documents.append({"version": match["version"], "name": path.stem, "file": file} | content)
-    if not result.problems:
-        result.problems += merge_promises(result.documents)[1]
-    return result
+            documents.append({"version": match["version"], "name": path.stem, "file": file} | content)
+    return documents, problems or merge_promises(documents)[1]
+
+
+def _unreadable(error: Exception) -> str:
+    """Return why a file cannot be read, as it follows the name of the file."""
+    if isinstance(error, UnicodeDecodeError):
+        return f": not UTF-8: byte at offset {error.start}. Save the file as UTF-8."
+    if isinstance(error, OSError):
+        return f": cannot be read: {error.strerror}. Correct its permissions."
+    mark = getattr(error, "problem_mark", None)
+    place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+    words = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"{place}: not valid YAML: {words}. Correct it."
 
 
 def check_document(content: Any) -> Iterator[str]:
@@ -164,25 +134,34 @@ def check_document(content: Any) -> Iterator[str]:
     yield from _unknown(content, (*KINDS, "withdraws"), "")
     for kind in KINDS:
         if content.get(kind) is not None:
-            yield from _check_kind(kind, content[kind])
+            yield from _check_kind(kind, content[kind], kind)
     withdrawn = content.get("withdraws")
-    if withdrawn is None:
-        return
-    if not isinstance(withdrawn, dict):
+    if isinstance(withdrawn, dict):
+        yield from _unknown(withdrawn, KINDS, "withdraws.")
+        for kind in KINDS:
+            if kind in withdrawn:
+                yield from _check_kind(kind, withdrawn[kind], f"withdraws.{kind}", withdrawn=True)
+    elif withdrawn is not None:
         yield _wrong("withdraws", dict)
-        return
-    yield from _unknown(withdrawn, KINDS, "withdraws.")
-    for kind in KINDS:
-        if kind in withdrawn:
-            yield from _check_withdrawn(kind, withdrawn[kind])
 
 
-def _check_kind(kind: str, content: Any) -> Iterator[str]:
-    """Yield what is wrong with all promises of one kind."""
-    if kind in (*NAMES, *BY_NAME):
-        yield from _check_defined(kind, kind, content)
+def _check_kind(kind: str, content: Any, where: str, withdrawn: bool = False) -> Iterator[str]:
+    """Yield what is wrong with all promises, or all withdrawals, of one kind."""
+    if kind in (*NAMES, *BY_NAME) or (withdrawn and IDENTITY.get(kind) == ("name",)):
+        yield from _check_names(kind, content, where, withdrawn)
+    elif kind in BY_TABLE and not isinstance(content, dict):
+        yield f"`{where}` is a mapping from tables. Correct it."
     elif kind in BY_TABLE:
-        yield from _check_by_table(kind, kind, content)
+        for table, names in content.items():
+            yield from _check_names(kind, names, f"{where}.{table}", withdrawn)
+    elif withdrawn and (not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content)):
+        yield f"`{where}` is a list of mappings with {', '.join(IDENTITY[kind])}. Correct it."
+    elif withdrawn:
+        allowed = (*IDENTITY[kind], *(("key", "rows") if kind == "seeds" else ()))
+        for number, entry in enumerate(content):
+            yield from _unknown(entry, allowed, f"{where}[{number}].")
+            if not isinstance(entry.get("table"), str):
+                yield _wrong(f"{where}[{number}].table", str)
     elif not isinstance(content, list):
         yield _wrong(kind, list)
     else:
@@ -190,49 +169,17 @@ def _check_kind(kind: str, content: Any) -> Iterator[str]:
             yield from _check_entry(kind, entry, f"{kind}[{number}]")
 
 
-def _check_withdrawn(kind: str, content: Any) -> Iterator[str]:
-    """Yield what is wrong with the withdrawals of one kind."""
-    where = f"withdraws.{kind}"
-    if kind in (*NAMES, *BY_NAME) or IDENTITY.get(kind) == ("name",):
-        yield from _check_names(where, content)
-    elif kind in BY_TABLE:
-        yield from _check_by_table("", where, content)
-    elif not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
-        yield f"`{where}` is a list of mappings with {', '.join(IDENTITY[kind])}. Correct it."
-    else:
-        allowed = (*IDENTITY[kind], *(("key", "rows") if kind == "seeds" else ()))
-        for number, entry in enumerate(content):
-            yield from _unknown(entry, allowed, f"{where}[{number}].")
-            if not isinstance(entry.get("table"), str):
-                yield _wrong(f"{where}[{number}].table", str)
-
-
-def _check_names(where: str, content: Any) -> Iterator[str]:
-    """Yield what is wrong with a list of names."""
-    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+def _check_names(kind: str, content: Any, where: str, withdrawn: bool) -> Iterator[str]:
+    """Yield what is wrong with a list of names, or with definitions by name."""
+    must = "types" if kind == "columns" else "definitions" if kind in BY_NAME else ""
+    if kind in DEFINED and not withdrawn and (must or isinstance(content, dict)):
+        things = "columns" if kind == "columns" else "names"
+        if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
+            yield f"`{where}` is a mapping from {things} to {must or 'definitions'}. Correct it."
+    elif not isinstance(content, list) or not all(isinstance(name, str) for name in content):
         yield f"`{where}` is a list of names. Correct it."
     elif len(set(content)) < len(content):
         yield f"`{where}` names {next(name for name in content if content.count(name) > 1)} twice. Remove one."
-
-
-def _check_by_table(kind: str, where: str, content: Any) -> Iterator[str]:
-    """Yield what is wrong with names, or definitions by name, listed by table."""
-    if not isinstance(content, dict):
-        yield f"`{where}` is a mapping from tables. Correct it."
-        return
-    for table, names in content.items():
-        yield from _check_defined(kind, f"{where}.{table}", names)
-
-
-def _check_defined(kind: str, where: str, content: Any) -> Iterator[str]:
-    """Yield what is wrong with names, or with definitions by name."""
-    must = "types" if kind == "columns" else "definitions" if kind in BY_NAME else ""
-    if kind not in DEFINED or not (must or isinstance(content, dict)):
-        yield from _check_names(where, content)
-        return
-    things = "columns" if kind == "columns" else "names"
-    if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
-        yield f"`{where}` is a mapping from {things} to {must or 'definitions'}. Correct it."
 
 
 def _check_entry(kind: str, entry: Any, where: str) -> Iterator[str]:
@@ -240,15 +187,12 @@ def _check_entry(kind: str, entry: Any, where: str) -> Iterator[str]:
     if not isinstance(entry, dict):
         yield _wrong(where, dict)
         return
-    yield from _unknown(entry, (*REQUIRED[kind], *OPTIONAL.get(kind, ())), f"{where}.")
-    missing = [key for key in REQUIRED[kind] if key not in entry]
-    wrong = [
-        key
-        for key in (*REQUIRED[kind], *OPTIONAL.get(kind, ()))
-        if key in entry and key != "expect" and not isinstance(entry[key], TYPES.get(key, str))
-    ]
+    types = {key.rstrip("?"): wanted for key, wanted in KEYS[kind].items()}
+    yield from _unknown(entry, types, f"{where}.")
+    missing = [key for key in types if key in KEYS[kind] and key not in entry]
+    wrong = [key for key, wanted in types.items() if key in entry and not isinstance(entry[key], wanted)]
     yield from (f"`{where}` has no `{key}`. Add it." for key in missing)
-    yield from (_wrong(f"{where}.{key}", TYPES.get(key, str)) for key in wrong)
+    yield from (_wrong(f"{where}.{key}", types[key]) for key in wrong)
     if not missing and not wrong:
         yield from CHECKS[kind](entry, where)
 

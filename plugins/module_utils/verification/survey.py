@@ -8,9 +8,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
-from .check import NO_TABLE, SINGULAR, Check
+from .check import NO_TABLE, Check, in_parts, singular
 from .promise import BY_TABLE
 
 # What a migration leaves behind. Extensions, collations and schemas may be there without it.
@@ -41,12 +42,7 @@ class Holding:
 
     def __str__(self) -> str:
         """Return the sentence for one that is there in part."""
-        parts = [
-            f"{label}: {_some(names)}"
-            for label, names in (("there", self.there), ("missing", self.missing), ("another", self.other))
-            if names
-        ]
-        return f"{self.name} is there in part. {'; '.join(parts)}."
+        return f"{self.name} is there in part. {in_parts(self.there, self.missing, self.other, MOST_NAMES)}"
 
 
 def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> list[Holding]:
@@ -78,7 +74,7 @@ def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: s
         tables: number of tables in schema public.
         database: name of the database.
     """
-    whole = _unbroken(holdings)
+    whole = [*takewhile(lambda holding: holding.whole, holdings)]
     at = whole[-1].version if whole else ""
     rest = [holding for holding in holdings[len(whole) :] if not holding.absent]
     if baseline and not rest and all(one.whole == (_key(one.version) <= _key(baseline)) for one in holdings):
@@ -125,16 +121,6 @@ def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, prom
     return f"{wrong}adopt it with -e migrations_baseline={at}, which compares every definition first; {other_ways}"
 
 
-def _unbroken(holdings: Sequence[Holding]) -> list[Holding]:
-    """Return those from the first on that are wholly there."""
-    whole = []
-    for holding in holdings:
-        if not holding.whole:
-            break
-        whole.append(holding)
-    return whole
-
-
 def _labels(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
     """Yield what a person would name, with its state; a table speaks for all that is on it."""
     own_tables = {check.what for check in checks if check.kind == "tables"}
@@ -149,7 +135,7 @@ def _labels(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
         table = check.what.partition(".")[0] if check.kind == "columns" else check.what.rpartition(" on ")[2]
         if check.kind in BY_TABLE and table in own_tables and (check.ok or check.needs):
             continue
-        yield f"{SINGULAR.get(check.kind, check.kind.removesuffix('s'))} {check.what}", state
+        yield f"{singular(check.kind)} {check.what}", state
     for table, found in seeds.items():
         if found[True]:
             yield f"{found[True]} seeded rows of {table}", "there"
@@ -161,9 +147,3 @@ def _span(holdings: Sequence[Holding]) -> str:
     """Return `001`, or `001 to 009`."""
     first, last = holdings[0].version, holdings[-1].version
     return first if first == last else f"{first} to {last}"
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first names and how many more there are."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
