@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from .errors import BackupError, DamagedError
 from .manifest import DUMP
@@ -56,13 +56,13 @@ def data_of(programs: Programs, dump: Path, *options: str) -> Iterator[IO[bytes]
         BackupError: where pg_restore cannot read it.
     """
     child = programs.start("pg_restore", "--data-only", "--file=-", *options, dump, stdout=subprocess.PIPE)
-    assert child.stdout is not None
+    stream = cast("IO[bytes]", child.stdout)  # a pipe
     with suppress(OSError, AttributeError):
-        fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
+        fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, CHUNK)
     try:
-        yield child.stdout
+        yield stream
     finally:
-        child.stdout.close()
+        stream.close()
         _, err = child.communicate()
     check_ended("pg_restore", child.returncode, err)
 
