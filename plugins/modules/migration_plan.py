@@ -171,14 +171,12 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.dou
     read_decisions,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.history import (
-    FORMAT,
     History,
     history_argument_spec,
     history_of,
     open_database,
 )
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.names import REPEATABLE, version_key
-from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import Plan, make_plan
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import Plan, make_plan, outcome
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.wait import ASK, wait_for_run
 
 
@@ -205,7 +203,7 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
         repeated=history.repeated,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
-        foreign_tables=foreign_tables(history),
+        foreign_tables=history.foreign_tables,
         report_foreign=module.params["report_foreign"],
         baseline=module.params["baseline"] or None,
         accept=[version.strip() for version in module.params["accept"]],
@@ -213,11 +211,6 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
         invalid=history.invalid,
     )
     return plan
-
-
-def foreign_tables(history: History) -> int:
-    """Return the number of tables that no history explains."""
-    return 0 if history.applied or history.rolled_back or history.in_doubt else history.tables
 
 
 def prepare_run(module: AnsibleModule, connection: Any) -> History:
@@ -278,28 +271,7 @@ def main() -> None:
         )
     for note in plan.notes:
         module.warn(note)
-    unwritten = {entry["version"] for entry in plan.baseline} if module.check_mode else set()
-    standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
-    if not module.check_mode:
-        added = [entry["version"] for entry in plan.pending if entry["version"] != REPEATABLE]
-        standing = sorted(standing + added, key=version_key)
-    module.exit_json(
-        changed=False,
-        applied=json.dumps(plan.applied, default=str),
-        applied_count=len(plan.applied),
-        pending=plan.pending,
-        problems=plan.problems,
-        notes=plan.notes,
-        in_doubt=history.in_doubt,
-        rolled_back=history.rolled_back,
-        baseline=plan.baseline,
-        accepted=plan.accepted,
-        foreign_tables=foreign_tables(history),
-        standing=standing,
-        repeated=history.repeated,
-        has_history=history.exists and history.format >= FORMAT,
-        server_version=history.server_version,
-    )
+    module.exit_json(**outcome(plan, history, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 Every way applies the same files to an empty database of one embedded server. The ways are measured in rotation, so
 that a busy moment of the machine hits all of them; each figure is the median of the rounds. CPU is that of the
 client's processes plus that of the server, in seconds. Figures are printed, never asserted: a machine has its moods.
+
+Python keeps the bytecode of what it imports, as it does for a user whose second run this is.
 """
 
 from __future__ import annotations
@@ -68,7 +70,12 @@ class Bench:
         self.local = local
         self.scratch = scratch
         self.port = local.psql("SHOW port", "postgres", role="postgres")
-        self.env = environment() | {"PGSERVICEFILE": str(local.server / "pg_service.conf")}
+        self.env = environment() | {
+            "PGSERVICEFILE": str(local.server / "pg_service.conf"),
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),
+        }
+        self.printed = ""
         for name, text in (("empty", EMPTY_PLAY), ("role", ROLE_PLAY)):
             (scratch / f"{name}.yml").write_text(text)
 
@@ -86,13 +93,14 @@ class Bench:
         return ticks / TICKS
 
     def run(self, command: list[str | Path], **env: str) -> Cost:
-        """Run a command and return its cost, that of its children and that of the server."""
+        """Run a command and return its cost, that of its children and that of the server; keeps what it printed."""
         before, server = resource.getrusage(resource.RUSAGE_CHILDREN), self.server_cpu()
         began = time.perf_counter()
         done = subprocess.run(command, cwd=ROOT, env=self.env | env, capture_output=True, text=True, check=False)
         wall = time.perf_counter() - began
         if done.returncode:
             sys.exit(f"{command}\n{done.stdout}\n{done.stderr}")
+        self.printed = done.stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         client = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         return Cost(wall, client + self.server_cpu() - server)
@@ -158,9 +166,30 @@ class Bench:
             play = self.scratch / "role.yml"
             return self.run(self.playbook(play, release_directory=str(release), **self.connection(name)))
 
-    def ours_nothing(self, _release: Path) -> Cost:
-        """Run the whole main job where nothing is to do: always with the release of the project."""
-        return self.run(self.playbook("deploy.yml", local_directory=str(self.local.folder)))
+    def deploy(self, *options: str, **variables: str) -> Cost:
+        """Run the whole main job; without variables there is nothing to do."""
+        usual = {"local_directory": str(self.local.folder), "postgresql_embedded_database": "physioflow"}
+        return self.run([*self.playbook("deploy.yml", **usual, **variables), *options])
+
+    def module_runs(self) -> int:
+        """Return how many modules the main job runs where nothing is to do."""
+        self.deploy("-vvv")
+        return self.printed.count("Using module file")
+
+    @contextmanager
+    def applied(self, release: Path) -> Iterator[dict[str, str]]:
+        """Make a database whose history holds a whole release, and yield the variables of its deploy.
+
+        It is adopted, and has the tables of the first file alone: thousands of others would not be the history's cost.
+        """
+        with self.database() as name:
+            first, *_, last = sorted((release / "migrations").iterdir())
+            self.run([*self.psql(name), "-f", first])
+            variables = {"database_name": name, "release_directory": str(release)}
+            version = last.name.partition("_")[0]
+            adopt = {"migrations_baseline": version, "migrations_baseline_unproven": "true"}
+            self.deploy(**variables, **adopt, migrations_reason="bench")
+            yield variables
 
     def connection(self, database: str) -> dict[str, str]:
         """Return the variables of the plays above."""
@@ -171,15 +200,17 @@ def generate(folder: Path, number: int) -> Path:
     """Write a release of many small migrations."""
     (folder / "migrations").mkdir(parents=True)
     for version in range(1, number + 1):
-        (folder / "migrations" / f"{version:04d}_table.sql").write_text(
-            f"-- Migration: {version:04d}_table\n-- Description: generated\n-- Depends on: none\n\n"
+        (folder / "migrations" / f"{version:05d}_table.sql").write_text(
+            f"-- Migration: {version:05d}_table\n-- Description: generated\n-- Depends on: none\n\n"
             f"CREATE TABLE t{version} (id integer CONSTRAINT t{version}_pkey PRIMARY KEY, name text NOT NULL);\n"
         )
     return folder
 
 
-def compare(title: str, ways: dict[str, Callable[[Path], Cost]], release: Path, rounds: int) -> None:
-    """Measure the ways in rotation and print them side by side."""
+def compare(
+    title: str, ways: dict[str, Callable[[Path], Cost]], release: Path, rounds: int, to: tuple[str, ...]
+) -> dict[str, Cost]:
+    """Measure the ways in rotation, print them side by side with their CPU to that of some, and return the medians."""
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -189,14 +220,25 @@ def compare(title: str, ways: dict[str, Callable[[Path], Cost]], release: Path, 
         for name, runs in costs.items()
     }
     print(f"\n{title} (median of {rounds} rounds in rotation)")
-    print(f"  {'way':44} {'wall s':>7} {'CPU s':>7} {'CPU to psql':>12} {'CPU to empty play':>18}")
+    print(f"  {'way':44} {'wall s':>7} {'CPU s':>7}" + "".join(f"  CPU to {name}" for name in to))
     for name, cost in median.items():
-        to_psql = cost.cpu / median["one psql session"].cpu
-        to_empty = cost.cpu / median["empty play"].cpu
-        print(f"  {name:44} {cost.wall:7.2f} {cost.cpu:7.2f} {to_psql:12.1f} {to_empty:18.1f}")
+        ratios = "".join(f"  {cost.cpu / median[one].cpu:{len('CPU to ' + one)}.1f}" for one in to)
+        print(f"  {name:44} {cost.wall:7.2f} {cost.cpu:7.2f}{ratios}")
+    return median
 
 
-def measure(local: Local, scratch: Path, rounds: int, many: int, small: bool = False) -> None:
+def measure_nothing(bench: Bench, rounds: int, applied: int) -> None:
+    """Measure the main job where nothing is to do, and what a long history adds to it."""
+    release = generate(bench.scratch / "applied", applied)
+    with bench.applied(release) as variables:
+        few, many = "deploy.yml", f"deploy.yml, {applied} applied files"
+        ways = {"empty play": bench.empty, few: lambda _: bench.deploy(), many: lambda _: bench.deploy(**variables)}
+        median = compare("Nothing to do", ways, release, rounds, ("empty play",))
+    print(f"  Module runs of deploy.yml: {bench.module_runs()}")
+    print(f"  CPU s of {applied} applied files: {median[many].cpu - median[few].cpu:.1f}")
+
+
+def measure(local: Local, scratch: Path, *, rounds: int, many: int, applied: int, small: bool = False) -> None:
     """Measure all ways on a server that the project is deployed to.
 
     Args:
@@ -204,26 +246,26 @@ def measure(local: Local, scratch: Path, rounds: int, many: int, small: bool = F
         scratch: a folder.
         rounds: how often.
         many: files of the generated release.
+        applied: files of another one, of a database that holds it.
         small: leave out what has to be downloaded, and the files of the project.
     """
     bench = Bench(local, scratch)
     ways: dict[str, Callable[[Path], Cost]] = {
-        "empty play": bench.empty,
         "one psql session": bench.psql_session,
         "psql a file (the guide's loop)": bench.psql_loop,
         "dbmate": bench.dbmate,
         "ours, role migrations from check to history": bench.ours_role,
     }
-    of_project = ways | {"ours, deploy.yml with nothing to do": bench.ours_nothing}
-    generated = generate(scratch / "many", many)
+    generated, to = generate(scratch / "many", many), ("one psql session",)
+    measure_nothing(bench, rounds, applied)
     if small:
-        del of_project["dbmate"]
-        compare(f"{many} generated files", of_project, generated, rounds)
+        del ways["dbmate"]
+        compare(f"{many} generated files", ways, generated, rounds, to)
         return
     CACHE.mkdir(parents=True, exist_ok=True)
     subprocess.run(["npm", "install", "--silent", "--prefix", CACHE, DBMATE], check=True)
-    compare("The 15 files of the project", of_project, ROOT / "files", rounds)
-    compare(f"{many} generated files", ways, generated, max(1, rounds // 2))
+    compare("The 15 files of the project", ways, ROOT / "files", rounds, to)
+    compare(f"{many} generated files", ways, generated, max(1, rounds // 2), to)
 
 
 def main() -> None:
@@ -231,6 +273,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--many", type=int, default=1000, help="files of the generated release (%(default)s)")
+    arguments.add_argument("--applied", type=int, default=10000, help="applied files beside ours (%(default)s)")
     given = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="physioflow-bench-"))
     folder.chmod(0o755)
@@ -241,7 +284,7 @@ def main() -> None:
         print(f"make deploy from nothing, downloads at hand: {time.perf_counter() - began:.1f} s")
         scratch = folder / "scratch"
         scratch.mkdir()
-        measure(local, scratch, given.rounds, given.many)
+        measure(local, scratch, rounds=given.rounds, many=given.many, applied=given.applied)
     finally:
         local.play("playbooks/destroy.yml", destroy_confirmed=True)
         shutil.rmtree(folder)

@@ -23,15 +23,18 @@ def scratch() -> Iterator[Path]:
 
 
 def test_the_deploy_is_measured(local: Local, scratch: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bench.measure(local, scratch, rounds=1, many=2, small=True)
+    bench.measure(local, scratch, rounds=1, many=2, applied=20, small=True)
     said = capsys.readouterr().out
-    assert said.count("files (median of 1 rounds") == 1
+    assert said.count("(median of 1 rounds") == 2
+    assert "  Module runs of deploy.yml: 2\n" in said
+    assert "  CPU s of 20 applied files: " in said
     for way in (
         "empty play",
         "one psql session",
         "psql a file (the guide's loop)",
         "ours, role migrations from check to history",
-        "ours, deploy.yml with nothing to do",
+        "deploy.yml",
+        "deploy.yml, 20 applied files",
     ):
         assert said.count(f"  {way}  ") == 1, said
 

@@ -93,6 +93,11 @@ class History:
     invalid: list[str] = field(default_factory=list)
     server_version: str = ""
 
+    @property
+    def foreign_tables(self) -> int:
+        """Number of tables in schema public that no history explains."""
+        return 0 if self.applied or self.rolled_back or self.in_doubt else self.tables
+
 
 def history_argument_spec() -> dict[str, Any]:
     """Return the options of a module that reads the history.

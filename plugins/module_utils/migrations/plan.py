@@ -7,12 +7,14 @@ Pure functions on plain data. A plan with problems is never carried out; each pr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .doubt import DONE, OPEN, Answer, drops, edited, sentences
-from .names import version_key
+from .history import FORMAT, History
+from .names import REPEATABLE, version_key
 from .repeatable import due
 
 Row = Mapping[str, Any]
@@ -121,6 +123,32 @@ def make_plan(
     if last is None or last == max(map(_number, catalog)):
         plan.pending += due(repeatable, repeated)
     return plan
+
+
+def outcome(plan: Plan, history: History, check_mode: bool) -> dict[str, Any]:
+    """Return what the module `migration_plan` does."""
+    unwritten = {entry["version"] for entry in plan.baseline} if check_mode else set()
+    standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
+    if not check_mode:
+        added = [entry["version"] for entry in plan.pending if entry["version"] != REPEATABLE]
+        standing = sorted(standing + added, key=version_key)
+    return {
+        "changed": False,
+        "applied": json.dumps(plan.applied, default=str),
+        "applied_count": len(plan.applied),
+        "pending": plan.pending,
+        "problems": plan.problems,
+        "notes": plan.notes,
+        "in_doubt": history.in_doubt,
+        "rolled_back": history.rolled_back,
+        "baseline": plan.baseline,
+        "accepted": plan.accepted,
+        "foreign_tables": history.foreign_tables,
+        "standing": standing,
+        "repeated": history.repeated,
+        "has_history": history.exists and history.format >= FORMAT,
+        "server_version": history.server_version,
+    }
 
 
 def _resume(
