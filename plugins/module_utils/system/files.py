@@ -55,8 +55,8 @@ def setting_problems(settings: Mapping[Any, object]) -> list[str]:
 
 
 def _setting_text(value: object) -> str:
-    """Return a value as the server reads it: YAML's true and false are on and off."""
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    """Return a value as the server's file has it: a text in quotes, YAML's true and false as on and off."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else repr(value)
 
 
 def listen_problems(addresses: Iterable[str]) -> list[str]:
