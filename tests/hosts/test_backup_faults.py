@@ -272,7 +272,7 @@ def test_a_deploy_renews_the_program_and_stops_a_timer(host: Host) -> None:
         assert host.run("systemctl is-active physioflow-backup.timer", check=False) == "inactive"
     finally:
         again = host.deploy()
-    assert (again.status, again.changed) == (0, 1), again.output
+    assert (again.status, again.changed) == (0, 2), again.output  # unit and timer
     assert host.deploy().changed == 0
     assert host.run("systemctl is-active physioflow-backup.timer") == "active"
 
