@@ -13,6 +13,8 @@ description:
     them, unpacks them into a folder, makes a data folder and starts the server on 127.0.0.1.
   - Needs no root and no system packages. As root the server runs under an ordinary system user.
   - A server that runs is left alone. What a killed run left half done is repaired by the next run.
+extends_documentation_fragment:
+  - physioflow.database.attributes
 options:
   state:
     description: V(started) makes and starts the server; V(absent) stops it and removes its folder and all its data.

@@ -1,16 +1,19 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: look whether a host can have the server, and what it lacks."""
+"""Ansible module: look whether a host can have the server, what it lacks, and what runs there."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: postgresql_host
-short_description: Look whether a host can have PostgreSQL, and what it lacks
+short_description: Look whether a host can have PostgreSQL, what it lacks, and what runs there
 description:
-  - Refuses, all at once and before anything is changed, a host on which the installation would fail or harm something.
+  - Refuses, all at once and before anything is changed, a host on which the installation would fail or harm something;
+    a cluster that was made with another encoding or locale or without data checksums; and a CA that the clients of the
+    host do not know.
+  - Says all that the roles have to know to find that there is nothing to do.
   - Only reads.
 extends_documentation_fragment:
   - physioflow.database.attributes
@@ -36,6 +39,43 @@ options:
     type: list
     elements: str
     required: true
+  memory:
+    description: MB of memory that the server may use; 0 for all that the host has.
+    type: int
+    default: 0
+  max_connections:
+    description: Sessions at once.
+    type: int
+    default: 100
+  minimum_version:
+    description: Oldest release that is accepted without a word, for instance 16.15.
+    type: str
+    default: "0"
+  minimum_version_enforced:
+    description: Fail below the minimum version, where otherwise a warning is given.
+    type: bool
+    default: false
+  names:
+    description: Names and addresses of the host, for a certificate of the private CA; empty where there is another one.
+    type: list
+    elements: str
+    default: []
+  ca:
+    description: PEM of the CA of the controller; empty where it has none.
+    type: str
+    default: ""
+  ca_folder:
+    description: Where it lies on the controller.
+    type: str
+    default: ""
+  can_sign:
+    description: Whether the key of the CA lies there, too.
+    type: bool
+    default: false
+  days_before:
+    description: Days before its end that a certificate is renewed.
+    type: int
+    default: 30
 author:
   - PhysioFlow contributors (@physioflow)
 """
@@ -60,8 +100,8 @@ missing:
   returned: success
   type: list
   elements: str
-python_debian:
-  description: Whether M(ansible.builtin.deb822_repository) has the library that it needs.
+ca_certificates:
+  description: Whether the host can check who an HTTPS server is.
   returned: success
   type: bool
 cluster:
@@ -80,24 +120,74 @@ audit_known:
   description: Whether apt knows its package.
   returned: success
   type: bool
+tuned:
+  description: Server settings from memory and cores of the host.
+  returned: success
+  type: dict
+sha256:
+  description: Of C(sources) of apt, and of what M(physioflow.database.postgresql_cluster) writes, by its names.
+  returned: success
+  type: dict
+starts:
+  description: Whether the service runs, and starts with the host.
+  returned: success
+  type: bool
+connection:
+  description: How the modules of community.postgresql get in as superuser; empty where no server runs.
+  returned: success
+  type: dict
+waiting:
+  description: What M(physioflow.database.postgresql_cluster) would do without a new file.
+  returned: success
+  type: list
+  elements: str
+certificate_reason:
+  description: Why a certificate is needed; empty where none is, and where it could not be looked at.
+  returned: success
+  type: str
+ca_elsewhere:
+  description: Whether the host has been given a CA that this controller does not have.
+  returned: success
+  type: bool
 """
 
+import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.system.apt import REPAIR
+from ansible_collections.physioflow.database.plugins.module_utils.system.files import (
+    SUPERUSER,
+    cluster_differences,
+    version_number,
+)
 from ansible_collections.physioflow.database.plugins.module_utils.system.look import (
+    cores,
+    memory,
     os_release,
     port_holder,
     read,
     run,
-    running_port,
     unfinished_packages,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.system.server import (
+    Cluster,
+    ServerError,
+    server_number,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.system.tls import (
+    ca_refusal,
+    ends_within,
+    renewal_reason,
+    utc_now,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.system.tuning import tuned_settings, usual_memory
 
 # The role writes it before it installs anything.
 BEGUN = Path("/etc/postgresql-common/createcluster.d/physioflow.conf")
+SOURCES = Path("/etc/apt/sources.list.d/pgdg.sources")
 
 
 def installed(packages: list[str]) -> set[str]:
@@ -106,7 +196,7 @@ def installed(packages: list[str]) -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("ii ")}
 
 
-def problems_of(module: AnsibleModule, cluster: bool, unfinished: str) -> list[str]:
+def problems_of(module: AnsibleModule, cluster: Cluster, unfinished: str) -> list[str]:
     """Return a sentence with its remedy for each reason not to install."""
     problems = []
     if os.geteuid() != 0:
@@ -124,7 +214,7 @@ def problems_of(module: AnsibleModule, cluster: bool, unfinished: str) -> list[s
         )
     locale = module.params["locale"]
     known = {name.lower().replace("-", "") for name in run(["locale", "-a"]).out.split()}
-    if not cluster and locale.lower().replace("-", "") not in known:
+    if not cluster.exists and locale.lower().replace("-", "") not in known:
         problems.append(
             f"The host does not have the locale {locale} of postgresql_locale. Make it there with: apt-get install "
             f"locales && localedef -i {locale.partition('.')[0]} -f UTF-8 {locale}"
@@ -132,10 +222,69 @@ def problems_of(module: AnsibleModule, cluster: bool, unfinished: str) -> list[s
     if unfinished:
         problems.append(f"dpkg has packages that are installed by half: {' '.join(unfinished.split())} {REPAIR}")
     port = module.params["port"]
-    ours = running_port(Path(f"/var/lib/postgresql/{module.params['version']}/main"))
-    if port != ours and (holder := port_holder(port)):
+    if port != cluster.running_port and (holder := port_holder(port)):
         problems.append(f"Port {port} is taken by {holder}. Stop that, or set postgresql_port to another port.")
     return problems
+
+
+def look_at_server(module: AnsibleModule, cluster: Cluster) -> dict[str, Any]:
+    """Return how to get into a running server, and what waits there; warn of what a person has to do."""
+    state = cluster.state()
+    if differences := cluster_differences(state, module.params["locale"]):
+        raise ServerError(
+            f"The cluster {cluster.version}/main is there and was made otherwise: {'; '.join(differences)}. It is "
+            "never made anew, and nothing was changed. Set postgresql_locale to what it has; checksums are switched on "
+            f"with: systemctl stop {cluster.service} && sudo -u {SUPERUSER} {cluster.bin}/pg_checksums --enable -D "
+            f"{cluster.data} && systemctl start {cluster.service}. For another encoding, dump the databases and "
+            "restore them on a new host."
+        )
+    minimum = module.params["minimum_version"]
+    if server_number(state) < version_number(minimum):
+        sentence = (
+            f"The server is PostgreSQL {state['version'].split()[0]}; releases before {minimum} have known faults. "
+            "Bring it up to date on the host: apt-get update && apt-get install --only-upgrade "
+            f"postgresql-{cluster.version}"
+        )
+        if module.params["minimum_version_enforced"]:
+            raise ServerError(f"{sentence}. Nothing was changed.")
+        module.warn(sentence)
+    for sentence in cluster.warnings(state):
+        module.warn(sentence)
+    restart = ["restart"] if cluster.needs_restart(state) else []
+    return {"connection": cluster.connection, "waiting": cluster.closing() + restart}
+
+
+def look_at_certificate(module: AnsibleModule, cluster: Cluster) -> dict[str, Any]:
+    """Return why a certificate of the private CA is needed, and whether another controller has that CA."""
+    params = module.params
+    known = read(cluster.ca)
+    ca = params["ca"] or known
+    now = utc_now()
+    reason = renewal_reason(
+        read(cluster.certificate),
+        read(cluster.key),
+        ca,
+        names=params["names"],
+        now=now,
+        days_before=params["days_before"],
+    )
+    places = {"here": params["ca_folder"], "there": str(cluster.folder)}
+    if refusal := ca_refusal(known, params["ca"], reason, can_sign=params["can_sign"], **places):
+        raise ServerError(refusal)
+    if ends_within(ca, now, params["days_before"]):
+        module.warn(
+            f"The CA of {params['ca_folder']} is about to end, and no certificate outlives it: see Change the CA in "
+            "docs/connect-an-application.md."
+        )
+    found = {"certificate_reason": reason, "ca_elsewhere": bool(known) and not params["ca"]}
+    # Where it is needed, and nothing is done about it.
+    preview = {"changed": True, "diff": {"prepared": f"A new server.crt, as {reason}\n"}}
+    return found | (preview if reason and module.check_mode else {})
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file, empty where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def main() -> None:
@@ -147,38 +296,64 @@ def main() -> None:
             "locale": {"type": "str", "required": True},
             "packages": {"type": "dict", "required": True},
             "systems": {"type": "list", "elements": "str", "required": True},
+            "memory": {"type": "int", "default": 0},
+            "max_connections": {"type": "int", "default": 100},
+            "minimum_version": {"type": "str", "default": "0"},
+            "minimum_version_enforced": {"type": "bool", "default": False},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "ca": {"type": "str", "default": ""},
+            "ca_folder": {"type": "str", "default": ""},
+            "can_sign": {"type": "bool", "default": False},
+            "days_before": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
     )
+    params = module.params
     system = os_release(read("/etc/os-release"))
     codename = system.get("VERSION_CODENAME", "")
-    if codename not in module.params["systems"]:
+    if codename not in params["systems"]:
         module.fail_json(
             msg=f"The host runs {system.get('PRETTY_NAME', 'an unknown system')}; this role knows "
-            f"{', '.join(module.params['systems'])}. Nothing was changed. Use one of these, or the provider managed."
+            f"{', '.join(params['systems'])}. Nothing was changed. Use one of these, or the provider managed."
         )
-    wanted = module.params["packages"].get(codename) or module.params["packages"]["default"]
-    there = installed([*wanted, "python3-debian", f"postgresql-{module.params['version']}-pgaudit"])
+    audit = f"postgresql-{params['version']}-pgaudit"
+    wanted = params["packages"].get(codename) or params["packages"]["default"]
+    there = installed([*wanted, "ca-certificates", audit])
     missing = [name for name in wanted if name not in there]
-    folder = Path(f"/etc/postgresql/{module.params['version']}/main")
-    cluster = (folder / "postgresql.conf").exists()
+    cluster = Cluster(params["version"], params["port"])
     unfinished = unfinished_packages() if missing else ""
-    interrupted = bool(unfinished) and BEGUN.exists() and not (folder / "conf.d/physioflow.conf").exists()
+    interrupted = bool(unfinished) and BEGUN.exists() and not cluster.dropin.exists()
     if problems := problems_of(module, cluster, "" if interrupted else unfinished):
         module.fail_json(msg="\n".join([*problems, "Nothing was changed."]))
-    audit = f"postgresql-{module.params['version']}-pgaudit"
-    audited = audit in there
-    module.exit_json(
-        changed=False,
-        codename=codename,
-        missing=missing,
-        python_debian="python3-debian" in there,
-        cluster=cluster,
-        interrupted=interrupted,
-        audit=audited,
-        audit_known=audited
-        or "Candidate: (none)" not in (run(["apt-cache", "policy", audit]).out or "Candidate: (none)"),
+    known = audit in there or "Candidate: (none)" not in (
+        run(["apt-cache", "policy", audit]).out or "Candidate: (none)"
     )
+    usable = params["memory"] or usual_memory(memory(read("/proc/meminfo")))
+    result: dict[str, Any] = {
+        "changed": False,
+        "codename": codename,
+        "missing": missing,
+        "ca_certificates": "ca-certificates" in there,
+        "cluster": cluster.exists,
+        "interrupted": interrupted,
+        "audit": audit in there,
+        "audit_known": known,
+        "tuned": tuned_settings(usable, cores(), params["max_connections"]),
+        "sha256": {name: sha256(path) for name, path in {**cluster.files, "sources": SOURCES}.items()},
+        "starts": all(run(["systemctl", verb, cluster.service]).ok for verb in ("is-active", "is-enabled")),
+        "connection": {},
+        "waiting": [],
+        "certificate_reason": "",
+        "ca_elsewhere": False,
+    }
+    try:
+        if cluster.exists and not missing and cluster.running_port is not None:
+            result |= look_at_server(module, cluster)
+        if params["names"] and not missing:  # as cryptography is there by then
+            result |= look_at_certificate(module, cluster)
+    except ServerError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tests.hosts.host import Host, made, refused
 pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("backup_faults")]
 
 STORE = "/var/backups/physioflow"
-PROGRAM = "/usr/local/lib/physioflow-backup"
+PROGRAM = "/usr/local/lib/physioflow/physioflow.pyz"
 SERVICE = "physioflow-backup.service"
 AS_USER = "runuser -u emr_backup --"
 KEEP_ONE = {"last": 1, "days": 0, "daily": 0, "weekly": 0, "monthly": 0}
@@ -149,9 +149,9 @@ def test_kill_of_the_whole_backup(host: Host) -> None:
 def test_kill_of_a_backup_whose_dump_goes_on(host: Host) -> None:
     before = ids(host)
     with locked(host, "extra.bulk"):
-        host.run(f"setsid {AS_USER} {PROGRAM}/physioflow-backup create >/dev/null 2>&1 &")
+        host.run(f"setsid {AS_USER} {PROGRAM} backup create >/dev/null 2>&1 &")
         wait_for_dump(host)
-        process = host.run(f"pgrep -u emr_backup -f '{PROGRAM}/physioflow-backup create'").split()[0]
+        process = host.run(f"pgrep -u emr_backup -f '{PROGRAM} backup create'").split()[0]
         host.run(f"kill -9 {process}")
         fails(host, f"Another run works on the backups in {STORE}: a backup of physioflow (by hand), pid {process}")
     host.wait_for("! pgrep -x pg_dump")
@@ -244,9 +244,7 @@ def test_a_folder_that_cannot_be_the_one(host: Host, case: str) -> None:
 
 
 def test_root_who_runs_it_by_hand_leaves_no_file_of_root(host: Host) -> None:
-    host.run(
-        f"{PROGRAM}/physioflow-backup create && {PROGRAM}/physioflow-backup drill && {PROGRAM}/physioflow-backup list"
-    )
+    host.run(f"{PROGRAM} backup create && {PROGRAM} backup drill && {PROGRAM} backup list")
     assert host.run(f"find {STORE} -not -user emr_backup") == ""
     start(host)
 
@@ -261,18 +259,22 @@ def test_the_program_needs_no_ansible_of_the_host_and_takes_none(host: Host) -> 
 
 
 def test_a_deploy_renews_the_program_and_stops_a_timer(host: Host) -> None:
-    code = f"{PROGRAM}/ansible_collections/physioflow/database/plugins/module_utils/backup"
-    host.run(f"cd {code} && sha256sum *.py > /root/code && echo raise > acts.py && touch of_before.py")
+    old = "/usr/local/lib/physioflow-backup"
+    unit = f"/etc/systemd/system/{SERVICE}"
+    host.run(f"sha256sum {PROGRAM} {unit} > /root/code && echo raise > {PROGRAM} && echo User=root >> {unit}")
+    host.run(f"mkdir {old} && touch {old}/physioflow-backup && systemctl stop physioflow-drill.timer")
     try:
         result = host.deploy(backup_timer="")
-        assert (result.status, result.changed) == (0, 1), result.output
-        host.run(f"cd {code} && sha256sum --quiet -c /root/code && test ! -e of_before.py")
+        assert (result.status, result.changed) == (0, 4), result.output  # program, units, timers, old program
+        host.run(f"sha256sum --quiet -c /root/code && test ! -e {old}")
+        assert host.run("systemctl is-active physioflow-drill.timer") == "active"
         states = host.run("systemctl is-enabled physioflow-backup.timer physioflow-drill.timer", check=False)
         assert states.split() == ["disabled", "enabled"]
         assert host.run("systemctl is-active physioflow-backup.timer", check=False) == "inactive"
     finally:
         again = host.deploy()
-    assert (again.status, again.changed) == (0, 1), again.output
+    assert (again.status, again.changed) == (0, 2), again.output  # unit and timer
+    assert host.deploy().changed == 0
     assert host.run("systemctl is-active physioflow-backup.timer") == "active"
 
 

@@ -366,12 +366,12 @@ def test_a_controller_without_the_ca_of_one_host_makes_none_for_another(producti
     (production / "hosts.yml").write_text(
         "database_servers: {hosts: {db1.invalid: {has_ca: true}, db2.invalid: {has_ca: false}}}"
     )
-    looked = {"reason": "there is none", "elsewhere": "{{ has_ca }}"}
+    looked = {"certificate_reason": "there is none", "ca_elsewhere": "{{ has_ca }}"}
     play = {
         "hosts": "database_servers",
         "gather_facts": False,
         "tasks": [
-            {"ansible.builtin.set_fact": {"__postgresql_certificate": looked}},
+            {"ansible.builtin.set_fact": {"__postgresql_host": looked}},
             {
                 "ansible.builtin.include_role": {"name": "physioflow.database.postgresql", "tasks_from": "certificate"},
                 "when": "not has_ca",

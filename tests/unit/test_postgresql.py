@@ -7,14 +7,14 @@ import hashlib
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.physioflow.database.plugins.module_utils.system.apt import explain
 from ansible_collections.physioflow.database.plugins.module_utils.system.files import (
     cluster_differences,
     hba_problems,
-    hba_text,
     listen_problems,
     setting_problems,
-    settings_text,
     version_number,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.system.look import (
@@ -27,6 +27,8 @@ from ansible_collections.physioflow.database.plugins.module_utils.system.server 
 from ansible_collections.physioflow.database.plugins.module_utils.system.tuning import tuned_settings, usual_memory
 
 from tests.local import ROOT
+
+TEMPLATES = ROOT / "roles/postgresql/templates"
 
 RULE: dict[str, Any] = {
     "type": "hostssl",
@@ -61,9 +63,22 @@ def test_settings_follow_memory_and_cores() -> None:
     assert tuned_settings(262_144, 64, 100)["maintenance_work_mem"] == "2048MB"
 
 
+def rendered(name: str, **variables: object) -> list[str]:
+    """Return the lines of a template of the role that are no comments."""
+    source = trust_as_template((TEMPLATES / name).read_text(encoding="utf-8"))
+    text = Templar(DataLoader(), variables).template(source, escape_backslashes=False)
+    assert text.startswith("# Made by the Ansible role postgresql")  # by which postgresql_cluster knows it
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
 def test_a_value_is_one_line_of_the_file() -> None:
-    text = settings_text({"log_line_prefix": "it's \\ %m ", "fsync": True, "max_connections": 5})
-    assert text.splitlines()[1:] == ["fsync = on", r"log_line_prefix = 'it''s \\ %m '", "max_connections = 5"]
+    settings = {"log_line_prefix": "it's \\ %m ", "fsync": True, "max_connections": 5, "random_page_cost": 1.1}
+    assert rendered("physioflow.conf.j2", __postgresql_all_settings=settings) == [
+        "fsync = on",
+        r"log_line_prefix = 'it''s \\ %m '",
+        "max_connections = 5",
+        "random_page_cost = 1.1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,17 +106,19 @@ def test_a_setting_is_left_to_the_server() -> None:
 
 
 def test_rules_are_lines_and_nobody_else_comes_in() -> None:
-    lines = [line for line in hba_text([RULE]).splitlines() if not line.startswith("#")]
-    assert lines == [
+    short = {"databases": "physioflow", "users": ["emr"], "address": "10.0.0.1"}
+    local = {"type": "local", "databases": ["physioflow"], "users": ["emr"], "method": "peer"}
+    assert rendered("pg_hba.conf.j2", postgresql_hba=[RULE, short, local], postgresql_peer_users=["emr_backup"]) == [
         "local all postgres peer map=physioflow",
+        "local all emr_backup peer",
         "hostssl physioflow emr_app,emr_readonly 10.0.0.0/24 scram-sha-256",
+        "hostssl physioflow emr 10.0.0.1 scram-sha-256",
+        "local physioflow emr peer",
     ]
     assert hba_problems([RULE]) == []
 
 
-def test_a_user_of_the_host_comes_in_as_the_role_of_its_name() -> None:
-    lines = hba_text([RULE], ["emr_backup"]).splitlines()
-    assert lines.index("local all emr_backup peer") < lines.index(lines[-1])
+def test_a_user_of_the_host_may_be_the_role_of_its_name() -> None:
     assert hba_problems([], ["emr_backup"]) == []
 
 

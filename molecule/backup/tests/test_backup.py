@@ -123,9 +123,9 @@ def test_the_journal_tells_what_the_services_did(host: Host) -> None:
 def test_its_user_cannot_change_what_it_runs(host: Host) -> None:
     settings = host.file("/etc/physioflow-backup/settings.json")
     assert (oct(settings.mode), settings.user, settings.group) == (oct(0o640), "root", "emr_backup")
-    places = "/etc/physioflow-backup /usr/local/lib/physioflow-backup /etc/systemd/system/physioflow-*"
+    places = "/etc/physioflow-backup /usr/local/lib/physioflow /etc/systemd/system/physioflow-*"
     assert host.check_output(f"find {places} -not -user root -o -perm /022") == ""
-    assert "/backup/actions.py" in host.check_output("find /usr/local/lib/physioflow-backup")
+    assert host.check_output("/usr/local/lib/physioflow/physioflow.pyz backup list")
 
 
 def test_its_user_logs_in_nowhere(host: Host) -> None:

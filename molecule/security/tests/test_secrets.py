@@ -15,7 +15,7 @@ FAILURES = {
     "postgresql_input": "postgresql_tls_certificate is no certificate in PEM",
     "postgresql_cluster": "PostgreSQL refuses the settings",
     "database_setup": "work_mem",
-    "backup_host": "is no time that systemd understands",
+    "host_files_info": "is no time that systemd understands",
 }
 
 
@@ -23,7 +23,7 @@ def secrets() -> list[str]:
     """Return what must not be seen: passwords, lines of the key, the password of the copies."""
     passwords = [path.read_text().strip() for path in sorted((FOLDER / "passwords").iterdir())]
     key = (FOLDER / "own.key").read_text().splitlines()[1:-1]
-    copies = json.loads((FOLDER / "fail-in-backup_host.json").read_text())["backup_restic_password"]
+    copies = json.loads((FOLDER / "fail-in-host_files_info.json").read_text())["backup_restic_password"]
     assert len(passwords) >= 3
     assert copies.startswith("canary-restic-")
     return [*passwords, *key, copies]
@@ -55,4 +55,4 @@ def test_no_secret_stays_on_the_host(host: Host, place: str) -> None:
     assert "SCRAM-SHA-256$4096" not in text
     assert [secret[:8] for secret in secrets() if secret in text] == []
     if place == "journal":
-        assert "backup_host" in text, "it is where the modules are told of"
+        assert "host_files_info" in text, "it is where the modules are told of"

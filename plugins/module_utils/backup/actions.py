@@ -198,7 +198,7 @@ def age_text(hours: float) -> str:
 
 def main() -> int:
     """Do what the command line says: what a timer of the host runs."""
-    parser = argparse.ArgumentParser(prog="physioflow-backup", description="Backups of the PhysioFlow database.")
+    parser = argparse.ArgumentParser(prog="physioflow.pyz backup", description="Backups of the PhysioFlow database.")
     parser.add_argument("action", choices=["create", "list", "verify", "drill", "prune", "permit"])
     parser.add_argument("--settings", type=Path, default=Path("/etc/physioflow-backup/settings.json"))
     parser.add_argument("--backup", default=LATEST, help="id of a backup (default: the newest verified one)")

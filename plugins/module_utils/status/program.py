@@ -64,7 +64,7 @@ def pending(release: list[str], history: Mapping[str, Any] | None) -> list[str]:
 
 def main() -> int:
     """Print the metrics. A database that cannot be looked at is one of them, and no failure of this program."""
-    parser = argparse.ArgumentParser(prog="physioflow-status", description="Metrics of the PhysioFlow database.")
+    parser = argparse.ArgumentParser(prog="physioflow.pyz status", description="Metrics of the PhysioFlow database.")
     parser.add_argument("--settings", type=Path, default=SETTINGS)
     text, problem = text_of(json.loads(parser.parse_args().settings.read_text(encoding="utf-8")))
     print(text, end="")

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The texts of PostgreSQL's files: settings, pg_hba.conf, pg_ident.conf; and what is wrong with their input. Pure."""
+"""What is wrong with what an inventory asks of a server: its settings, its access rules, its cluster. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-HEADER = "# Made by the Ansible role postgresql"
-MAP = "physioflow"  # of pg_ident.conf
 SUPERUSER = "postgres"
 
 _SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
@@ -48,28 +46,17 @@ def setting_problems(settings: Mapping[Any, object]) -> list[str]:
             problems.append(f"The server setting {name} is decided by {_ELSEWHERE[name]}.")
         elif not isinstance(value, (str, int, float)) or re.search(r"[\0\r\n]", str(value)):
             problems.append(f"The server setting {name} is not one line of text, a number or true/false.")
-        elif str(setting_text(value)).strip("'").lower() in _WEAK.get(name, ()):
+        elif _setting_text(value).strip("'").lower() in _WEAK.get(name, ()):
             problems.append(
-                f"The server setting {name} = {setting_text(value)} is weaker than this role allows. Leave it out of "
+                f"The server setting {name} = {_setting_text(value)} is weaker than this role allows. Leave it out of "
                 "postgresql_settings."
             )
     return problems
 
 
-def setting_text(value: object) -> str:
+def _setting_text(value: object) -> str:
     """Return a value as the server's file has it: a text in quotes, YAML's true and false as on and off."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-    return str(value)
-
-
-def settings_text(settings: Mapping[str, object]) -> str:
-    """Write the drop-in file of our server settings."""
-    lines = [f"{HEADER}; set postgresql_settings instead of editing."]
-    lines += [f"{name} = {setting_text(settings[name])}" for name in sorted(settings)]
-    return "\n".join(lines) + "\n"
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else repr(value)
 
 
 def listen_problems(addresses: Iterable[str]) -> list[str]:
@@ -142,76 +129,6 @@ def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) 
             problems.append(f"{where} is of type {rule['type']} and {'has an' if address else 'has no'} address.")
         problems += [f"{where} {what}" for what in _access_problems(rule)]
     return problems
-
-
-def hba_text(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) -> str:
-    """Write pg_hba.conf. Whom no rule names is not let in.
-
-    Args:
-        rules: entries of `postgresql_hba`.
-        peers: roles that the user of the host of the same name comes in as.
-    """
-    lines = [
-        f"{HEADER}; set postgresql_hba instead of editing.",
-        "# TYPE DATABASE USER ADDRESS METHOD",
-        "# The administrator of this host and the user postgres; nobody comes in as superuser over the network.",
-        f"local all {SUPERUSER} peer map={MAP}",
-        *(f"local all {name} peer" for name in peers),
-    ]
-    for rule in rules:
-        parts = [rule["type"], ",".join(rule["databases"]), ",".join(rule["users"])]
-        lines.append(" ".join([*parts, *([rule["address"]] if rule.get("address") else []), rule["method"]]))
-    return "\n".join(lines) + "\n"
-
-
-def ident_text() -> str:
-    """Write pg_ident.conf: which users of the host are the superuser.
-
-    Root can become any of them anyway. With it in the map, Ansible's modules run as the user that Ansible becomes
-    everywhere else, and need neither a second change of user nor files that a second user can read.
-    """
-    users = "".join(f"{MAP} {user} {SUPERUSER}\n" for user in ("root", SUPERUSER))
-    return f"{HEADER}.\n# MAPNAME SYSTEM-USERNAME PG-USERNAME\n{users}"
-
-
-def unit_text() -> str:
-    """Write the drop-in of the service, which is read over the package's own and stays when that is replaced.
-
-    ProtectSystem is `full` and not `strict`: tablespaces and an archive may lie anywhere but in /usr, /boot and /etc.
-    Restart is `on-failure`: after a kill, ExecStop of the package's unit (pg_ctlcluster stop) finds no server and ends
-    with 2, and that exit code, not the signal, is what systemd goes by; `on-abnormal` would leave the server down.
-    """
-    return f"""{HEADER}.
-[Service]
-NoNewPrivileges=yes
-ProtectSystem=full
-ProtectHome=yes
-PrivateTmp=yes
-ProtectControlGroups=yes
-ProtectKernelTunables=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-UMask=0077
-Restart=on-failure
-RestartSec=5
-"""
-
-
-def audit_settings(role: str) -> dict[str, object]:
-    """Return the settings of pgaudit: who did what to which table, and never with which values.
-
-    The class `write` would bring each statement with its literals, which are a patient's data; so statements and
-    parameters are off, and tables and numbers of rows are told. DDL has its text by log_statement.
-    """
-    return {
-        "pgaudit.log": "write,ddl,role",
-        "pgaudit.log_statement": False,
-        "pgaudit.log_parameter": False,
-        "pgaudit.log_relation": True,
-        "pgaudit.log_rows": True,
-        "pgaudit.log_catalog": False,
-        "pgaudit.role": role,
-    }
 
 
 def version_number(text: str) -> int:

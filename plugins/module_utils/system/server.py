@@ -60,7 +60,7 @@ class ServerError(Exception):
 class Cluster:
     """The cluster `main` of one version."""
 
-    def __init__(self, version: str, port: int, timeout: int) -> None:
+    def __init__(self, version: str, port: int, timeout: int = 60) -> None:
         """Know where everything is.
 
         Args:
@@ -84,7 +84,16 @@ class Cluster:
         self.unit = Path(f"/etc/systemd/system/{self.service}.service.d/physioflow.conf")
         self.home = self.data.parents[1]  # of the user postgres
         self.history = self.home / ".psql_history"
-        self.audit = Path(f"/usr/lib/postgresql/{version}/lib/pgaudit.so")
+        # By the name of what the module postgresql_cluster calls their texts, in the order in which they are written.
+        self.files = {
+            "unit": self.unit,
+            "certificate": self.certificate,
+            "key": self.key,
+            "ca": self.ca,
+            "settings": self.dropin,
+            "hba": self.hba,
+            "ident": self.ident,
+        }
 
     @property
     def exists(self) -> bool:
@@ -102,6 +111,16 @@ class Cluster:
         """Whether the running server was started without the drop-in of its service, as by a run that was cut off."""
         pid = read(self.data / "postmaster.pid").partition("\n")[0]
         return "NoNewPrivs:\t0" in read(f"/proc/{pid}/status")
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """How the modules of community.postgresql get into the running server as superuser."""
+        port = self.running_port or self.port
+        return {"login_unix_socket": SOCKETS, "login_port": port, "login_user": SUPERUSER}
+
+    def needs_restart(self, state: Mapping[str, Any]) -> bool:
+        """Return whether something of the running server waits for a restart."""
+        return bool(state["pending"]) or self.waits_for_restart
 
     def state(self) -> dict[str, Any]:
         """Return what the running server says of itself."""
@@ -173,6 +192,19 @@ class Cluster:
                     if mode & OTHERS and not stat.S_ISLNK(mode):
                         found[path] = stat.S_IMODE(mode) & ~OTHERS
         return found
+
+    def warnings(self, state: Mapping[str, Any]) -> list[str]:
+        """Return what the role leaves to a person."""
+        typed = f"{self.history} keeps what the superuser typed, patients' data too. Remove it and run again."
+        return [
+            f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it."
+            for place in state["overridden"]
+        ] + ([typed] if self.history.is_file() else [])
+
+    def closing(self) -> list[str]:
+        """Return what closing the cluster does."""
+        link = [] if os.path.lexists(self.history) else [f"link {self.history} to /dev/null"]
+        return [f"close {path} ({mode:04o})" for path, mode in self.open_paths().items()] + link
 
     def close(self) -> None:
         """Keep other users of the host out, and what the superuser types out of a file."""
