@@ -21,12 +21,12 @@ from .archive import contents_problem, read_contents
 from .database import (
     CONTENTS,
     DATABASE,
+    MIGRATIONS_LOCK,
     SERVER,
     Session,
     history_of,
     holds_data,
     key_of,
-    let_migrations_go_on,
     measure,
     place_of,
     share_migrations_lock,
@@ -134,7 +134,8 @@ def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict
         if not request.tables:
             _write_catalog(session, folder / CATALOG)
         session.execute("COMMIT")
-        let_migrations_go_on(session)
+        # The snapshot is dumped: whoever changes the database now may.
+        session.execute(f"SELECT pg_advisory_unlock_shared({MIGRATIONS_LOCK})")
         dumped = time.monotonic()
         _dump_globals(settings, tools, folder / GLOBALS)
         sync_files(folder)

@@ -243,11 +243,6 @@ def share_migrations_lock(session: Session, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def let_migrations_go_on(session: Session) -> None:
-    """Give back what `share_migrations_lock` took: the snapshot is dumped, whoever changes the database now may."""
-    session.execute(f"SELECT pg_advisory_unlock_shared({MIGRATIONS_LOCK})")
-
-
 def measure(
     sessions: Sequence[Session],
     tables: Iterable[Mapping[str, Any]],

@@ -45,9 +45,6 @@ SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FR
 # Settings that are lists of names (GUC_LIST_QUOTE): the server keeps them with their quotes, pg_dump knows them too.
 LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]+?))\s*(?:,|$)')
-# Settings of a database that would keep pg_restore from its work; the second is a superuser's.
-UNRESTRICTED = "-c default_transaction_read_only=off"
-MAY_REPLICATE = "SELECT has_parameter_privilege('session_replication_role', 'SET') AS may"
 NO_CATALOG = (
     "{backup} is of an earlier release of PhysioFlow Database and holds no list of its objects: tables, rows, "
     "sequences and extensions are as they were; definitions could not be compared"
@@ -306,9 +303,10 @@ def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None
 def load(tools: Programs, dump: Path, database: str, jobs: int) -> None:
     """Run pg_restore; its first error ends it, and is explained where PostgreSQL itself is at its limits."""
     with Session(tools.conninfo(database)) as session:
-        origin = " -c session_replication_role=origin" if session.row(MAY_REPLICATE)["may"] else ""
-    unrestricted = {} if tools.connection.get("options") else {"options": UNRESTRICTED + origin}
-    conninfo = tools.conninfo(database, **unrestricted)
+        may = session.row("SELECT has_parameter_privilege('session_replication_role', 'SET') AS replicate")["replicate"]
+    # Settings of the database would keep pg_restore from its work.
+    options = "-c default_transaction_read_only=off" + (" -c session_replication_role=origin" if may else "")
+    conninfo = tools.conninfo(database, options=tools.connection.get("options") or options)
     try:
         tools.run("pg_restore", "--exit-on-error", f"--jobs={jobs}", f"--dbname={conninfo}", dump)
     except BackupError as error:

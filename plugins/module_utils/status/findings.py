@@ -317,16 +317,15 @@ def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
     found = seen["transactions"] or []
     long = [entry for entry in found if _level(entry["age"] / MINUTE, limits["transaction_warn_minutes"]) != OK]
     for entry in long:
-        end = f"ask its user; SELECT pg_terminate_backend({entry['pid']}) ends it and takes back what it did"
-        prepared = "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts shows"
-        yield Finding("Transactions", WARN, _session_text(entry), end if entry["pid"] else prepared)
+        what = f"application {entry['application'] or '(none)'}, {entry['state']}, for {age_text(entry['age'])}"
+        if pid := entry["pid"]:
+            end = f"ask its user; SELECT pg_terminate_backend({pid}) ends it and takes back what it did"
+            yield Finding("Transactions", WARN, f"pid {pid}, user {entry['user']}, {what}", end)
+        else:
+            end = "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts shows"
+            yield Finding("Transactions", WARN, f"user {entry['user']}, {what}", end)
     if not long:
         yield Finding("Transactions", OK, f"the oldest {age_text(found[0]['age'])}" if found else "none")
-
-
-def _session_text(entry: Facts) -> str:
-    who = f"pid {entry['pid']}, user {entry['user']}" if entry["pid"] else f"user {entry['user']}"
-    return f"{who}, application {entry['application'] or '(none)'}, {entry['state']}, for {age_text(entry['age'])}"
 
 
 def locks(facts: Facts, limits: Limits) -> Iterator[Finding]:
