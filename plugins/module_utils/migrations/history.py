@@ -157,13 +157,3 @@ def history_of(connection: Any) -> History:
         history.rolled_back = rows(ROLLED_BACK)
         history.invalid = [row["name"] for row in rows(INVALID)] if history.in_doubt else []
     return history
-
-
-def read_history(module: AnsibleModule) -> History:
-    """Read the history; of a database that does not exist yet (check mode only) it is empty."""
-    connection = open_database(module)
-    if connection is None:
-        return History()
-    history = history_of(connection)
-    connection.close()
-    return history
