@@ -39,3 +39,9 @@ def test_the_execution_environment_has_the_packages_of_the_controller() -> None:
     image = yaml.safe_load((ROOT / "execution-environment.yml").read_text())
     assert wanted == set(image["dependencies"]["python"])
     assert (ROOT / image["dependencies"]["galaxy"]).samefile(ROOT / "requirements.yml")
+
+
+def test_the_modules_that_take_a_connection_share_their_defaults() -> None:
+    group = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]["all"]
+    modules = sorted((ROOT / "plugins/modules").glob("*.py"))
+    assert group == [path.stem for path in modules if "- physioflow.database.connection" in path.read_text()]
