@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.variables import (
+    REMOVED,
     RENAMED,
     declared_variables,
-    renamed_variables,
+    former_variables,
     resembling_variables,
     unknown_variables,
 )
@@ -66,10 +67,12 @@ def test_a_former_name_is_known_and_named_with_the_new_one() -> None:
     limits = specs["status_limits"]["options"]
     assert set(limits) == set(usual)
     assert set(RENAMED.values()) == {f"status_limits.{name}" for name in limits}
-    assert renamed_variables(["status_scan_rows", "clinic"]) == [
+    assert former_variables(["status_scan_rows", "clinic", "postgresql_timeout"]) == [
         "The variable status_scan_rows is called status_limits.scan_rows now. Its old name counts until the next "
-        "release."
+        "release.",
+        "The variable postgresql_timeout is not read any more. Remove it.",
     ]
+    assert set(known()) & (RENAMED.keys() | REMOVED) == set()
 
 
 def known() -> list[str]:

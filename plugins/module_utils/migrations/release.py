@@ -12,7 +12,14 @@ from typing import Any
 
 from .catalog import Catalog, read_catalog
 from .rollback import read_sets
-from .variables import RENAMED, declared_variables, renamed_variables, resembling_variables, unknown_variables
+from .variables import (
+    REMOVED,
+    RENAMED,
+    declared_variables,
+    former_variables,
+    resembling_variables,
+    unknown_variables,
+)
 
 
 def read_release(
@@ -33,7 +40,7 @@ def read_release(
             return {"failed": True, "msg": words}
         catalog = read_catalog(Path(directory), header_required)
         problems = [*map(str, catalog.findings), *read_sets(Path(directory))[1]]
-    known = [*shared_variables, *declared_variables(Path(roles)), *RENAMED]
+    known = [*shared_variables, *declared_variables(Path(roles)), *RENAMED, *REMOVED]
     problems += unknown_variables(extra_variables, known)
     if problems:
         lines = [
@@ -44,7 +51,7 @@ def read_release(
         return {"failed": True, "msg": "\n".join(lines)}
     warnings = [
         *catalog.warnings,
-        *renamed_variables([*variables, *extra_variables]),
+        *former_variables([*variables, *extra_variables]),
         *resembling_variables(set(variables) - set(extra_variables), known),
         *(f"{each.file} {note}." for each in [*catalog.migrations, *catalog.repeatable] for note in each.notes),
     ]

@@ -43,6 +43,24 @@ RENAMED = {
     )
 }
 
+# Former variables that nothing took the place of.
+REMOVED = frozenset(
+    {
+        "backup_lock_wait",
+        "backup_restore_jobs",
+        "backup_timer_delay",
+        "migrations_extensions",
+        "migrations_release_name",
+        "partitions_lock_timeout",
+        "postgresql_embedded_cache_directory",
+        "postgresql_embedded_locale",
+        "postgresql_embedded_timeout",
+        "postgresql_timeout",
+        "report_backup_directory",
+        "report_database",
+    }
+)
+
 
 def declared_variables(roles: Path) -> list[str]:
     """Return the names of all options in the `meta/argument_specs.yml` of the roles in a folder."""
@@ -54,12 +72,13 @@ def declared_variables(roles: Path) -> list[str]:
     return names
 
 
-def renamed_variables(names: Iterable[str]) -> list[str]:
-    """Return a sentence for each variable, of the inventory or of the command, that has another name now."""
+def former_variables(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable, of the inventory or of the command, that has another name now or none."""
+    given = set(names)
     return [
         f"The variable {name} is called {RENAMED[name]} now. Its old name counts until the next release."
-        for name in sorted(RENAMED.keys() & set(names))
-    ]
+        for name in sorted(RENAMED.keys() & given)
+    ] + [f"The variable {name} is not read any more. Remove it." for name in sorted(REMOVED & given)]
 
 
 def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
