@@ -15,6 +15,9 @@ ifneq (UTF-8,$(shell locale charmap 2>&1))
 export LC_ALL := $(if $(filter Darwin,$(shell uname)),en_US.UTF-8,C.UTF-8)
 endif
 
+# Without bytecode each of the many runs of Ansible would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 ANSIBLE_FLAGS ?=
 PSQL_FLAGS ?=
 PYTEST_FLAGS ?=

@@ -248,6 +248,7 @@ class Local:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a person: without what pytest or CI may have set for Ansible and PostgreSQL."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PG"))}
+    """Return the environment of a person: without what pytest or CI may have set for Ansible, PostgreSQL and Python."""
+    others = ("ANSIBLE_", "PG", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return kept | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
