@@ -27,6 +27,9 @@ TABLE = "CREATE TABLE beds (id int CONSTRAINT beds_pkey PRIMARY KEY);"
 def test_whatever_ends_the_session_in_the_middle_leaves_nothing_behind(case: Case) -> None:
     """Each run is the one that goes on, without a manual step, after the one before it was ended."""
     case.begin()
+    case.psql("ALTER SYSTEM RESET fsync", role="postgres")  # the tests of backups switch it off
+    case.psql("SELECT pg_reload_conf()", role="postgres")
+    case.wait_until("current_setting('fsync') = 'on'", "what is written stays")
     case.write("002_beds", f"{TABLE}\n{MIDDLE}\nCREATE INDEX idx_beds ON beds (id);")
     with case.stopped_in_the_middle() as hook:
         run = case.start()

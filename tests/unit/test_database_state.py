@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -176,10 +179,16 @@ def test_a_verifier_belongs_to_its_password_only(password: str) -> None:
 
 
 def test_the_verifier_is_the_one_of_the_standard() -> None:
-    # RFC 7677, section 3: user `user`, password `pencil`.
-    salt = b"[m\x99hWW\xc1\xd6\x85\x1d\xf0\xe8\x1f2v\x1a"
-    assert scram_verifier("pencil", salt).startswith("SCRAM-SHA-256$4096:")
-    assert is_scram_verifier_of(scram_verifier("pencil", salt), "pencil")
+    """RFC 7677, section 3: with it, a server proves itself to the client there, and the client's proof is right."""
+    salt, nonce = "W22ZaJ0SNY7soEsUEjb6gQ==", "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    message = f"n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonce},s={salt},i=4096,c=biws,r={nonce}".encode()
+    verifier = scram_verifier("pencil", b64decode(salt))
+    assert verifier.startswith(f"SCRAM-SHA-256$4096:{salt}$")
+    stored, server = (b64decode(part) for part in verifier.rpartition("$")[2].split(":"))
+    assert hmac.digest(server, message, "sha256") == b64decode("6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+    proof = b64decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+    client = bytes(a ^ b for a, b in zip(proof, hmac.digest(stored, message, "sha256"), strict=True))
+    assert hashlib.sha256(client).digest() == stored
 
 
 def test_public_is_kept_out_of_other_databases() -> None:

@@ -112,9 +112,10 @@ def test_each_word_is_used() -> None:
     assert unused - spans <= {"ok", "warn", "fail"}
 
 
-@pytest.mark.parametrize("text", [*WORDS["vi"].values(), *MATTERS.values()])
-def test_vietnamese_is_composed(text: str) -> None:
-    assert unicodedata.is_normalized("NFC", text)
+def test_vietnamese_is_composed() -> None:
+    texts = [*WORDS["vi"].values(), *MATTERS.values()]
+    assert len(texts) > 100
+    assert [text for text in texts if not unicodedata.is_normalized("NFC", text)] == []
 
 
 def test_every_matter_of_the_status_screen_has_a_vietnamese_name() -> None:
