@@ -1,6 +1,6 @@
-"""A disk that fills while a migration runs: of the data (row 8), of the write-ahead log (row 9).
+"""A disk that fills: of the data (row 8), of the write-ahead log (row 9), of the server's log (row 11).
 
-Both lie on small file systems of their own. Whatever becomes of the server, what was there before the file is there
+Each is a small file system of its own. Whatever becomes of the server, what was there before the file is there
 after it, and the same command without any other step, but for the space, brings the release to its end.
 """
 
@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("disk_faults")]
 SERVICE = "postgresql@16-main"
 CLUSTER = "/var/lib/postgresql/16/main"
 WAL = "/wal"
+LOG = "/var/log/postgresql"
 SMALL_WAL = {"min_wal_size": "32MB", "max_wal_size": "64MB"}
 HEAD = "-- Migration: 016_measurements\n-- Description: for the test\n-- Depends on: 001\n\n"
 # About 150 MB of rows, and more of log.
@@ -38,7 +39,8 @@ STANDS = (
 @pytest.fixture(scope="module")
 def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
     """A host with the release, whose data and log are on small disks."""
-    disks = ("--tmpfs", "/var/lib/postgresql:size=420m,mode=0755", "--tmpfs", f"{WAL}:size=128m,mode=0777")
+    sizes = ("/var/lib/postgresql:size=420m,mode=0755", f"{WAL}:size=128m,mode=0777", f"{LOG}:size=8m,mode=1777")
+    disks = [word for size in sizes for word in ("--tmpfs", size)]
     with made(tmp_path_factory.mktemp("disks"), variables, "13", *disks) as deployed:
         deployed.variables["postgresql_settings"] = SMALL_WAL
         result = deployed.deploy()
@@ -117,3 +119,20 @@ def test_a_full_disk_of_the_log_is_recovered_from(host: Host, release: str) -> N
     assert "PANIC" in host.run("cat /var/log/postgresql/postgresql-16-main.log")
     assert host.sql(STANDS, "physioflow") == before
     converges(host, release)
+
+
+@pytest.mark.fault(11)
+def test_a_full_disk_of_the_servers_log_stops_nothing(host: Host) -> None:
+    """The server loses words, and no more: sessions, a reload and a deploy go on."""
+    started = host.sql("SELECT pg_postmaster_start_time()")
+    filler = fill(host, LOG, 0)
+    host.run("psql -h /var/run/postgresql -U postgres -XAtc 'SELECT lost_word'", check=False)
+    result = host.deploy(postgresql_settings=SMALL_WAL | {"work_mem": "5MB"})
+    assert result.status == 0, result.output
+    assert host.sql("SHOW work_mem") == "5MB"
+    assert host.deploy(postgresql_settings=SMALL_WAL | {"work_mem": "5MB"}).changed == 0
+    assert host.sql("SELECT pg_postmaster_start_time()") == started
+    host.run(f"rm {filler}")
+    host.run("psql -h /var/run/postgresql -U postgres -XAtc 'SELECT kept_word'", check=False)
+    host.wait_for(f"grep -q kept_word {LOG}/postgresql-16-main.log")
+    assert "lost_word" not in host.run(f"cat {LOG}/postgresql-16-main.log")
