@@ -230,7 +230,7 @@ class Driver:
             "migration_failure",
             connection=self.connection,
             database=self.database,
-            message=message[:8192] + message[-65536:] if len(message) > 8192 + 65536 else message,
+            error=message[:8192] + message[-65536:] if len(message) > 8192 + 65536 else message,
             file=failed["file"],
             run_id=run["run_id"],
             pending=plan["pending"],

@@ -125,7 +125,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, dict[str, Any]]
 }
 # What fails there is not made to fail here.
 ELSEWHERE = {
-    "backup : Put user, program, settings and timers in place": "molecule/security: only the provider system has it",
+    "backup : Write the settings": "molecule/security: only the provider system has it",
     "postgresql : Bring settings and access rules into effect": "molecule/security, as above",
     "postgresql : Refuse access and certificates that must not be": "molecule/security, as above",
     "postgresql : Look at settings and access rules": "molecule/security, as above",

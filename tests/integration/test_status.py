@@ -284,7 +284,9 @@ def test_the_screen_the_end_and_the_json_of_the_playbook_and_what_to_do_where_no
     deployed: Local, tmp_path: Path
 ) -> None:
     database = deployed.variables["database_name"]
-    failing = {"status_backup_fail_hours": 1}
+    # A limit by its former name, which counts where status_limits does not name it.
+    never = {"backup_warn_hours": 0, "drill_warn_days": 0, "drill_fail_days": 0, "minimum_version": ""}
+    failing: dict[str, Any] = {"status_limits": never, "status_backup_fail_hours": 1}
     file = tmp_path / "status.json"
     hosts: dict[str, dict[str, Any]] = {"local": {"database_name": database}, "nobody": {"database_name": "not_there"}}
     place = Local(deployed.folder, {"release_directory": deployed.variables["release_directory"]})
