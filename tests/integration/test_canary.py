@@ -128,7 +128,8 @@ ELSEWHERE = {
     "backup : Write the settings": "molecule/security: only the provider system has it",
     "postgresql : Bring settings and access rules into effect": "molecule/security, as above",
     "postgresql : Refuse access and certificates that must not be": "molecule/security, as above",
-    "postgresql : Look at settings and access rules": "molecule/security, as above",
+    "postgresql : Let the server check new settings and access rules": "molecule/security, as above",
+    "postgresql : Compare its files with what they are to be, by sha256": "keeps the names of files",
     "database : Protect the tables of the clinics": "what it would refuse, Look at roles refuses before",
     "backup : Look for what PostgreSQL could not restore": "the session of Take a verified backup",
     "migrations : Compare every definition": "the module of Compare the database",
@@ -145,7 +146,6 @@ ELSEWHERE = {
     "migrations : Drop the scratch database": "as above",
     "verification : Say which migrations the database holds": "the module of Compare the database",
     "status : Look at the database": "a server out of reach fails in Compare the release with the history before",
-    "report : Read what was done to the database": "as above",
     "monitoring : Write metrics into a file for node-exporter": "molecule/monitoring: only the provider system has it",
     "monitoring : Run the exporter of PostgreSQL's own views": "as above",
     "partitions : Refuse a server that does not run": "says no value, only that there is no connection",
@@ -153,7 +153,7 @@ ELSEWHERE = {
     "seeds : Run files/seeds/development_data.sql": "fails in Explain a failure, with PostgreSQL's words alone",
 }
 HOLDS_A_SECRET = re.compile(
-    r"\b(postgresql|__backup)_connection\b|__backup_restic|restic_password|_passwords\b|no_log|tls_key"
+    r"\b(postgresql|__backup)_connection\b|__backup_restic|restic_password|_passwords\b|no_log|tls_key|__postgresql_texts"
 )
 
 
