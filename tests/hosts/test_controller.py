@@ -77,6 +77,7 @@ def controller(variables: dict[str, str], wheels: Path, tmp_path_factory: Any) -
             if part.is_file():
                 docker("cp", str(part), f"{host.name}:{HOME}/.cache/physioflow-database/{part.name}")
         host.run(f"chown -R developer: {HOME}")
+        user(host, "git init --quiet && git add --all")  # some tests ask git what belongs to the checkout
         user(
             host,
             f"python3 -m venv .venv && .venv/bin/pip install --quiet --no-index --find-links {HOME}/wheels "

@@ -39,7 +39,7 @@ STANDS = (
 @pytest.fixture(scope="module")
 def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
     """A host with the release, whose data and log are on small disks."""
-    sizes = ("/var/lib/postgresql:size=420m,mode=0755", f"{WAL}:size=128m,mode=0777", f"{LOG}:size=8m,mode=1777")
+    sizes = ("/var/lib/postgresql:size=420m,mode=0755", f"{WAL}:size=256m,mode=0777", f"{LOG}:size=8m,mode=1777")
     disks = [word for size in sizes for word in ("--tmpfs", size)]
     with made(tmp_path_factory.mktemp("disks"), variables, "13", *disks) as deployed:
         deployed.variables["postgresql_settings"] = SMALL_WAL
