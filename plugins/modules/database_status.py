@@ -103,10 +103,10 @@ from ansible_collections.physioflow.database.plugins.module_utils.server import 
 from ansible_collections.physioflow.database.plugins.module_utils.status.findings import (
     described,
     findings,
-    read_limits,
     verdict,
     worst,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.status.limits import read_limits
 from ansible_collections.physioflow.database.plugins.module_utils.status.look import look_at_database, look_at_host
 from ansible_collections.physioflow.database.plugins.module_utils.status.screen import screen
 

@@ -21,8 +21,8 @@ from ansible_collections.physioflow.database.plugins.module_utils.report.page im
 from ansible_collections.physioflow.database.plugins.module_utils.status.findings import (
     described,
     findings,
-    read_limits,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.status.limits import read_limits
 
 from tests import apart
 from tests.apart import changed_of, failed_in, said_of

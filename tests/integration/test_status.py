@@ -16,7 +16,8 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from ansible_collections.physioflow.database.plugins.module_utils.status.findings import Finding, findings, read_limits
+from ansible_collections.physioflow.database.plugins.module_utils.status.findings import Finding, findings
+from ansible_collections.physioflow.database.plugins.module_utils.status.limits import read_limits
 from ansible_collections.physioflow.database.plugins.module_utils.status.look import (
     look_at_backups,
     look_at_database,

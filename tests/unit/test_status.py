@@ -12,10 +12,10 @@ from ansible_collections.physioflow.database.plugins.module_utils.status.finding
     covered_until,
     described,
     findings,
-    read_limits,
     verdict,
     worst,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.status.limits import read_limits
 from ansible_collections.physioflow.database.plugins.module_utils.status.screen import WIDTH, screen
 
 LIMITS: dict[str, Any] = {
@@ -257,7 +257,7 @@ def test_ages_are_said_as_a_person_says_them() -> None:
     assert [age_text(seconds) for seconds in (0, 119, 120, 7200, 172_800)] == ["0 s", "119 s", "2 min", "2 h", "2 days"]
 
 
-@pytest.mark.parametrize("bad", [{"scan_rows": "many"}, {"scan_rows": -1}, {"scan_rows": "nan"}])
+@pytest.mark.parametrize("bad", [{"scan_rows": "many"}, {"scan_rows": -1}, {"scan_rows": "nan"}, {"speed": 1}])
 def test_a_limit_that_cannot_be_meant_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         read_limits(LIMITS | bad)

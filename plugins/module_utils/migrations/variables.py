@@ -11,6 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from ..status.limits import LIMITS
+
 # The first words of our roles' variables. In an inventory they are also those of others: nobody owns `backup_server`.
 OURS = re.compile(
     r"_*(postgresql|database|migrations|status|verification|release|backup|restore|drill|rollback|plan)_\w+"
@@ -20,28 +22,7 @@ CLOSE = 0.75  # similarity of two names from which on one is proposed for the ot
 SAME = 0.9  # and from which on it is hardly somebody else's: one letter or two are wrong
 
 # Former names of variables and what is set instead. They count for one release more; the role says how.
-RENAMED = {
-    f"status_{limit}": f"status_limits.{limit}"
-    for limit in (
-        "minimum_version",
-        "build_warn_days",
-        "backup_warn_hours",
-        "backup_fail_hours",
-        "drill_warn_days",
-        "drill_fail_days",
-        "partition_fail_days",
-        "connections_warn_percent",
-        "connections_fail_percent",
-        "transaction_warn_minutes",
-        "lock_warn_seconds",
-        "cache_warn_percent",
-        "disk_warn_percent",
-        "disk_fail_percent",
-        "replication_warn_megabytes",
-        "index_unused_megabytes",
-        "scan_rows",
-    )
-}
+RENAMED = {f"status_{limit}": f"status_limits.{limit}" for limit in LIMITS}
 
 # Former variables that nothing took the place of.
 REMOVED = frozenset(

@@ -16,7 +16,7 @@ from typing import Any
 from ..backup.store import size_text
 
 Facts = Mapping[str, Any]
-Limits = Mapping[str, Any]  # as read_limits returns them
+Limits = Mapping[str, Any]  # as limits.read_limits returns them
 OK, WARN, FAIL = LEVELS = ("ok", "warn", "fail")
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 MB = 1_000_000
@@ -24,24 +24,6 @@ FEW_BLOCKS = 100_000  # read since the statistics began; before that, a cold cac
 # At 2,000 million the server stops to write; autovacuum begins to work against it at 200 million.
 TRANSACTION_IDS = 500_000_000
 SHOWN = 3  # of a list, in a sentence
-
-
-def read_limits(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the role's limits, from where on something is to be looked at (warn), or has failed; 0 switches one off.
-
-    Raises:
-        ValueError: what is no number from 0 on.
-    """
-    limits: dict[str, Any] = {"minimum_version": str(given["minimum_version"])}
-    for name, value in given.items():
-        if name not in limits:
-            try:
-                limits[name] = float(value)
-            except (TypeError, ValueError):
-                limits[name] = -1.0
-            if not 0 <= limits[name] < float("inf"):
-                raise ValueError(f"status_{name} is {value}; it is a number from 0 on, and 0 switches it off")
-    return limits
 
 
 @dataclass(frozen=True)

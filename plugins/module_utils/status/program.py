@@ -14,7 +14,8 @@ from typing import Any
 
 from ..backup.database import Session
 from ..backup.programs import Programs
-from .findings import backup, disks, drill, findings, read_limits
+from .findings import backup, disks, drill, findings
+from .limits import read_limits
 from .look import look_at_database, look_at_host
 from .metrics import metrics
 
