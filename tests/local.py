@@ -23,9 +23,9 @@ TASK = r"^TASK \[(?:physioflow\.database\.)?(.*?)\]"
 SECONDS = 300  # a playbook that takes longer hangs
 
 
-def known_files() -> list[str]:
-    """Return the files of the checkout that git knows or would take in, by their path in it; a link is one."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+def known_files(*, new: bool = True) -> list[str]:
+    """Return the files of the checkout that git knows or, if `new`, would take in, by path; a link is one."""
+    command = ["git", "ls-files", "-z", "--cached", *(["--others", "--exclude-standard"] if new else [])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.split("\0")[:-1] if os.path.lexists(ROOT / name)]
 

@@ -59,10 +59,6 @@ options:
     description: Warn that apt has no pgaudit.
     type: bool
     default: false
-  timeout:
-    description: Seconds that a start may take.
-    type: int
-    default: 60
 attributes:
   diff_mode:
     support: full
@@ -172,13 +168,12 @@ def main() -> None:
             "key": {"type": "str", "default": "", "no_log": True},
             "ca": {"type": "str", "default": ""},
             "audit_missing": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
     )
     os.umask(0o077)
     params = module.params
-    cluster = Cluster(params["version"], params["port"], params["timeout"])
+    cluster = Cluster(params["version"], params["port"])
     texts = {path: params[name] for name, path in cluster.files.items() if params[name]}
     changed = [path for path, text in texts.items() if read(path) != text]
     diff = [

@@ -41,10 +41,6 @@ options:
     description: Role that the service of C(pg_service.conf) becomes after login; empty means none.
     type: str
     default: ""
-  locale:
-    description: Locale of the data folder; empty means C.UTF-8, on macOS en_US.UTF-8. Read when the data is made.
-    type: str
-    default: ""
   settings:
     description: Server settings by name; they win over the module's own.
     type: dict
@@ -231,7 +227,7 @@ def do(seen: Look, params: Params) -> list[str]:
 
     table: dict[str, Callable[[], None]] = {
         "unpack": lambda: server.unpack(fetch(seen.pins, cache_folder(params["cache_directory"]))),
-        "initialise": lambda: server.initialise(params["locale"]),
+        "initialise": server.initialise,
         "link": server.link,
         "password": server.new_password,
         "configure": configure,
@@ -296,7 +292,6 @@ def main() -> None:
             "port": {"type": "int", "default": 0},
             "database": {"type": "str", "default": "postgres"},
             "role": {"type": "str", "default": ""},
-            "locale": {"type": "str", "default": ""},
             "settings": {"type": "dict", "default": {}},
             "user": {"type": "str", "default": "physioflow"},
             "root_directory": {"type": "path", "default": "/var/lib/physioflow"},

@@ -151,7 +151,6 @@ ca_elsewhere:
   type: bool
 """
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -282,11 +281,6 @@ def look_at_certificate(module: AnsibleModule, cluster: Cluster) -> dict[str, An
     return found | (preview if reason and module.check_mode else {})
 
 
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file, empty where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -339,7 +333,9 @@ def main() -> None:
         "audit": audit in there,
         "audit_known": known,
         "tuned": tuned_settings(usable, cores(), params["max_connections"]),
-        "sha256": {name: sha256(path) for name, path in {**cluster.files, "sources": SOURCES}.items()},
+        "sha256": {
+            name: module.sha256(str(path)) or "" for name, path in {**cluster.files, "sources": SOURCES}.items()
+        },
         "starts": all(run(["systemctl", verb, cluster.service]).ok for verb in ("is-active", "is-enabled")),
         "connection": {},
         "waiting": [],

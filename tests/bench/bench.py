@@ -72,7 +72,6 @@ class Bench:
         self.port = local.psql("SHOW port", "postgres", role="postgres")
         self.env = environment() | {
             "PGSERVICEFILE": str(local.server / "pg_service.conf"),
-            "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),
         }
         self.printed = ""

@@ -13,7 +13,7 @@ import yaml
 
 from tests import undo
 from tests.integration.conftest import place
-from tests.local import BIN, ROOT, SECONDS, environment
+from tests.local import BIN, ROOT, SECONDS, environment, known_files
 
 NAME = "physioflow.database"
 # What serves the work on the collection and no user of it.
@@ -59,8 +59,7 @@ def installed(artefact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_artefact_holds_what_a_deploy_needs_and_nothing_of_the_work_on_it(artefact: Path) -> None:
     with tarfile.open(artefact) as archive:
         names = {member.name for member in archive if member.isfile()}
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    tracked = set(listed.splitlines())
+    tracked = set(known_files(new=False))
     assert names - tracked == {"FILES.json", "MANIFEST.json"}, "no password, no key, no report of this checkout"
     assert {name.partition("/")[0] for name in names} & OURS == set()
     needed = ("deploy.yml", "files/", "meta/", "playbooks/", "plugins/", "roles/")

@@ -23,7 +23,7 @@ def asked(directory: Path, *, check_mode: bool = False, **others: Any) -> Any:
     pins = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__postgresql_embedded_packages"]
     known = {
         "directory": str(directory), "cache_directory": str(directory.parent / "cache"), "port": 0, "database": "emr",
-        "role": "", "locale": "", "settings": {}, "user": "physioflow-none", "root_directory": "/var/lib/physioflow",
+        "role": "", "settings": {}, "user": "physioflow-none", "root_directory": "/var/lib/physioflow",
         "major": 16, "packages": pins, "timeout": 5,
     }  # fmt: skip
     return SimpleNamespace(params=known | others, check_mode=check_mode, _diff=True, warn=pytest.fail)

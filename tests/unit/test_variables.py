@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import pytest
 import yaml
 
-from tests.local import ROOT
+from tests.local import ROOT, known_files
 
 # Where somebody who needs a variable would meet it.
-PLACES = ["inventories", "molecule", "playbooks", "tests", "docs", "README.md", "roles/*/README.md", ".config"]
+PLACES = re.compile(r"(inventories|molecule|playbooks|tests|docs|\.config)/|(roles/\w+/)?README\.md$")
 VARIABLES = {
     name: value
     for path in sorted(ROOT.glob("roles/*/defaults/main.yml"))
@@ -22,8 +21,8 @@ VARIABLES = {
 @pytest.fixture(scope="module")
 def words() -> set[str]:
     """All words of those places, but of this file."""
-    listed = subprocess.run(["git", "ls-files", "-z", *PLACES], cwd=ROOT, capture_output=True, text=True, check=True)
-    paths = [ROOT / name for name in listed.stdout.split("\0")[:-1] if not name.endswith("test_variables.py")]
+    names = [name for name in known_files(new=False) if PLACES.match(name) and not name.endswith("test_variables.py")]
+    paths = [ROOT / name for name in names]
     return set(re.findall(r"\w+", "\n".join(path.read_text(errors="ignore") for path in paths if path.is_file())))
 
 

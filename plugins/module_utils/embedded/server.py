@@ -55,7 +55,7 @@ class Server:
         for path, target in self.layout.links(self.software).items():
             make_link(path, target)
 
-    def initialise(self, locale: str) -> None:
+    def initialise(self) -> None:
         """Make the data folder and its password file; the folder appears under its name only when it is whole."""
         password = secrets.token_urlsafe(32)
         write_file(self.layout.passfile, passfile_text(self.port, password), 0o600)
@@ -65,7 +65,7 @@ class Server:
         fresh.mkdir(mode=0o700)
         self._give(fresh)
         write_file(pwfile, password + "\n", 0o600, self.user)
-        locale = locale or ("en_US.UTF-8" if platform.system() == "Darwin" else "C.UTF-8")
+        locale = "en_US.UTF-8" if platform.system() == "Darwin" else "C.UTF-8"
         options = ["--encoding=UTF8", "--data-checksums", "--auth=scram-sha-256", f"--locale={locale}"]
         try:
             done = self._run("initdb", "--pgdata", fresh, "--username", SUPERUSER, "--pwfile", pwfile, *options)

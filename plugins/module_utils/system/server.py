@@ -19,6 +19,7 @@ from .files import SUPERUSER, version_number
 from .look import read, run, running_port
 
 SOCKETS = "/var/run/postgresql"
+SECONDS = 60  # that a start or reload may take
 FILE_MODE = 0o640
 KEY_MODE = 0o600
 UNIT_MODE = 0o644
@@ -60,17 +61,15 @@ class ServerError(Exception):
 class Cluster:
     """The cluster `main` of one version."""
 
-    def __init__(self, version: str, port: int, timeout: int = 60) -> None:
+    def __init__(self, version: str, port: int) -> None:
         """Know where everything is.
 
         Args:
             version: major version.
             port: port that the server listens on once it is configured.
-            timeout: seconds that a start or reload may take.
         """
         self.version = version
         self.port = port
-        self.timeout = timeout
         self.bin = Path(f"/usr/lib/postgresql/{version}/bin")
         self.data = Path(f"/var/lib/postgresql/{version}/main")
         self.folder = Path(f"/etc/postgresql/{version}/main")
@@ -126,7 +125,7 @@ class Cluster:
         """Return what the running server says of itself."""
         psql = [str(self.bin / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-v", f"dropin={self.dropin}"]
         place = ["-h", SOCKETS, "-p", str(self.running_port or self.port), "-U", SUPERUSER, "-d", "postgres"]
-        done = run([*psql, *place], user=SUPERUSER, text=_STATE, seconds=self.timeout)
+        done = run([*psql, *place], user=SUPERUSER, text=_STATE, seconds=SECONDS)
         if not done.ok:
             raise ServerError(f"The server {self.service} does not answer: {done.err}")
         found: dict[str, Any] = json.loads(done.out)
@@ -216,7 +215,7 @@ class Cluster:
     def reload(self) -> dict[str, Any]:
         """Let the server read its files again, and return its state after that."""
         before = self.state()["loaded"]
-        done = run(["systemctl", "reload", self.service], seconds=self.timeout)
+        done = run(["systemctl", "reload", self.service], seconds=SECONDS)
         if not done.ok:
             raise ServerError(f"{self.service} cannot be reloaded: {done.err}")
         return self._await(lambda state: bool(state["loaded"] != before), "does not read its files again")
@@ -225,15 +224,15 @@ class Cluster:
         """Restart the server, and return its state after that."""
         log = Path(f"/var/log/postgresql/postgresql-{self.version}-main.log")
         before = len(read(log))
-        run(["systemctl", "daemon-reload"], seconds=self.timeout)  # for a drop-in of the service
-        done = run(["systemctl", "restart", self.service], seconds=self.timeout)
+        run(["systemctl", "daemon-reload"], seconds=SECONDS)  # for a drop-in of the service
+        done = run(["systemctl", "restart", self.service], seconds=SECONDS)
         if not done.ok:
             words = "\n".join(line for line in read(log)[before:].splitlines() if " LOG: " not in line)
             raise ServerError(f"{self.service} does not start: {plain_words(words) or done.err}")
         return self._await(lambda _: True, "does not answer after its restart")
 
     def _await(self, ready: Callable[[dict[str, Any]], bool], complaint: str) -> dict[str, Any]:
-        end = time.monotonic() + self.timeout
+        end = time.monotonic() + SECONDS
         while True:
             try:
                 if ready(state := self.state()):
@@ -242,7 +241,7 @@ class Cluster:
                 if time.monotonic() > end:
                     raise
             if time.monotonic() > end:
-                raise ServerError(f"{self.service} {complaint} within {self.timeout} s.")
+                raise ServerError(f"{self.service} {complaint} within {SECONDS} s.")
             time.sleep(0.05)
 
 
