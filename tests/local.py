@@ -20,6 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 TASK = r"^TASK \[(?:physioflow\.database\.)?(.*?)\]"
+# The release by version, as far as it goes today; what is about the guide's own fifteen says 015.
+VERSIONS = [path.name.partition("_")[0] for path in sorted((ROOT / "files/migrations").glob("*.sql"))]
 SECONDS = 300  # a playbook that takes longer hangs
 
 

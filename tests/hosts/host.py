@@ -19,7 +19,8 @@ from tests.local import BIN, Result, Running, run_to_end
 
 SECONDS = 900  # a playbook that takes longer hangs; the first one installs packages
 DOCKER = [
-    *("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--cgroupns", "host"),
+    *("--cap-add", "SYS_ADMIN", "--cgroupns", "host"),
+    *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
     *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
     *("-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-e", "container=docker"),
     *("-e", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
@@ -39,6 +40,7 @@ class Host:
     name: str
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
+    connection: dict[str, Any] = field(default_factory=lambda: {"ansible_connection": "community.docker.docker"})
 
     def run(self, command: str, check: bool = True) -> str:
         """Run a command of the shell as root."""
@@ -79,9 +81,9 @@ class Host:
         return Running(self._command(playbook, options, variables))
 
     def _command(self, playbook: str, options: tuple[str, ...], variables: dict[str, Any]) -> list[str]:
-        connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
+        given = self.connection | {"ansible_python_interpreter": "/usr/bin/python3"}
         inventory = self.folder / f"{self.name}.json"
-        inventory.write_text(json.dumps({"database_servers": {"hosts": {self.name: connection}}}))
+        inventory.write_text(json.dumps({"database_servers": {"hosts": {self.name: given}}}))
         extra = ["-e", json.dumps(self.variables | variables), *options]
         return [str(BIN / "ansible-playbook"), playbook, "-i", str(inventory), *extra]
 

@@ -14,14 +14,21 @@ from tests.hosts.system import HostsError
 from tests.local import BIN, ROOT, environment
 
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+# The oldest that Ansible 12 and one that Ansible 14 is chosen for (pyproject.toml).
+PYTHONS = ["3.11", "3.13"]
 SECONDS = 1800  # a scenario that takes longer hangs
 
 
-def test_the_workflow_runs_every_scenario() -> None:
-    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]
+def test_the_workflow_runs_every_scenario_on_both_ansibles_with_actions_pinned_by_commit() -> None:
+    text = (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
     wanted = [f"test_scenario[{name}]" for name in SCENARIOS if name != "default"]
-    assert jobs["hosts"]["strategy"]["matrix"]["tests"] == [*wanted, "not test_scenario"]
+    assert jobs["hosts"]["strategy"]["matrix"] == {"python": PYTHONS, "tests": [*wanted, "not test_scenario"]}
+    assert jobs["test"]["strategy"]["matrix"] == {"python": PYTHONS}
     assert "default" in SCENARIOS
+    uses = re.findall(r"uses: (.*)", text)
+    assert uses
+    assert [action for action in uses if not re.fullmatch(r"\S+@[0-9a-f]{40} # v[\d.]+", action)] == []
 
 
 def test_no_hosts_is_a_skip_by_name_and_in_ci_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,3 +73,4 @@ def test_scenario(scenario: str) -> None:
         done = molecule("test", scenario)
     assert done.returncode == 0, done.stdout
     assert re.search(r"\b\d+ passed", done.stdout), f"no test was run\n{done.stdout}"
+    assert not re.search(r"\b\d+ skipped", done.stdout), done.stdout

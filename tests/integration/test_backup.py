@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 
 from tests.backups import CANARY, Clinic
+from tests.local import VERSIONS
 
 WRITES = (
     "INSERT INTO tickets (code) SELECT 'w' || max(id) + 1 FROM tickets",
@@ -77,7 +78,7 @@ def test_formats_hold_the_same(clinic: Clinic) -> None:
         assert manifest["dump"]["format"] == format_
         assert (clinic.folder / backup / "database.dump").is_dir() is (format_ == "directory")
         assert (manifest["why"], manifest["operator"], manifest["status"]) == ("try", "somebody", "verified")
-        assert manifest["migrations"]["version"] == "015"
+        assert manifest["migrations"]["version"] == VERSIONS[-1]
         assert manifest["sequences"]["public.tickets_id_seq"]["last_value"] == 20
         assert manifest["server"]["version"].startswith("16.")
         for path in (clinic.folder / backup, *(clinic.folder / backup).rglob("*")):

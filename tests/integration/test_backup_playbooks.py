@@ -16,14 +16,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from tests.apart import failure_of
 from tests.backups import CANARY, RESTIC_PASSWORD, Clinic
-from tests.local import BIN, ROOT, SECONDS, Result, run_to_end
+from tests.local import BIN, ROOT, SECONDS, VERSIONS, Result, run_to_end
 
 pytestmark = pytest.mark.usefixtures("restic_program")
 
 Variables = dict[str, Any]
 HISTORY = """
 SELECT string_agg(concat_ws(' ', version, backup_id, reason), '; ' ORDER BY id) FROM migrations.history
-WHERE version > '015'
+WHERE version > '900'
 """
 
 
@@ -190,8 +190,8 @@ def test_a_format_that_there_is_not_is_refused_by_the_role() -> None:
 
 def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
     clinic.sql("DROP TABLE keyless")  # the release promises that every table has a key
-    add_migration(release, "016")
-    add_migration(release, "017")
+    add_migration(release, "901")
+    add_migration(release, "902")
     clinic.folder.rmdir()
     clinic.folder.write_text("a file where the folder should be")
     failed = play(clinic, "migrate", release_directory=str(release))
@@ -199,7 +199,7 @@ def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
     assert "is no folder but a file" in flat(failed)
     assert "Without a backup nothing is changed in the database, and nothing was" in flat(failed)
     assert clinic.sql(HISTORY) == ""
-    assert "more_016" not in clinic.local.catalogs(clinic.name)
+    assert "more_901" not in clinic.local.catalogs(clinic.name)
 
     clinic.folder.unlink()  # the deploy makes it
     checked = play(clinic, "migrate", options=("--check",), release_directory=str(release))
@@ -215,12 +215,12 @@ def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
     text = good(play(clinic, "deploy", hosts=hosts, release_directory=str(release)))
     [backup] = clinic.names()
     assert re.search(rf"Backup {backup}, verified: \d+ rows in 33 tables read back, [\d.]+ kB, [\d.]+ s", text)
-    assert clinic.sql(HISTORY) == f"016 {backup}; 017 {backup}"
+    assert clinic.sql(HISTORY) == f"901 {backup}; 902 {backup}"
     manifest = clinic.manifest(backup)
-    assert (manifest["migrations"]["version"], manifest["why"]) == ("015", "before migrations")
+    assert (manifest["migrations"]["version"], manifest["why"]) == (VERSIONS[-1], "before migrations")
     assert "Backup NONE, because backup_before_migration is false: what is lost now" in text
     why = "no backup was taken before: backup_before_migration=false"
-    assert clinic.sql(HISTORY, loud) == f"016 {why}; 017 {why}"
+    assert clinic.sql(HISTORY, loud) == f"901 {why}; 902 {why}"
 
 
 def test_no_backup_where_no_table_has_a_row(clinic: Clinic) -> None:

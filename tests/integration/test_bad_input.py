@@ -45,8 +45,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         r"files/migrations/003_again\.sql\. Renumber the newer file\.",
     ),
     "unknown dependency": (
-        lambda r: write(r, "016_x", depends="099"),
-        r"files/migrations/016_x\.sql: depends on 099, and no file has that version\. Add 099_NAME\.sql or correct",
+        lambda r: write(r, "901_x", depends="099"),
+        r"files/migrations/901_x\.sql: depends on 099, and no file has that version\. Add 099_NAME\.sql or correct",
     ),
     "cycle of 1": (lambda r: circle(r, "021"), r"021_x\.sql: .* in a circle: 021 -> 021\. Remove one"),
     "cycle of 2": (

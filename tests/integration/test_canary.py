@@ -260,7 +260,7 @@ def fill(folder: Path) -> None:
     folder.chmod(0o755)
     for name in ("bad", "promising"):
         shutil.copytree(ROOT / "files", folder / name)
-    (folder / "bad/migrations/016_bad.sql").write_text(BAD_SQL.format("016_bad", "015", ""))
+    (folder / "bad/migrations/901_bad.sql").write_text(BAD_SQL.format("901_bad", "015", ""))
     promises = folder / "promising/verify/001_initial_schema.yml"
     promises.write_text(promises.read_text().replace("\ntables:\n", "\ntables:\n  nothing: ordinary\n", 1))
     (folder / "alone/migrations").mkdir(parents=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_deploy import GUIDE_COUNTS, PUBLIC_TABLES
+from tests.integration.test_deploy import GUIDE_COUNTS
 from tests.local import ROOT, Local, environment
 
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -53,7 +53,6 @@ def test_make_psql_opens_as_the_owner(local: Local) -> None:
 
 def test_the_guides_counts_through_make_psql(local: Local) -> None:
     assert make(local, "psql", stdin=GUIDE_COUNTS, PSQL_FLAGS="-qAt").stdout == "8|56|5|18\n"
-    assert make(local, "psql", stdin=PUBLIC_TABLES, PSQL_FLAGS="-qAt").stdout == "30\n"
 
 
 def test_make_psql_without_a_database_says_what_to_do(tmp_path: Path) -> None:
@@ -118,14 +117,6 @@ def test_make_help_lists_every_target() -> None:
     listed = set(re.findall(r"make ([a-z]+)", done.stdout))
     assert {"deploy", "migrate", "verify", "psql", "destroy", "test", "lint", "bench", "help"} <= listed
     assert listed <= TARGETS
-
-
-@pytest.mark.parametrize("playbook", ["migrate", "verify"])
-def test_migrate_and_verify_find_nothing_to_do(local: Local, playbook: str) -> None:
-    result = local.play(f"playbooks/{playbook}.yml")
-    assert result.status == 0, result.output
-    assert result.changed == 0
-    assert "checks of 15 migrations hold" in result.output or re.search(r"seeds +8 +8 +ok", result.output)
 
 
 def test_verify_shows_all_that_is_wrong_at_once(local: Local, database: str) -> None:

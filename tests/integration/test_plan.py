@@ -17,7 +17,7 @@ from tests import apart, undo
 from tests.apart import failure_of
 from tests.integration.test_bad_input import append, write
 from tests.integration.test_rollback import untouched
-from tests.local import ROOT, Local, Result
+from tests.local import ROOT, VERSIONS, Local, Result
 
 PENDING = """\
 ALTER TABLE patients ADD COLUMN photo text;
@@ -84,7 +84,7 @@ def plans(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pl
     """A play over databases that are one migration behind, changed by hand, and not there."""
     folder = tmp_path_factory.mktemp("plans")
     release = Path(shutil.copytree(ROOT / "files", folder / "files"))
-    write(release, "016_photos", PENDING, depends="001")
+    write(release, "901_photos", PENDING, depends="001")
     hosts = {host: {"database_name": f"test_plan_{host}"} | asked for host, asked in ASKED.items()}
     with ExitStack() as stack:
         for host in ("behind", "by_hand", "strict"):
@@ -109,13 +109,13 @@ def test_the_plan_changes_nothing_and_shows_no_row(plans: Plans) -> None:
 def test_the_plan_says_what_a_deploy_would_do(plans: Plans) -> None:
     shown = plans.of("behind")
     assert failure_of(plans.result, "behind") == ""
-    assert states(shown) == {f"{n:03d}": "applied" if n <= 15 else "pending" for n in range(1, 17)}
+    assert states(shown) == dict.fromkeys(VERSIONS, "applied") | {"901": "pending"}
     assert (
-        "patients: ACCESS EXCLUSIVE, an application waits with reading and writing (files/migrations/016_photos.sql:5)"
+        "patients: ACCESS EXCLUSIVE, an application waits with reading and writing (files/migrations/901_photos.sql:5)"
     ) in shown
     assert "clinics: SHARE ROW EXCLUSIVE, an application waits with writing" in shown
-    assert "what files/migrations/016_photos.sql:7 locks cannot be read" in shown
-    assert "files/migrations/016_photos.sql:6: require-concurrent-index-creation: " in shown
+    assert "what files/migrations/901_photos.sql:7 locks cannot be read" in shown
+    assert "files/migrations/901_photos.sql:6: require-concurrent-index-creation: " in shown
     assert "ALTER TABLE patients ADD COLUMN photo text;" in shown
     assert "Schema drift   none" in shown
 
@@ -124,19 +124,19 @@ def test_the_plan_is_written_of_every_host(plans: Plans) -> None:
     hosts = plans.written["hosts"]
     assert set(hosts) == set(ASKED)
     written = hosts["behind"]
-    assert written["pending"] == ["016"]
+    assert written["pending"] == ["901"]
     assert written["schema_drift"] == []
     assert written["locks"][0]["table"] == "patients"
     assert written["migrations"][0]["state"] == "applied"
-    assert "ADD COLUMN photo" in written["sql"]["files/migrations/016_photos.sql"]
+    assert "ADD COLUMN photo" in written["sql"]["files/migrations/901_photos.sql"]
     assert hosts["strict"]["sql"] == {}, "the SQL was not asked for"
     assert len(hosts["by_hand"]["schema_drift"]) == 6
-    assert len(hosts["new"]["pending"]) == 16
+    assert len(hosts["new"]["pending"]) == len(VERSIONS) + 1
 
 
 def test_what_is_pending_fails_where_that_is_asked_for(plans: Plans) -> None:
     said = failure_of(plans.result, "strict")
-    assert "Pending in test_plan_strict: 016. Next: ansible-playbook deploy.yml applies them." in said
+    assert "Pending in test_plan_strict: 901. Next: ansible-playbook deploy.yml applies them." in said
     assert "ADD COLUMN photo" not in plans.of("strict"), "the SQL was not asked for"
     assert "Schema drift" not in plans.of("strict")
 

@@ -19,7 +19,7 @@ from tests import apart, undo
 from tests.apart import failure_of
 from tests.integration.test_bad_input import append
 from tests.integration.test_deploy import ROLES
-from tests.local import Local
+from tests.local import VERSIONS, Local
 
 # What each of these deploys would change before it looks at the database.
 OTHERWISE: dict[str, Any] = {
@@ -32,7 +32,7 @@ HISTORY_COLUMNS = (
 )
 IN_DOUBT = (
     f"INSERT INTO migrations.history (act, {HISTORY_COLUMNS}) "
-    "SELECT 'start', '016', '016_tidy', description, sha256, sha256_raw, release, run_id, operator, controller, "
+    "SELECT 'start', '901', '901_tidy', description, sha256, sha256_raw, release, run_id, operator, controller, "
     "started_at, duration_ms FROM migrations.history WHERE version = '015'"
 )
 LATE = "ALTER TABLE migrations.history DISABLE TRIGGER ALL; DELETE FROM migrations.history WHERE version = '004'"
@@ -68,10 +68,10 @@ KINDS: dict[str, dict[str, tuple[str, dict[str, Any], str]]] = {
             "007_billing_tables.sql was edited after it was applied|014_renamed|"
             "015_bhyt_validation_rules.sql is applied and missing in the release",
         ),
-        "late": (LATE, {}, "004_scheduling_schema.sql is not applied, but the later 015"),
-        "target": ("", {"migrations_target": "010"}, "The target 010 is before 015, which is applied"),
+        "late": (LATE, {}, "004_scheduling_schema.sql is not applied, but the later"),
+        "target": ("", {"migrations_target": "010"}, f"The target 010 is before {VERSIONS[-1]}, which is applied"),
         "unknown": ("", {"migrations_target": "099"}, "The target 099 is no version of this release"),
-        "doubt": (IN_DOUBT, {}, "016_tidy.sql"),
+        "doubt": (IN_DOUBT, {}, "901_tidy.sql"),
     },
     "adoption": {
         "foreign": (NO_HISTORY, {}, "tables in schema public and no history of migrations"),
@@ -97,8 +97,8 @@ def spoil(release: Path) -> None:
             name = path.stem
             path.with_name(f"014_renamed{path.suffix}").write_text(path.read_text().replace(name, "014_renamed"))
             path.unlink()
-    alone = "-- Migration: 016_tidy\n-- Description: x\n-- Depends on: 001\n-- Transactional: no\n\n"
-    (release / "migrations/016_tidy.sql").write_text(f"{alone}UPDATE patients SET id = id;\n")
+    alone = "-- Migration: 901_tidy\n-- Description: x\n-- Depends on: 001\n-- Transactional: no\n\n"
+    (release / "migrations/901_tidy.sql").write_text(f"{alone}UPDATE patients SET id = id;\n")
 
 
 def everything(local: Local) -> str:

@@ -19,7 +19,7 @@ from tests.apart import changed_of
 from tests.fuzz.driver import Outcome
 from tests.integration.oracle import Case, inventory_of, said_of
 from tests.integration.test_deploy import GUIDE_COUNTS
-from tests.local import ROOT, Local, Result
+from tests.local import ROOT, VERSIONS, Local, Result
 
 CLINIC = """
     INSERT INTO organizations (name) VALUES ('canary clinics');
@@ -31,17 +31,20 @@ CLINIC = """
 """
 HISTORY = "SELECT string_agg(act || ' ' || version, ', ' ORDER BY id) FROM migrations.history WHERE act <> 'apply'"
 STANDING = "SELECT string_agg(version, ' ' ORDER BY version) FROM migrations.applied"
-VERSIONS = [path.name[:3] for path in sorted((ROOT / "files/migrations").glob("*.sql"))]
+GUIDE = VERSIONS[:15]
 
 
 @pytest.fixture
 def databases(local: Local, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """A copy of the deployed database for each host that the test names."""
+    """A database at the guide's last migration for each host that the test names."""
     with ExitStack() as stack:
-        yield {host: copied(local, f"test_rollback_{host}", stack) for host in request.param}
+        template = f"TEMPLATE {copied(local, 'test_rollback_guide', stack, '')}"
+        outcome = Case(local, "test_rollback_guide", ROOT / "files").apply(target=GUIDE[-1])
+        assert outcome.ok, outcome
+        yield {host: copied(local, f"test_rollback_{host}", stack, template) for host in request.param}
 
 
-def copied(local: Local, name: str, stack: ExitStack, template: str = "TEMPLATE physioflow") -> str:
+def copied(local: Local, name: str, stack: ExitStack, template: str) -> str:
     """Make a database, which is gone when the stack ends."""
     drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
     stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
@@ -147,17 +150,16 @@ def test_what_would_be_lost_is_refused_and_what_fails_says_where(
 
 
 @pytest.fixture(scope="module")
-def earlier(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def earlier(local: Local) -> dict[str, str]:
     """The catalogs of databases that were deployed no further than a version; alone: without 009 there is none."""
     with ExitStack() as stack:
-        made = {host: copied(local, f"test_rollback_at_{host}", stack, "") for host in ("version", "feature")}
-        hosts = {
-            host: {"database_name": name, "migrations_target": STAYS[host].rpartition(" ")[2]}
-            for host, name in made.items()
-        }
-        done = play(local, tmp_path_factory.mktemp("earlier"), hosts, playbook="deploy.yml")
-        assert done.status == 0, done.output
-        return {host: local.catalogs(name) for host, name in made.items()}
+        found = {}
+        for host in ("version", "feature"):
+            name = copied(local, f"test_rollback_at_{host}", stack, "")
+            outcome = Case(local, name, ROOT / "files").apply(target=STAYS[host].rpartition(" ")[2])
+            assert outcome.ok, outcome
+            found[host] = local.catalogs(name)
+        return found
 
 
 @pytest.mark.parametrize("databases", [tuple(BACK)], indirect=True)
@@ -190,7 +192,7 @@ def test_back_after_consent_and_forth_again(
     assert "014 seed_clinical_protocols: its rows go with their table" in said_of(done, "feature")
     assert re.search(r"Rows lost +none", said_of(done, "alone")), done.output
     for host, name in databases.items():
-        gone = [version for version in VERSIONS if version not in STAYS[host].split()]
+        gone = [version for version in GUIDE if version not in STAYS[host].split()]
         acts = ", ".join(f"rollback {version}" for version in reversed(gone))
         assert local.psql(HISTORY, name, role="postgres") == acts
         assert local.psql(STANDING, name, role="postgres") == STAYS[host]
@@ -204,12 +206,12 @@ def test_back_after_consent_and_forth_again(
     for host in earlier:
         assert "nothing: none of it stands" in said_of(again, host)
 
-    forth = play(local, tmp_path, hosts, playbook="deploy.yml")
+    forth = play(local, tmp_path, hosts, playbook="deploy.yml", migrations_target=GUIDE[-1])
     assert forth.status == 0, forth.output
     for host, applied in {"version": 5, "feature": 11, "alone": 1}.items():
         assert f" {applied} applied now" in said_of(forth, host)
         assert local.catalogs(databases[host]) == at_015[databases[host]]
-        assert Case(local, databases[host], ROOT / "files").apply() == Outcome()
+        assert Case(local, databases[host], ROOT / "files").apply(target=GUIDE[-1]) == Outcome()
     assert local.psql(GUIDE_COUNTS, databases["version"]) == "8|56|5|18"
 
 
@@ -220,8 +222,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Say with exactly one variable what is to go back",
     ),
     "unknown": (
-        {"rollback_to": "016"},
-        "016 is no version of this release, which goes from 001 to 015. Correct rollback_to.",
+        {"rollback_to": "099"},
+        f"099 is no version of this release, which goes from 001 to {VERSIONS[-1]}. Correct rollback_to.",
     ),
     "depended": (
         {"rollback_only": "007"},

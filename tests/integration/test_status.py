@@ -30,7 +30,7 @@ from tests import apart
 from tests.apart import changed_of, failed_in, said_of
 from tests.backups import CANARY, Clinic
 from tests.integration.oracle import HEADER
-from tests.local import ROOT, Local, until
+from tests.local import ROOT, VERSIONS, Local, until
 
 LIMITS = yaml.safe_load((ROOT / "roles/status/vars/main.yml").read_text())["__status_usual_limits"] | {
     "minimum_version": "16.1"
@@ -228,7 +228,7 @@ def metrics(watch: Watch, **settings: Any) -> tuple[dict[str, float], str]:
             "bin_dir": str(clinic.local.server / "bin"),
             "connection": clinic.connection,
             "limits": LIMITS,
-            "release": ["014", "015"],
+            "release": VERSIONS,
             **settings,
         }
     )
@@ -243,7 +243,7 @@ def test_the_metrics_change_with_what_they_measure(watch: Watch) -> None:
     assert (before["physioflow_up"], problem) == (1, "")
     assert (before["physioflow_migrations_pending"], before["physioflow_backups"]) == (0, 0)
     assert before["physioflow_backup_last_success_timestamp_seconds"] == 0
-    later, _ = metrics(watch, release=["015", "016", "017"])
+    later, _ = metrics(watch, release=[*VERSIONS, "901", "902"])
     assert later["physioflow_migrations_pending"] == 2
 
     began = datetime.now().timestamp()
@@ -276,8 +276,8 @@ def test_a_server_that_is_down_is_a_metric(watch: Watch) -> None:
 def deployed(local: Local, database: str, release: Path) -> Local:
     """A database as a deploy made it, and a release that has one migration more."""
     local.psql(f"CREATE DATABASE {database} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
-    more = HEADER.format(name="016_beds", depends="001", more="", body="CREATE TABLE beds (id int);")
-    (release / "migrations/016_beds.sql").write_text(more)
+    more = HEADER.format(name="901_beds", depends="001", more="", body="CREATE TABLE beds (id int);")
+    (release / "migrations/901_beds.sql").write_text(more)
     return Local(local.folder, {"database_name": database, "release_directory": str(release)})
 
 
@@ -298,12 +298,15 @@ def test_the_screen_the_end_and_the_json_of_the_playbook_and_what_to_do_where_no
     assert "Next: ansible-playbook deploy.yml" in said_of(result, "nobody")
     told = " ".join(result.output.split())
     assert re.search(rf"Database {database} on local, .*? UTC: 1 FAIL, 1 WARN ", told)
-    assert re.search(r"WARN Migrations 15 applied, the newest 015 .*?; 1 pending: 016 beds next: ansible-playb", told)
+    assert re.search(
+        rf"WARN Migrations {len(VERSIONS)} applied, the newest {VERSIONS[-1]} .*?; 1 pending: 901 beds next: ansible-",
+        told,
+    )
     lines = result.output[result.output.index("    Database ") :].partition("\n\n")[0].splitlines()
     assert len(lines) > 20
     assert max(map(len, lines)) <= 100
     written = json.loads(file.read_text())["hosts"]["local"]
-    assert (written["level"], written["facts"]["plan"]["pending"]) == ("fail", ["016 beds"])
+    assert (written["level"], written["facts"]["plan"]["pending"]) == ("fail", ["901 beds"])
 
     deployed.psql("CREATE TABLE by_hand (id int); DROP INDEX idx_patients_mrn", database)
     result = deployed.play("playbooks/status.yml", **failing, status_format="json", status_drift=True)

@@ -31,7 +31,7 @@ def proofs(page: str) -> list[tuple[str, str, list[str]]]:
 
 
 END = "--end of the proof--"
-ABSENT = "the host has no"
+ABSENT = "not on this host"
 TEXT = PAGE.read_text(encoding="utf-8")
 PROOFS = proofs(TEXT)
 PRELUDE = next(line.strip() for line in TEXT.splitlines() if line.startswith("    q() "))
@@ -46,15 +46,20 @@ def test_every_row_has_a_proof() -> None:
 
 
 @pytest.fixture(scope="module")
-def printed(host: Host) -> list[str]:
+def version(host: Host) -> str:
+    """The major version of the server; the page is about 16."""
+    return str(host.check_output("pg_lsclusters -h")).split()[0]
+
+
+@pytest.fixture(scope="module")
+def printed(host: Host, version: str) -> list[str]:
     """What each command printed, of one way into the host."""
-    version = host.check_output("pg_lsclusters -h").split()[0]
     script = [PRELUDE]
     for row, command, _ in PROOFS:
         needed = NEEDS.get(row, "/")
-        script.append(f"if test -e {needed}; then ({command}) 2>&1; else echo '{ABSENT} {needed}'; fi\necho '{END}'")
+        script.append(f"if test -e {needed}; then ({command}) 2>&1; else echo '{ABSENT}'; fi\necho '{END}'")
     done = host.run("bash -c %s", re.sub(r"(?<=[/@-])16(?=[/-])", version, "\n".join(script)))
-    outputs = done.stdout.replace(f"{version}.", "16.").split(END)
+    outputs = done.stdout.split(END)
     assert len(outputs) == len(PROOFS) + 1, done.stderr
     return list(outputs)
 
@@ -63,11 +68,16 @@ def printed(host: Host) -> list[str]:
     ("number", "lines"),
     [pytest.param(number, lines, id=f"{row}-{number}") for number, (row, _, lines) in enumerate(PROOFS)],
 )
-def test_the_command_of_the_page_prints_what_stands_there(printed: list[str], number: int, lines: list[str]) -> None:
+def test_the_command_of_the_page_prints_what_stands_there(
+    host: Host, printed: list[str], version: str, number: int, lines: list[str]
+) -> None:
     output = printed[number].strip()
-    if output.startswith(ABSENT):
-        pytest.skip(output)
+    row = PROOFS[number][0]
+    if row in NEEDS and not host.file(NEEDS[row].replace("16", version)).exists:
+        assert output == ABSENT
+        return
     if not lines:
         assert output == ""
-    for line in lines:
-        assert line.strip() in output
+    for line in (line.strip().replace("16.", f"{version}.") for line in lines):
+        # `f` or 0 stands in many a line.
+        assert line in (output.splitlines() if len(line) < 3 else output)
