@@ -125,6 +125,19 @@ failures:
   returned: always
   type: list
   elements: str
+applied:
+  description: The rows of migrations.applied, as JSON.
+  returned: the database has a history
+  type: str
+applied_count:
+  description: Number of these rows.
+  returned: the database has a history
+  type: int
+repeated:
+  description: The newest row of each repeatable file.
+  returned: the database has a history
+  type: list
+  elements: dict
 differences:
   description: What differs from the scratch database, with C(name), C(state) and C(words).
   returned: O(proof)
@@ -145,6 +158,7 @@ import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.history import history_of
 from ansible_collections.physioflow.database.plugins.module_utils.server import (
     UnreachableError,
     connection_argument_spec,
@@ -248,7 +262,9 @@ def main() -> None:
     try:
         if module.params["proof"]:
             module.exit_json(changed=False, ok=True, checks=0, failures=[], **prove(module, **module.params["proof"]))
-        checks = verify(connect(module, module.params["database"]), promises, history, module.params["fresh"])
+        database = connect(module, module.params["database"])
+        checks = verify(database, promises, history, module.params["fresh"])
+        found = history_of(database.connection)
     except VerificationError as error:
         module.fail_json(msg=f"{error} {UNCHANGED}", ok=False, checks=0, failures=[str(error)])
     except QueryError as error:
@@ -259,6 +275,12 @@ def main() -> None:
             module.fail_json(msg="\n".join(refusal), ok=False, checks=len(checks), failures=[])
         module.exit_json(changed=False, ok=True, checks=len(checks), summary="", table=[], failures=[])
     result = outcome(checks, len(documents if history is None else history), module.params["show_table"])
+    if found.exists:
+        result |= {
+            "applied": json.dumps(found.applied, default=str),
+            "applied_count": len(found.applied),
+            "repeated": found.repeated,
+        }
     if not result["ok"]:
         module.fail_json(msg=failure_message(module.params["database"], checks), **result)
     module.exit_json(**result)

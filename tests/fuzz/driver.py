@@ -10,6 +10,7 @@ import functools
 import importlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ import jinja2
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import read_release
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.steps import ChangedError, prepare
 
 from tests.local import ROOT
 
@@ -180,19 +182,34 @@ class Driver:
         return Outcome(sent=self.sent, failed=self.failed)
 
     def _write(self, read: dict[str, Any], plan: dict[str, Any], given: dict[str, Any], run_id: str) -> dict[str, Any]:
-        return run_module(
-            "migration_script",
-            directory=str(self.release.resolve()),
-            pending=plan["pending"],
-            standing=plan["standing"],
-            owner="emr",
-            release=read["release"],
-            run_id=run_id,
-            run_lock_wait="1s",
-            statement_timeout=given["statement_timeout"],
-            engine=str(ROLE / "files"),
-            has_history=plan["has_history"],
-        )
+        """Do what the action migration_script does."""
+        try:
+            run = prepare(
+                {
+                    "directory": str(self.release.resolve()),
+                    "pending": plan["pending"],
+                    "action": "apply",
+                    "standing": plan["standing"],
+                    "accept_data_loss": False,
+                    "copy": False,
+                    "owner": "emr",
+                    "release": read["release"],
+                    "backup_id": "",
+                    "reason": "",
+                    "run_id": run_id,
+                    "run_lock_wait": "1s",
+                    "statement_timeout": given["statement_timeout"],
+                    "engine": str(ROLE / "files"),
+                    "has_history": plan["has_history"],
+                }
+            )
+        except ChangedError as error:
+            return {"failed": True, "msg": str(error)}
+        folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        for name, text in run.texts.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        steps = [{"script": name, "file": file} for name, file in run.alone.items()]
+        return {"run_id": run.run_id, "directory": str(folder), "steps": steps}
 
     def _send(self, run: dict[str, Any], given: dict[str, Any]) -> dict[str, Any] | None:
         """Send one script after the other; returns the first answer that is a failure."""

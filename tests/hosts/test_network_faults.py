@@ -105,7 +105,11 @@ CUTS: dict[str, tuple[Callable[[Host], object], Callable[[Host], object]]] = {
 
 @pytest.mark.parametrize(
     "cut",
-    [pytest.param(name, marks=pytest.mark.fault(row)) for name, row in (("ssh", 5), ("network", 12), ("hang", 13))],
+    [
+        pytest.param("ssh", marks=pytest.mark.fault(5)),
+        pytest.param("network", marks=pytest.mark.fault(12)),
+        pytest.param("hang", marks=pytest.mark.fault(13)),
+    ],
 )
 def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: str) -> None:
     version = str(901 + len(list((release / "migrations").glob("9*.sql"))))

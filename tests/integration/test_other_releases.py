@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import undo
 from tests.fuzz.driver import Outcome
-from tests.integration.oracle import HISTORY, Case
+from tests.integration.oracle import Case, inventory_of
 from tests.local import Local
 
 RELEASES = Path(__file__).parent / "releases"
@@ -51,26 +55,41 @@ SETS: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("style", SETS)
-def test_a_folder_of_another_tool_is_taken_as_it_is(local: Local, database: str, tmp_path: Path, style: str) -> None:
-    variables, history, query, answer = SETS[style]
-    release = shutil.copytree(RELEASES / style, tmp_path / style)
-    local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
-    place = {"release_directory": str(release), "database_name": database, "backup_before_migration": False}
+@pytest.fixture
+def cases(local: Local, tmp_path: Path) -> Iterator[dict[str, Case]]:
+    """A database and a copy of the folder for each style."""
+    with ExitStack() as stack:
+        made = {}
+        for style in SETS:
+            database = f"test_other_{style}"
+            drop = f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'
+            stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
+            local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
+            made[style] = Case(local, database, Path(shutil.copytree(RELEASES / style, tmp_path / style)))
+        yield made
 
-    case = Case(local, database, release)
 
-    first = local.play("playbooks/migrate.yml", **place, **variables)
-    assert first.status == 0, first.output
-    assert local.psql(HISTORY, database, role="postgres") == history
-    assert local.psql(query, database) == answer
-    header = {name.removeprefix("migrations_"): value for name, value in variables.items()}
-    assert case.apply(**header) == Outcome()
-    last = sorted(path for path in release.rglob("*.sql") if re.match(r"[V02]", path.name) and "down" not in path.name)[
-        -1
-    ]
+def test_a_folder_of_another_tool_is_taken_as_it_is(local: Local, cases: dict[str, Case], tmp_path: Path) -> None:
+    """Each is a host of one play."""
+    hosts = {style: case.variables | SETS[style][0] for style, case in cases.items()}
+    done = local.play("playbooks/migrate.yml", *inventory_of(hosts, tmp_path / "inventory"))
+    assert done.status == 0, done.output
+    for style, case in cases.items():
+        variables, history, query, answer = SETS[style]
+        assert case.history() == history
+        assert case.psql(query) == answer
+        header = {name.removeprefix("migrations_"): value for name, value in variables.items()}
+        assert case.apply(**header) == Outcome()
+        last = edited(case.release, style)
+        refused = case.apply(**header)
+        assert f"{last.name} was edited after it was applied" in " ".join(refused.refused.split()), refused
+        assert refused.sent == 0
+
+
+def edited(release: Path, style: str) -> Path:
+    """Edit what the newest file of a folder does on its way up, and return it."""
+    files = [path for path in release.rglob("*.sql") if re.match(r"[V02]", path.name) and "down" not in path.name]
+    last = max(files)
     up, mark, down = last.read_text().partition("\n-- migrate:down" if style == "dbmate" else "\n-- +goose Down")
     last.write_text(f"{up}\n-- edited\n{mark}{down}")
-    refused = case.apply(**header)
-    assert f"{last.name} was edited after it was applied" in " ".join(refused.refused.split()), refused
-    assert refused.sent == 0
+    return last

@@ -1,7 +1,7 @@
 """A deploy that is refused changes nothing: not the server, its settings and files, its roles, nor any database.
 
-Each play has a host for every refusal of one kind. All are on the server of the session and want it otherwise than it
-is, so that whatever comes before a refusal would be seen.
+Each refusal is a host of one play. All are on the server of the session and want it otherwise than it is, so that
+whatever comes before a refusal would be seen.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LATE = "ALTER TABLE migrations.history DISABLE TRIGGER ALL; DELETE FROM migratio
 NO_HISTORY = "DROP SCHEMA migrations CASCADE"
 WITHOUT_RULES = "DROP SCHEMA migrations CASCADE; DROP TABLE bhyt_validation_rules CASCADE"
 
-# kind: {host: (what is done to its database, its variables, the words that refuse it with | between)}. Each is a play.
+# kind: {host: (what is done to its database, its variables, the words that refuse it with | between)}.
 KINDS: dict[str, dict[str, tuple[str, dict[str, Any], str]]] = {
     "server": {
         "limits": (
@@ -86,6 +86,8 @@ KINDS: dict[str, dict[str, tuple[str, dict[str, Any], str]]] = {
     },
 }
 
+HOSTS = {host: refusal for hosts in KINDS.values() for host, refusal in hosts.items()}
+
 
 def spoil(release: Path) -> None:
     """Edit, rename, delete, and add late and in doubt."""
@@ -119,47 +121,39 @@ def everything(local: Local) -> str:
 
 
 @pytest.fixture
-def databases(local: Local, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """A copy of the deployed database for each host of a kind."""
-    kind = request.node.callspec.params["kind"]
-    made = {host: f"test_refused_{kind}_{host}" for host in KINDS[kind]}
+def databases(local: Local) -> Iterator[dict[str, str]]:
+    """A copy of the deployed database for each host."""
     with ExitStack() as stack:
-        for host, name in made.items():
-            drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+        made = {}
+        for host, (sql, _, _) in HOSTS.items():
+            made[host] = f"test_refused_{host}"
+            drop = f'DROP DATABASE IF EXISTS "{made[host]}" WITH (FORCE)'
             stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
-            local.psql(f'CREATE DATABASE "{name}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
-            if sql := KINDS[kind][host][0]:
-                local.psql(sql, name, role="postgres")
+            local.psql(f'CREATE DATABASE "{made[host]}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
+            if sql:
+                local.psql(sql, made[host], role="postgres")
         yield made
 
 
-def inventory_of(kind: str, databases: dict[str, str], folder: Path) -> Path:
-    """Write an inventory like `local` with a host for each refusal."""
-    hosts = {
-        host: OTHERWISE | {"database_name": databases[host]} | variables
-        for host, (_, variables, _) in KINDS[kind].items()
-    }
-    return apart.inventory(folder, hosts)
-
-
-# The rows of the matrix of faults that a kind holds: edited, deleted and renamed, added late.
-ROWS = {"server": (34, 36), "history": (15, 16, 25)}
-
-
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.fault(row) for row in ROWS.get(kind, ())]) for kind in KINDS]
-)
+@pytest.mark.fault(15)
+@pytest.mark.fault(16)
+@pytest.mark.fault(25)
+@pytest.mark.fault(34)
+@pytest.mark.fault(36)
 def test_a_refused_deploy_changes_nothing(
-    local: Local, databases: dict[str, str], release: Path, tmp_path: Path, kind: str
+    local: Local, databases: dict[str, str], release: Path, tmp_path: Path
 ) -> None:
-    if kind == "history":
-        spoil(release)
-    inventory = inventory_of(kind, databases, tmp_path / "inventory")
+    spoil(release)
+    hosts = {
+        host: OTHERWISE | {"database_name": databases[host]} | variables for host, (_, variables, _) in HOSTS.items()
+    }
+    for host in KINDS["history"]:
+        hosts[host]["release_directory"] = str(release)
     before = everything(local)
-    result = local.play("deploy.yml", "-i", str(inventory), release_directory=str(release))
+    result = apart.play(local, tmp_path / "play", "deploy.yml", hosts)
     assert result.status != 0
     assert result.changed == 0, result.output
-    for host, (_, _, words) in KINDS[kind].items():
+    for host, (_, _, words) in HOSTS.items():
         for sentence in words.split("|"):
             assert sentence in failure_of(result, host), f"{host}: {sentence}\n{result.output}"
     assert everything(local) == before

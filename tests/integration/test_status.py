@@ -237,6 +237,26 @@ def metrics(watch: Watch, **settings: Any) -> tuple[dict[str, float], str]:
     return {series: float(value) for series, _, value in lines}, problem
 
 
+@pytest.mark.fault(69)
+def test_indexes_that_another_version_of_a_collation_built_are_told(watch: Watch) -> None:
+    """As after a move to another Debian, whose recorded version is written here; PostgreSQL itself warns as well."""
+    clinic = watch.clinic
+    clinic.sql("CREATE COLLATION vi (PROVIDER = icu, LOCALE = 'vi')", role="emr")
+    clinic.sql("CREATE INDEX idx_patients_vi ON patients (last_name COLLATE vi)", role="emr")
+    assert "Indexes" not in watch.wrong()
+    clinic.sql("UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'vi'", role="postgres")
+    warned = clinic.local.run_psql(
+        "-c", "SELECT count(DISTINCT last_name COLLATE vi) FROM patients", database=clinic.name
+    )
+    assert 'collation "vi" has version mismatch' in warned.stderr
+    found = watch.wrong()["Indexes"]
+    assert (found.level, "the collation vi had version 1.0 when its indexes were built" in found.text) == ("fail", True)
+    act = found.next.partition("then ")[2]
+    assert act == "ALTER COLLATION vi REFRESH VERSION"
+    clinic.sql(f"REINDEX INDEX idx_patients_vi; {act}", role="emr")
+    assert "Indexes" not in watch.wrong()
+
+
 def test_the_metrics_change_with_what_they_measure(watch: Watch) -> None:
     clinic = watch.clinic
     before, problem = metrics(watch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +18,10 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.scr
     application_name,
     quote,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.steps import in_sessions
 
 from tests.local import ROOT
 
-# The module, beside its module_utils of the same name.
-module: Any = importlib.import_module("ansible_collections.physioflow.database.plugins.modules.migration_script")
 ENGINE = ROOT / "roles/migrations/files"
 RUN = Run(release="r1", run_id="0aee8018-f1e7-4540-bb7f-3ba39587919a", operator="lan", controller="desk")
 MIGRATION = Migration("001", "a", "files/migrations/001_a.sql", "it's $sql$", (), True, "0" * 64, "1" * 64)
@@ -77,7 +75,7 @@ def test_a_new_session_begins_after_what_it_begins_with_has_changed() -> None:
     inside, outside = [Statement(1, "SELECT 1")], own_statements("ALTER DATABASE a RESET ALL; SELECT 1")
     alone = Migration("004", "d", "d.sql", "", (), False, "0" * 64, "1" * 64)
     files = [(MIGRATION, inside), (MIGRATION, outside), (MIGRATION, inside), (alone, inside), (MIGRATION, inside)]
-    assert [len(session) for session in module.in_sessions(files)] == [2, 1, 1, 1]
+    assert [len(session) for session in in_sessions(files)] == [2, 1, 1, 1]
     assert [statement.outside for statement in outside] == ["ALTER DATABASE", ""]
     for sql in ("SET app.clinic = 'x'", "SET LOCAL app.clinic = 'x'", "SELECT set_config('app.clinic', 'x', true)"):
         assert [statement.renews for statement in own_statements(f"SET work_mem = '1MB'; {sql}")] == [False, True]

@@ -39,16 +39,16 @@ IN_DAYS_FROM = 48  # hours
 
 
 def gate(settings: Settings, request: Request) -> Result:
-    """Take the backup without which no migration is applied; `reason` is what the history says where there is none."""
-    none = {"changed": False, "taken": False, "id": "", "lines": []}
-    if not request.wanted:
-        return {
-            **none,
-            "reason": "no backup was taken before: backup_before_migration=false",
-            "summary": "NONE, because backup_before_migration is false: what is lost now cannot be brought back",
-        }
+    """Take the backup without which no migration is applied."""
     if request.check_mode:
-        return {**none, "reason": "", "summary": "would be taken first"}
+        return {
+            "changed": False,
+            "taken": False,
+            "id": "",
+            "lines": [],
+            "reason": "",
+            "summary": "would be taken first",
+        }
     try:
         done = create(settings, replace(request, only_with_data=True))
     except BackupError as error:

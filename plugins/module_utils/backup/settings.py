@@ -103,7 +103,6 @@ class Request:
         why: the reason of a backup, for its manifest.
         operator: who asked for a backup; empty is the user of this process.
         only_with_data: take no backup of a database in which no table has a row.
-        wanted: whether a backup is taken before a migration.
         off_host: list the copies too.
         server: of a drill: own, made for it and thrown away, or live, in a scratch database.
         role: that shall read large objects.
@@ -120,7 +119,6 @@ class Request:
     why: str = "by hand"
     operator: str = ""
     only_with_data: bool = False
-    wanted: bool = True
     off_host: bool = False
     server: str = "live"
     role: str = ""

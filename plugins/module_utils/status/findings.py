@@ -368,7 +368,7 @@ def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def indexes(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """Those that are invalid, those that nobody uses, and tables that are read in full too often."""
+    """Those that are invalid, sorted by old rules, used by nobody, and tables that are read in full too often."""
     seen = facts["figures"]
     found = list(_index_findings(seen, limits))
     yield from found or [Finding("Indexes", OK, "none is invalid, unused or missing by the figures")]
@@ -381,6 +381,16 @@ def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
             WARN,
             f"invalid, so of no use, and slows writes down: {_list(invalid)}",
             "REINDEX INDEX CONCURRENTLY or DROP INDEX CONCURRENTLY each",
+        )
+    for entry in seen["collations"] or ():
+        database = entry["kind"] == "DATABASE"
+        yield Finding(
+            "Indexes",
+            FAIL,
+            f"the collation {'of the database ' if database else ''}{entry['name']} had version {entry['recorded']} "
+            f"when its indexes were built and has {entry['actual']} now: indexes on text may miss rows",
+            f"REINDEX DATABASE, then ALTER {entry['kind']} {entry['name']} REFRESH "
+            f"{'COLLATION ' if database else ''}VERSION",
         )
     least = limits["index_unused_megabytes"] * MB
     unused = [entry for entry in seen["indexes"] or () if entry["scans"] == 0 and entry["bytes"] >= least]

@@ -123,6 +123,19 @@ WHERE NOT x.indisvalid AND c.relkind = 'i' AND {_OURS}
   AND x.indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index) -- that one will be valid
 """
 
+# Collations that had another version, of glibc or ICU, when their indexes were built: the database's own, and those of
+# index columns. C.UTF-8 has none.
+_COLLATIONS = """
+SELECT json_agg(c) FROM (
+    SELECT 'DATABASE' AS kind, quote_ident(datname) AS name, datcollversion AS recorded,
+           pg_database_collation_actual_version(oid) AS actual
+    FROM pg_database WHERE datname = current_database()
+    UNION ALL
+    SELECT 'COLLATION', oid::regcollation::text, collversion, pg_collation_actual_version(oid)
+    FROM pg_collation WHERE collversion IS NOT NULL AND oid IN (SELECT unnest(indcollation) FROM pg_index)
+) AS c WHERE recorded <> actual
+"""
+
 # Of tables that are partitioned by date, the days that each partition holds; the last one is not in it any more.
 _PARTITIONS = rf"""
 SELECT json_object_agg(name, parts) FROM (
@@ -167,6 +180,7 @@ SELECT json_build_object(
     'tables', ({_TABLES}),
     'indexes', ({_INDEXES}),
     'invalid', ({_INVALID}),
+    'collations', ({_COLLATIONS}),
     'partitions', ({_PARTITIONS}),
     'replicas', (SELECT json_agg(json_build_object(
         'name', application_name, 'state', state, 'lag', pg_wal_lsn_diff({_WAL}, replay_lsn)::bigint))
