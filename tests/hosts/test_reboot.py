@@ -31,21 +31,21 @@ STANDS = (
 )
 # A task that only looks is ended with the state in which the next one begins.
 LOOKS = ("Ask", "Compare", "Look", "Read", "Refuse", "Tell", "Validating")
-FIRST = "postgresql : Look at the host"  # those before it are on the controller
+FIRST = "postgresql : Read the state of the host"  # those before it are on the controller
 PACKAGES = "postgresql : Install the packages"
-FINISH = "postgresql : Finish what a run before began to install"
-AGAIN = "postgresql : Install these once more"
+FINISH = "postgresql : Finish an interrupted package installation"
+AGAIN = "postgresql : Reinstall half-unpacked packages"
 # What dpkg writes before it unpacks: the power was cut there, which this test alone would meet by chance only.
 UNPACKED_BY_HALF = (
     "sed -i '/^Package: ca-certificates$/,/^$/ s/^Status: .*/Status: install reinstreq unpacked/' /var/lib/dpkg/status"
 )
-CLUSTER = "postgresql : Bring settings and access rules into effect"
-ROLES = "database : Make roles, database, extensions and privileges"
+CLUSTER = "postgresql : Configure postgresql.conf, pg_hba.conf and pg_ident.conf"
+ROLES = "database : Create roles, database, extensions and privileges"
 SCRIPTS = "migrations : Apply the migrations"
 RELEASE = {
     "backup : Take a verified backup",
-    "backup : Restore the backup into a database for the rehearsal",
-    "backup : Drop the database of the rehearsal",
+    "backup : Restore the backup into a rehearsal database",
+    "backup : Drop the rehearsal database",
     "migrations : Apply a migration without transaction",
 }
 # Without a transaction: the way of a file with one was met in the first deploy.

@@ -45,7 +45,7 @@ SECRETS: dict[str, Any] = {
 LOGGED = ("log_statement = 'all'", "log_min_duration_statement = 0", "log_min_error_statement = error")
 NOWHERE = {"postgresql_managed_port": 1}
 BAD_SQL = "-- Migration: {}\n-- Description: bad\n-- Depends on: {}\n{}SELECT 1 / 0;\n"
-LOOK = "database : Look at roles, database, extensions and privileges"
+LOOK = "database : Read the state of roles, database, extensions and privileges"
 CHANGED = {purpose: f"{secret} anew" for purpose, secret in PASSWORDS.items()}
 
 # Each play: the playbook, what all of its hosts have alike, and for each host the task that fails and what is its own.
@@ -54,7 +54,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, dict[str, Any]]
     "before a host": (
         "deploy.yml",
         {},
-        {"missing": ("Stop where a password is missing", {"database_passwords": PASSWORDS | {"app": ""}})},
+        {"missing": ("Reject missing passwords", {"database_passwords": PASSWORDS | {"app": ""}})},
     ),
     "deploy": (
         "deploy.yml",
@@ -62,24 +62,24 @@ PLAYS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, dict[str, Any]]
         {
             "text": ("database : Validating arguments", {"database_passwords": f"{MARK}text"}),
             "twice": (
-                "database : Refuse passwords that somebody could guess",
+                "database : Reject weak passwords",
                 {"database_strict_passwords": True, "database_passwords": PASSWORDS | {"app": PASSWORDS["owner"]}},
             ),
             "wrong": (LOOK, {"postgresql_managed_password": f"{MARK}wrong"}),
             "secluded": (LOOK, {"database_row_level_security": True}),
             "much": (
-                "database : Make roles, database, extensions and privileges",
+                "database : Create roles, database, extensions and privileges",
                 {"database_passwords": CHANGED, "database_role_settings": {"app": {"work_mem": "much"}}},
             ),
             "sslmode": ("postgresql_managed : Validating arguments", {"postgresql_managed_sslmode": "maybe"}),
-            "nothing": ("backup : Refuse a value that cannot be right", {"backup_restic_only": True}),
+            "nothing": ("backup : Reject values that are out of range", {"backup_restic_only": True}),
         },
     ),
     "migrate": (
         "playbooks/migrate.yml",
         {"release_directory": "{folder}/bad"},
         {
-            "nowhere": ("migrations : Compare the release with the history", NOWHERE),
+            "nowhere": ("migrations : Compare the release with the migration history", NOWHERE),
             "bad": ("migrations : Explain the failure", {"backup_before_migration": False}),
             "gate": ("backup : Take a verified backup", {"backup_directory": "/proc/none"}),
         },
@@ -92,7 +92,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, dict[str, Any]]
     "verify": (
         "playbooks/verify.yml",
         {"release_directory": "{folder}/promising"},
-        {"promising": ("verification : Compare the database with what the release promises", {})},
+        {"promising": ("verification : Compare the database with the promises of the release", {})},
     ),
     "backup": (
         "playbooks/backup.yml",
@@ -114,43 +114,43 @@ PLAYS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, dict[str, Any]]
                     "backup_restic_repository": "/proc/none",
                 },
             ),
-            "nowhere": ("backup : Drop what restores in place have kept", {"restore_drop_old": True} | NOWHERE),
+            "nowhere": ("backup : Drop databases kept by restores in place", {"restore_drop_old": True} | NOWHERE),
         },
     ),
     "drill": (
         "playbooks/drill.yml",
         {},
-        {"nowhere": ("backup : Restore a backup where it hurts nobody, and compare", NOWHERE)},
+        {"nowhere": ("backup : Restore a backup into a scratch database and compare", NOWHERE)},
     ),
 }
 # What fails there is not made to fail here.
 ELSEWHERE = {
-    "backup : Write the settings": "molecule/security: only the provider system has it",
-    "postgresql : Bring settings and access rules into effect": "molecule/security, as above",
-    "postgresql : Refuse access and certificates that must not be": "molecule/security, as above",
-    "postgresql : Let the server check new settings and access rules": "molecule/security, as above",
-    "postgresql : Compare its files with what they are to be, by sha256": "keeps the names of files",
-    "database : Protect the tables of the clinics": "what it would refuse, Look at roles refuses before",
-    "backup : Look for what PostgreSQL could not restore": "the session of Take a verified backup",
-    "migrations : Compare every definition": "the module of Compare the database",
-    "migrations : Compare every definition once more": "as above",
+    "backup : Write the settings file": "molecule/security: only the provider system has it",
+    "postgresql : Configure postgresql.conf, pg_hba.conf and pg_ident.conf": "molecule/security, as above",
+    "postgresql : Reject insecure access rules and certificates": "molecule/security, as above",
+    "postgresql : Check new settings and access rules with the server": "molecule/security, as above",
+    "postgresql : Compare the files by SHA-256": "keeps the names of files",
+    "database : Configure row-level security and audit of the patients' tables": "rejected before, by the look at the roles",
+    "backup : Check for objects that PostgreSQL cannot restore": "the session of Take a verified backup",
+    "migrations : Compare all definitions": "the module of Compare the database",
+    "migrations : Compare all definitions again": "as above",
     "backup : List the backups": "does not fail, and says what it could not ask",
-    "backup : Restore the backup into a database for the rehearsal": "the module of Restore",
-    "backup : Drop the database of the rehearsal": "as above",
+    "backup : Restore the backup into a rehearsal database": "the module of Restore",
+    "backup : Drop the rehearsal database": "as above",
     "migrations : Apply the migrations": "fails in Explain the failure",
     "migrations : Apply a migration without transaction": "as above",
-    "migrations : Note the failure": "as above",
+    "migrations : Record the failure": "as above",
     "migrations : Read what stands in the database now": "the module of Compare the release with the history",
-    "migrations : Make a scratch database": "the session of Explain the failure, on a server that is reached by then",
+    "migrations : Create a scratch database": "the session of Explain the failure, on a server that is reached by then",
     "migrations : Compare the catalogs": "as above",
     "migrations : Drop the scratch database": "as above",
-    "verification : Say which migrations the database holds": "the module of Compare the database",
-    "status : Look at the database": "a server out of reach fails in Compare the release with the history before",
-    "monitoring : Write metrics into a file for node-exporter": "molecule/monitoring: only the provider system has it",
-    "monitoring : Run the exporter of PostgreSQL's own views": "as above",
-    "partitions : Refuse a server that does not run": "says no value, only that there is no connection",
-    "seeds : Refuse a server that does not run": "as above",
-    "seeds : Run files/seeds/development_data.sql": "fails in Explain a failure, with PostgreSQL's words alone",
+    "verification : Identify the applied migrations": "the module of Compare the database",
+    "status : Read the state of the database": "a server out of reach fails in Compare the release before",
+    "monitoring : Write metrics for the textfile collector of node-exporter": "molecule/monitoring: as above",
+    "monitoring : Configure prometheus-postgres-exporter": "as above",
+    "partitions : Reject a server that is not running": "says no value, only that there is no connection",
+    "seeds : Reject a server that is not running": "as above",
+    "seeds : Apply files/seeds/development_data.sql": "fails in Explain a failure, with PostgreSQL's words alone",
 }
 HOLDS_A_SECRET = re.compile(
     r"\b(postgresql|__backup)_connection\b|__backup_restic|restic_password|_passwords\b|no_log|tls_key|__postgresql_texts"
@@ -348,8 +348,8 @@ def tasks_of(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_no_task_that_handles_a_secret_is_forgotten() -> None:
     handling = {name for name, task in tasks_of(ROOT / "roles") if HOLDS_A_SECRET.search(yaml.safe_dump(task))}
-    handling -= {name for name in handling if ": Tell the other roles how to get in" in name}  # cannot fail
-    assert {"database : Make roles, database, extensions and privileges"} < handling
+    handling -= {name for name in handling if ": Set the connection " in name}  # cannot fail
+    assert {"database : Create roles, database, extensions and privileges"} < handling
     failures = {task for _, _, hosts in PLAYS.values() for task, _ in hosts.values()}
     assert handling - {*failures, *ELSEWHERE} == set()
     assert {*ELSEWHERE} - handling == set(), "an entry that nothing needs"

@@ -234,7 +234,7 @@ def test_a_broken_promise_fails_where_it_is_verified_also_where_nothing_is_pendi
     local.psql("DROP INDEX idx_patients_name", database)
     result = local.play(database_name=database)
     assert result.status != 0
-    assert result.tasks[-1] == "verification : Compare the database with what the release promises"
+    assert result.tasks[-1] == "verification : Compare the database with the promises of the release"
     assert "idx_patients_name" in result.output
 
 

@@ -311,7 +311,7 @@ OPTIONS = {
     "skip untagged": (("--skip-tags", "untagged"), "These playbooks have no tags"),
     "skip always": (("--skip-tags", "always"), NOT_PASSED_OVER),
     "start at a check": (("--start-at-task", "Read and check the release"), NOT_PASSED_OVER),
-    "start at a condition": (("--start-at-task", "Make roles, database and privileges"), NOT_PASSED_OVER),
+    "start at a condition": (("--start-at-task", "Create roles, database and privileges"), NOT_PASSED_OVER),
 }
 
 

@@ -190,8 +190,8 @@ def test_backs_up_and_restores_without_a_superuser(deployed: Deployed) -> None:
     shows_no_secret(taken, restored)
 
 
-LOOK = "database : Look at roles, database, extensions and privileges"
-UNNAMED = "postgresql_managed : Refuse a server that is not named"
+LOOK = "database : Read the state of roles, database, extensions and privileges"
+UNNAMED = "postgresql_managed : Reject a missing connection"
 NOBODY = {purpose: f"nobody_{purpose}" for purpose in ROLES}  # what none of these deploys comes to make
 # host: (what is done to its login role, its variables, the task that refuses it, the words). {login} is the role.
 REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
