@@ -130,7 +130,7 @@ ELSEWHERE = {
     "postgresql : Reject insecure access rules and certificates": "molecule/security, as above",
     "postgresql : Check new settings and access rules with the server": "molecule/security, as above",
     "postgresql : Compare the files by SHA-256": "keeps the names of files",
-    "database : Configure row-level security and audit of the patients' tables": "rejected before, by the look at the roles",
+    "database : Configure row-level security and audit of the patients' tables": "rejected before, with the roles",
     "backup : Check for objects that PostgreSQL cannot restore": "the session of Take a verified backup",
     "migrations : Compare all definitions": "the module of Compare the database",
     "migrations : Compare all definitions again": "as above",
