@@ -282,7 +282,10 @@ def test_each_sentence_is_one_that_is_said() -> None:
     assert [entry["en"] for entry in SENTENCES if entry["en"] not in page.sentences.used] == []
 
 
-def test_a_sentence_writes_figures_and_days_its_way_and_leaves_names() -> None:
+def test_a_sentence_writes_figures_and_times_its_way_and_leaves_names() -> None:
+    assert VI.say("of emr_backup_2 failed at 2026-11-24T20:00; none was ever good") == (
+        "diễn tập với emr_backup_2 không đạt lúc 03:00 25/11/2026; chưa lần nào đạt"
+    )
     assert VI.say("/data: 81 % full, 1,019.5 GB free") == "/data: đã đầy 81 %, còn trống 1.019,5 GB"
     assert VI.say("visits takes rows until 2026-12-31") == "visits nhận dữ liệu đến hết ngày 31/12/2026"
     assert VI.say("PostgreSQL 16.9, up 3 days: below 16.15, so with known faults") == (

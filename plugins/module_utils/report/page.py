@@ -227,7 +227,7 @@ class Format:
     @cached_property
     def sentences(self) -> Sentences:
         """The table, ready."""
-        return Sentences(self.table, self._local, self.day)
+        return Sentences(self.table, {"number": self._local, "day": self.day, "time": self._utc})
 
     def say(self, text: str) -> str | None:
         """Return an English sentence in the language; None where it is left as it is."""
@@ -273,8 +273,13 @@ class Format:
 
     def time(self, moment: str) -> Markup:
         """Write a moment (ISO 8601) for the page."""
-        here = datetime.fromisoformat(moment).astimezone(self.zone)
-        return Markup('<time datetime="{}">{}</time>').format(moment, here.strftime(self.words["time_pattern"]))
+        return Markup('<time datetime="{}">{}</time>').format(moment, self._here(datetime.fromisoformat(moment)))
+
+    def _utc(self, moment: str) -> str:
+        return self._here(datetime.fromisoformat(moment).replace(tzinfo=UTC))
+
+    def _here(self, moment: datetime) -> str:
+        return moment.astimezone(self.zone).strftime(self.words["time_pattern"])
 
     @staticmethod
     def name(text: str) -> Markup:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 NAME = re.compile(r"\{(\w+)\}")
 # What a name of a pattern stands for where it begins so; every other one stands for anything.
-FIGURE, DAY = "number", "day"
-FITS = {FIGURE: r"[\d.,]+(?: [kMGT]?B)?", DAY: r"\d{4}-\d\d-\d\d"}
+FITS = {
+    "number": r"[\d.,]+(?: [kMGT]?B)?",  # a size, too
+    "day": r"\d{4}-\d\d-\d\d",
+    "time": r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?",  # UTC
+}
 
 
 class Sentences:
@@ -20,18 +23,15 @@ class Sentences:
         used: the English patterns that fitted so far.
     """
 
-    def __init__(
-        self, table: Sequence[Mapping[str, str]], figure: Callable[[str], str], day: Callable[[str], str]
-    ) -> None:
+    def __init__(self, table: Sequence[Mapping[str, str]], write: Mapping[str, Callable[[str], str]]) -> None:
         """Compile a table.
 
         Args:
             table: patterns, each as {en, vi}; the first that fits counts.
-            figure: writes a number or a size, given as in English.
-            day: writes a day, given as in ISO 8601.
+            write: how the other language writes each of FITS.
         """
         self._patterns = [(_pattern(entry["en"]), entry["en"], entry["vi"]) for entry in table]
-        self._write = {FIGURE: figure, DAY: day}
+        self._write = write
         self.used: set[str] = set()
 
     def say(self, text: str) -> str | None:
