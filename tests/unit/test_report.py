@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, timedelta, timezone
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.doubt import DONE, OPEN, Answer
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import make_plan
 from ansible_collections.physioflow.database.plugins.module_utils.report.charts import Bar, Dot, bars, columns, timeline
 from ansible_collections.physioflow.database.plugins.module_utils.report.page import (
     Format,
     durations,
     levels,
+    read_sentences,
     read_words,
     runs,
     worst_first,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.report.sentences import NAME
+from ansible_collections.physioflow.database.plugins.module_utils.status import findings as judging
+from ansible_collections.physioflow.database.plugins.module_utils.verification.check import (
+    NO_TABLE,
+    PRESENT,
+    SPOILT,
+    Check,
+    failure_sentences,
+)
+from ansible_collections.physioflow.database.plugins.module_utils.verification.promise import BY_TABLE, KINDS
+from ansible_collections.physioflow.database.plugins.module_utils.verification.survey import ABSENT
 
 from tests.local import ROOT
+from tests.unit import test_migration_plan as plans
+from tests.unit import test_status as status
 
 WORDS, MATTERS = read_words(ROOT / "roles/report/templates")
-VI = Format(WORDS["vi"], timezone(timedelta(hours=7)), comma=True)
+SENTENCES = read_sentences(ROOT / "roles/report/templates")
+VI = Format(WORDS["vi"], timezone(timedelta(hours=7)), comma=True, table=SENTENCES)
 EN = Format(WORDS["en"], UTC)
 
 
@@ -113,16 +134,168 @@ def test_each_word_is_used() -> None:
 
 
 def test_vietnamese_is_composed() -> None:
-    texts = [*WORDS["vi"].values(), *MATTERS.values()]
+    texts = [*WORDS["vi"].values(), *MATTERS.values(), *(entry["vi"] for entry in SENTENCES)]
     assert len(texts) > 100
     assert [text for text in texts if not unicodedata.is_normalized("NFC", text)] == []
 
 
-def test_every_matter_of_the_status_screen_has_a_vietnamese_name() -> None:
-    code = (ROOT / "plugins/module_utils/status/findings.py").read_text()
-    matters = set(re.findall(r'Finding\(\s*"([A-Z][a-z ]+)"', code))
+def test_every_matter_has_a_vietnamese_name() -> None:
+    folder = ROOT / "plugins/module_utils"
+    matters = set(re.findall(r'Finding\(\s*"([A-Z][a-z ]+)"', (folder / "status/findings.py").read_text()))
+    own = set(re.findall(r'"matter": "(\w+)"', (folder / "report/page.py").read_text()))
     assert len(matters) > 10
-    assert matters <= set(MATTERS)
+    assert own
+    assert matters | own == set(MATTERS)
+
+
+# Sentences of others
+
+
+def problems() -> Iterator[str]:
+    """Yield each contradiction of release and history that a report can find."""
+    first, *later = plans.CATALOG
+    renamed = {**first, "name": "renamed"}
+    begun = {**plans.CATALOG[2], "started_at": "2026-11-26 10:00:00"}
+    for catalog, applied in (
+        (plans.CATALOG, later),
+        (later, [first]),
+        ([{**first, "version": "004", "file": "files/migrations/004_x.sql"}], [first]),
+        ([renamed], [first]),
+        ([{**renamed, "sha256": "0" * 64}], [first]),
+        ([{**first, "sha256": "0" * 64}], [first]),
+    ):
+        yield from make_plan(catalog, applied).problems
+    yield from make_plan([first], [first], in_doubt=[begun]).problems
+    for answers in ((), (Answer(1, DONE), Answer(2, OPEN, look="read the statement, and look for what it makes"))):
+        given = {begun["version"]: answers}
+        yield from make_plan(plans.CATALOG, [], in_doubt=[begun], answers=given, invalid=["idx_a"]).problems
+
+
+def judgements() -> Iterator[tuple[Any, list[Any]]]:
+    """Yield facts, and what is wrong of them."""
+    runs_of_names = [f"idx_{number}" for number in range(5)]
+    more: list[dict[str, Any]] = [
+        status.figures(standby=True, version="16.9"),
+        status.figures(database=status.DATABASE | {"checksum_failures": 2}),
+        status.figures(partitions={"visits": [["2026-01-01", "2026-11-28"]]}),
+        status.figures(invalid=runs_of_names),
+        status.figures(transactions=[status.SESSION | {"state": state} for state in STATES]),
+        status.figures(locks=[status.WAITER | {"relation": None, "blockers": []}]),
+        status.figures(connections=[{"of": "server", "used": 96, "most": 97}]),
+        status.figures(connections=[status.FIGURES["connections"][0], {"of": "database emr", "used": 58, "most": 60}]),
+        status.backups(newest=status.OLD | {"off_host": "2026-11-25T02:01:00+00:00"}),
+        status.backups(drill=status.BACKUPS["drill"] | {"ok": False}, proven=None),
+        {"drift": ["a", "b"]},
+        {"history": None, "plan": {"pending": ["001 a"], "problems": [FOREIGN]}},
+        {"history": status.HISTORY | {"newest": None}, "plan": {"pending": ["001 a"], "problems": [*problems()]}},
+    ]
+    # The problems there are not those of a plan.
+    usual = [facts for facts, *_ in status.WRONG if not facts.get("plan", {}).get("problems")]
+    for facts in [*usual, *more]:
+        yield facts, [finding for finding in status.judged(**facts) if finding.level != "ok"]
+
+
+STATES = ("active", "idle in transaction (aborted)")
+FOREIGN = "7 tables and no history: the migrations were not made by a deploy"
+COMMAND = re.compile(
+    r"ansible-playbook [\w./=-]+(?: -e \w+=\w+)?|(?:apt-get|journalctl|SELECT|ALTER|git) .+?(?=[;)]|$)|-e \"?\w+=\S+"
+)
+KNOWN = {word for entry in SENTENCES for word in re.findall(r"[a-z]{3,}", NAME.sub("", entry["vi"]))}
+
+
+def left_in_english(text: str, said: str, *names: object) -> set[str]:
+    """Return the words of a sentence that its translation still has, and that are neither names nor commands."""
+    allowed = set(re.findall(r"[a-z]{3,}", f"{names} {' '.join(COMMAND.findall(text))}")) | KNOWN
+    return set(re.findall(r"[a-z]{3,}", text)) & set(re.findall(r"[a-z]{3,}", said)) - allowed
+
+
+def test_each_finding_is_said_in_vietnamese() -> None:
+    for facts, found in judgements():
+        for finding in found:
+            said = VI.say(finding.text)
+            assert said, finding.text
+            pending = facts.get("plan", {}).get("pending")  # the problems beside it are sentences
+            known = [pending, plans.CATALOG] if finding.matter == "Migrations" else [facts]
+            assert left_in_english(finding.text, said, *known, status.FACTS) == set(), said
+            following = VI.say(finding.next) or finding.next
+            assert following != finding.next or COMMAND.fullmatch(following), finding.next
+            assert left_in_english(finding.next, following) == set(), following
+
+
+def test_each_place_that_makes_a_finding_is_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: set[int] = set()
+    finding = judging.Finding
+
+    def noted(*args: Any, **given: Any) -> Any:
+        made.add(sys._getframe(1).f_lineno)
+        return finding(*args, **given)
+
+    monkeypatch.setattr(judging, "Finding", noted)
+    assert len([*judgements()]) > len(status.WRONG)
+    code = (ROOT / "plugins/module_utils/status/findings.py").read_text()
+    calls = [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"
+    ]
+    assert len(calls) > 30
+    assert {node.lineno for node in calls if ast.unparse(node.args[1]) != "OK"} - made == set()
+
+
+def failures() -> list[str]:
+    """Return sentences about broken promises: each kind of thing, and each word for how it is there."""
+    kinds = [kind for kind in KINDS if kind not in (*BY_TABLE, "constraint_examples", "generated_examples")]
+    checks = [Check("f.yml", kind, "n", "present", "missing", False) for kind in [*kinds, "history"]]
+    checks += [Check("f.yml", kind, "n on t", "present", "missing", False) for kind in BY_TABLE]
+    checks += [Check("f.yml", f"{kind}_examples", "n on t", "x", "y", False) for kind in ("constraint", "generated")]
+    checks += [Check("f.yml", "history", "view", "15 versions", "no such view", False)]
+    checks += [
+        Check("f.yml", "tables", "n", word, "x", False) for word in [*PRESENT.values(), *SPOILT.values(), *ABSENT]
+    ]
+    checks += [Check("f.yml", "tables", "n", word, "x", False) for word in FOUND]
+    lacking = [Check("f.yml", "columns", "c", "text", NO_TABLE, False, table) for table in ("t", "s", "s")]
+    return [*failure_sentences([*checks, *lacking]), "f.yml: table n: expected present, found missing. And 2 more."]
+
+
+# Words of check.py that no constant holds.
+FOUND = (
+    *("applied", "not applied", "accepted", "refused", "an empty text", "other values", "another one", "no comment"),
+    *("another text there", "no such row", "one on t", "what f.yml promises"),
+)
+
+
+def test_each_broken_promise_is_said_in_vietnamese() -> None:
+    for text in failures():
+        said = VI.say(text)
+        assert said, text
+        assert left_in_english(text, said, "yml") == set(), said
+
+
+def test_each_sentence_is_one_that_is_said() -> None:
+    page = Format(WORDS["vi"], table=SENTENCES)
+    for _, found in judgements():
+        for finding in found:
+            page.say(finding.text)
+            page.say(finding.next)
+    for text in failures():
+        page.say(text)
+    assert [entry["en"] for entry in SENTENCES if entry["en"] not in page.sentences.used] == []
+
+
+def test_a_sentence_writes_figures_and_times_its_way_and_leaves_names() -> None:
+    assert VI.say("of emr_backup_2 failed at 2026-11-24T20:00; none was ever good") == (
+        "diễn tập với emr_backup_2 không đạt lúc 03:00 25/11/2026; chưa lần nào đạt"
+    )
+    assert VI.say("/data: 81 % full, 1,019.5 GB free") == "/data: đã đầy 81 %, còn trống 1.019,5 GB"
+    assert VI.say("visits takes rows until 2026-12-31") == "visits nhận dữ liệu đến hết ngày 31/12/2026"
+    assert VI.say("PostgreSQL 16.9, up 3 days: below 16.15, so with known faults") == (
+        "PostgreSQL 16.9, đã chạy 3 ngày: cũ hơn 16.15 nên còn lỗi đã biết"
+    )
+    assert VI.say("something that nobody translated") is None
+    assert EN.say("no history") is None
+
+
+# Charts
 
 
 def texts(svg: str) -> list[str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from markupsafe import Markup
 from ..backup.store import size_text
 from ..status.findings import LEVELS
 from .charts import Bar, Dot, bars, columns, timeline
+from .sentences import Sentences
 
 LARGEST = 10  # tables in the chart
 NEWEST = 12  # backups in the chart
@@ -45,7 +47,7 @@ def render(
     """Return the page.
 
     Args:
-        templates: folder of page.html.j2, and of its words in each language.
+        templates: folder of page.html.j2, and of its words and sentences in each language.
         host: its name in the inventory.
         language: that the page opens with.
         timezone: in which it gives times.
@@ -54,7 +56,11 @@ def render(
     """
     view = _view(status, verification)
     words, matters = read_words(templates)
-    formats = {name: Format(of_language, timezone, name in COMMA) for name, of_language in words.items()}
+    sentences = {"vi": read_sentences(templates)}
+    formats = {
+        name: Format(of_language, timezone, name in COMMA, sentences.get(name, ()))
+        for name, of_language in words.items()
+    }
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -80,6 +86,12 @@ def read_words(templates: Path) -> tuple[dict[str, dict[str, str]], dict[str, st
     found = yaml.safe_load((templates / "words.yml").read_text(encoding="utf-8"))
     words = {language: {name: texts[language] for name, texts in found["words"].items()} for language in ("vi", "en")}
     return words, found["matters"]
+
+
+def read_sentences(templates: Path) -> list[dict[str, str]]:
+    """Return the sentences of the status screen and of the verification, each as {en, vi}."""
+    found: list[dict[str, str]] = yaml.safe_load((templates / "sentences.yml").read_text(encoding="utf-8"))
+    return found
 
 
 def _view(status: Mapping[str, Any], verification: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,11 +216,22 @@ class Format:
         words: those of the language.
         zone: in which times are given.
         comma: the decimal sign; the other one stands between thousands.
+        table: sentences of others, which are English, in the language.
     """
 
     words: Mapping[str, str]
     zone: tzinfo = UTC
     comma: bool = False
+    table: Sequence[Mapping[str, str]] = ()
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        """The table, ready."""
+        return Sentences(self.table, {"number": self._local, "day": self.day, "time": self._utc})
+
+    def say(self, text: str) -> str | None:
+        """Return an English sentence in the language; None where it is left as it is."""
+        return self.sentences.say(text)
 
     def _local(self, text: str) -> str:
         return text.translate(str.maketrans(",.", ".,")) if self.comma else text
@@ -250,8 +273,13 @@ class Format:
 
     def time(self, moment: str) -> Markup:
         """Write a moment (ISO 8601) for the page."""
-        here = datetime.fromisoformat(moment).astimezone(self.zone)
-        return Markup('<time datetime="{}">{}</time>').format(moment, here.strftime(self.words["time_pattern"]))
+        return Markup('<time datetime="{}">{}</time>').format(moment, self._here(datetime.fromisoformat(moment)))
+
+    def _utc(self, moment: str) -> str:
+        return self._here(datetime.fromisoformat(moment).replace(tzinfo=UTC))
+
+    def _here(self, moment: datetime) -> str:
+        return moment.astimezone(self.zone).strftime(self.words["time_pattern"])
 
     @staticmethod
     def name(text: str) -> Markup:
