@@ -176,6 +176,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.his
     history_of,
     open_database,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.names import known_version
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.plan import Plan, make_plan, outcome
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.wait import ASK, wait_for_run
 
@@ -192,7 +193,7 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
     for row in (row for row in history.in_doubt if row["version"] in alone):
         entry = alone[row["version"]]
         found = look_at(connection.cursor(**pg_cursor_args), entry["steps"], not edited(row, entry))
-        answers[row["version"]] = decide(found, decisions.get(row["version"]))
+        answers[row["version"]] = decide(found, decisions.get(known_version(row["version"], decisions)))
     plan: Plan = make_plan(
         catalog=catalog,
         applied=history.applied,

@@ -93,7 +93,7 @@ STEPS = [
     Step(f"{PLAY} playbooks/restore.yml -e restore_backup=latest -e restore_in_place=true", "physioflow_before_"),
     Step(f"{PLAY} playbooks/restore.yml -e restore_drop_old=true", "physioflow_before_"),
     Step(
-        f'{PLAY} playbooks/restore.yml -e restore_backup=latest -e restore_in_place=true -e \'{{"restore_tables"',
+        f"{PLAY} playbooks/restore.yml -e restore_backup=latest -e restore_in_place=true -e restore_tables=",
         "There are rows in public.insurance_info",
         2,
     ),

@@ -34,6 +34,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.backup.program
 from ansible_collections.physioflow.database.plugins.module_utils.backup.restic import shown
 from ansible_collections.physioflow.database.plugins.module_utils.backup.settings import (
     Settings,
+    read_request,
     read_settings,
 )
 from ansible_collections.physioflow.database.plugins.module_utils.backup.store import (
@@ -345,3 +346,9 @@ def test_files_are_told_by_their_content_and_links_are_refused(tmp_path: Path) -
     (tmp_path / "d/y").symlink_to("/etc/passwd")
     with pytest.raises(BackupError, match="is neither a file nor a folder"):
         sha256_of(tmp_path)
+
+
+def test_tables_and_the_newest_backup_may_be_said_as_people_type_them() -> None:
+    typed = read_request({"tables": "insurance_info, patients", "backup": "newest"}, check_mode=False)
+    assert (typed.tables, typed.backup) == (("insurance_info", "patients"), "latest")
+    assert read_request({"tables": ["patients"], "backup": ""}, check_mode=False).tables == ("patients",)

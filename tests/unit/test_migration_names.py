@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.names import (
     Name,
+    known_version,
     other_name,
     read_name,
     stands_between,
@@ -76,3 +77,10 @@ def test_a_file_with_marks_has_the_name_of_its_tool() -> None:
 def test_migrations_that_are_no_sql_have_a_version() -> None:
     names = ["00002_ponds.go", "V2__ponds.java", "V2_1__ponds.kt", "2_ponds.py", "00002_ponds_test.go", "main.go"]
     assert [stands_between(name) for name in names] == [True, True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("15", "015"), ("015", "015"), ("9", "009"), ("16", "16"), ("x", "x"), ("", "")]
+)
+def test_a_version_may_be_typed_without_its_zeros(typed: str, meant: str) -> None:
+    assert known_version(typed, ["009", "015"]) == meant

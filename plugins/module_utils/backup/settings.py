@@ -15,6 +15,7 @@ from .errors import BackupError
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 COMPRESSION = re.compile(r"auto|none|gzip:[1-9]|zstd:([1-9]|1[0-9])|lz4:([1-9]|1[0-2])")
 KEEP = ("last", "days", "daily", "weekly", "monthly")
+NEWEST = "newest"  # another word for it
 LATEST = "latest"  # the newest verified backup of the whole database
 AUTO, DISK, OFF_HOST = "auto", "disk", "off_host"  # where a backup is read
 FORMATS = ("auto", "custom", "directory")
@@ -128,7 +129,12 @@ class Request:
 def read_request(given: Mapping[str, Any], *, check_mode: bool) -> Request:
     """Return a request; what is left out or empty has its default."""
     values = {name: value for name, value in given.items() if value not in (None, "")}
-    return Request(check_mode=check_mode, **values | {"tables": tuple(given.get("tables") or ())})
+    tables = given.get("tables") or ()
+    if isinstance(tables, str):  # -e restore_tables=patients,visits
+        tables = [name.strip() for name in tables.split(",") if name.strip()]
+    if values.get("backup") == NEWEST:
+        values["backup"] = LATEST
+    return Request(check_mode=check_mode, **values | {"tables": tuple(tables)})
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:

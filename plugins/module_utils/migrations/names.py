@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MIGRATE, ROLLBACK, REPEAT = "migrate", "rollback", "repeat"
@@ -94,3 +95,10 @@ def other_name(file: str, folder: str, header_required: bool = True) -> str:
 def version_key(version: str) -> tuple[int, ...]:
     """Return what versions are ordered by: their numbers, so that 1.10 comes after 1.9 and 0002 is 2."""
     return tuple(int(part) for part in version.split("."))
+
+
+def known_version(given: str, known: Iterable[str]) -> str:
+    """Return the known version of this number, so that a person may type 15 for 015; what is given where none is."""
+    if given.replace(".", "").isdigit() and all(given.split(".")):
+        return next((each for each in known if version_key(each) == version_key(given)), given)
+    return given

@@ -14,7 +14,7 @@ from typing import Any
 
 from .doubt import DONE, OPEN, Answer, drops, edited, sentences
 from .history import FORMAT, History
-from .names import REPEATABLE, version_key
+from .names import REPEATABLE, known_version, version_key
 from .repeatable import due
 
 Row = Mapping[str, Any]
@@ -84,6 +84,9 @@ def make_plan(
         The plan; with problems where the two contradict each other.
     """
     by_version = {entry["version"]: entry for entry in catalog}
+    target = None if target is None else known_version(target, by_version)
+    baseline = None if baseline is None else known_version(baseline, by_version)
+    accept = [known_version(version, by_version) for version in accept]
     plan = Plan()
     if baseline is not None:
         _adopt(plan, catalog, applied, baseline, foreign_tables)

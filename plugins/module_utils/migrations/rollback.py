@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from .names import FLYWAY, UP_AND_DOWN, version_key
+from .names import FLYWAY, UP_AND_DOWN, known_version, version_key
 
 Row = Mapping[str, Any]
 SETS_FILE = "rollback_sets.yml"
@@ -85,6 +85,7 @@ def plan_rollback(
         The steps, none where nothing that is meant stands; or problems.
     """
     by_version = {entry["version"]: entry for entry in catalog}
+    to, only = known_version(to, by_version), known_version(only, by_version)
     if sum(map(bool, (to, only, named))) != 1:
         problem = (
             "Say with exactly one variable what is to go back: -e rollback_to=010 (everything after it), "
