@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 
 from tests.hosts import hosts
+from tests.hosts.host import Host, made
 from tests.hosts.system import HostsError
 
 
@@ -22,6 +23,15 @@ def variables() -> Iterator[dict[str, str]]:
         except HostsError as error:
             give_up(error)
         yield found
+
+
+@pytest.fixture(scope="session")
+def deployed(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host with the release, for the tests of the group `deployed`; each leaves it as it was."""
+    with made(tmp_path_factory.mktemp("deployed"), variables, "12") as host:
+        result = host.deploy()
+        assert result.status == 0, result.output
+        yield host
 
 
 def give_up(reason: HostsError) -> NoReturn:

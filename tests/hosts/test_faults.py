@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.certificates import certificate, new_key, pem
-from tests.hosts.host import Host, made, refused
+from tests.hosts.host import Host, refused
 
 pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("deployed")]
 
 SERVICE = "postgresql@16-main"
-
-
-@pytest.fixture(scope="module")
-def deployed(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
-    """A host with the release."""
-    with made(tmp_path_factory.mktemp("deployed"), variables, "12") as host:
-        result = host.deploy()
-        assert result.status == 0, result.output
-        yield host
 
 
 @pytest.mark.fault(72)

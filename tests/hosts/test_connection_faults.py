@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts.host import Host, docker, made, refused
+from tests.hosts.host import Host, docker, refused
 from tests.local import ROOT, VERSIONS, until
 
 pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("deployed")]
@@ -30,6 +30,7 @@ FILE = """\
 CREATE TABLE {table} (n integer CONSTRAINT {table}_pkey PRIMARY KEY);
 SELECT pg_advisory_lock_shared(777), pg_advisory_unlock_shared(777);
 """
+BACK = "-- Rollback: {name}\n-- Description: for the test\n\nDROP TABLE {table};\n"
 HOLDER = (
     "import os, psycopg, time\n"
     "session = psycopg.connect('host=/var/run/postgresql user=postgres dbname=physioflow', autocommit=True)\n"
@@ -42,19 +43,19 @@ STANDS = "SELECT count(*), max(version), (SELECT count(*) FROM pg_index WHERE NO
 
 
 @pytest.fixture(scope="module")
-def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
+def host(deployed: Host, tmp_path_factory: Any) -> Host:
     """A host with the release that is reached as servers are, by ssh."""
-    folder = tmp_path_factory.mktemp("network")
-    with made(folder, variables, "13") as bare:
-        deployed = bare.deploy()
-        assert deployed.status == 0, deployed.output
-        yield replace(bare, connection=by_ssh(bare, folder))
+    return replace(deployed, connection=by_ssh(deployed, tmp_path_factory.mktemp("ssh")))
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: Any) -> Path:
-    """The release, to which each test adds a file."""
-    return Path(shutil.copytree(ROOT / "files", tmp_path_factory.mktemp("release") / "files"))
+def release(host: Host, tmp_path_factory: Any) -> Iterator[Path]:
+    """The release, to which each test adds a file, and from which all of them are taken back in the end."""
+    folder = Path(shutil.copytree(ROOT / "files", tmp_path_factory.mktemp("release") / "files"))
+    yield folder
+    back = {"rollback_to": VERSIONS[-1], "rollback_accept_data_loss": True, "backup_before_migration": False}
+    done = reached(host).play("playbooks/rollback.yml", release_directory=str(folder), **back)
+    assert done.status == 0, done.output
 
 
 def by_ssh(host: Host, folder: Path) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def reached(host: Host) -> Host:
 
 def cut_ssh(host: Host) -> None:
     """End the process that serves the connection."""
-    host.run("pkill -KILL -f 'sshd.*: root@notty'")
+    host.run("pkill -KILL -f '[s]shd.*: root@notty'")
 
 
 def nothing(_: Host) -> None:
@@ -115,6 +116,7 @@ def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: s
     version = str(901 + len(list((release / "migrations").glob("9*.sql"))))
     name = f"{version}_{cut}"
     (release / f"migrations/{name}.sql").write_text(FILE.format(name=name, table=f"lost_{cut}"))
+    (release / f"rollbacks/{name}.sql").write_text(BACK.format(name=name, table=f"lost_{cut}"))
     lose, bring_back = CUTS[cut]
     variables: dict[str, Any] = {"release_directory": str(release), "backup_before_migration": False}
     at_work = AT_WORK.format(name=name, more="")
@@ -125,7 +127,7 @@ def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: s
         assert run.process.poll() is None, run.output
         lose(host)
         try:
-            refused(run.result(), f"The connection to {host.name} was lost while files of {release} were applied")
+            refused(run.result(), f"{host.name} cannot be reached (any more).", "Next: run the same command again when")
         finally:
             bring_back(host)
         assert host.sql(at_work) == "1", "nobody told the server"
@@ -134,4 +136,3 @@ def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: s
     again = reached(host).deploy(**variables)
     assert again.status == 0, again.output
     assert host.sql(STANDS, "physioflow") == f"{len(VERSIONS) + int(version) - 900}|{version}|0"
-    assert reached(host).deploy(**variables).changed == 0

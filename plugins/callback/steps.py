@@ -1,0 +1,93 @@
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible callback: the default output without its noise, and with a sign of life of what takes long."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+name: steps
+type: stdout
+short_description: Default output without noise
+description:
+  - Prints what P(ansible.builtin.default#callback) prints, but for included files and checks of arguments that passed,
+    and without the excerpt of the playbook at an error (C(-v) shows it).
+  - A task that takes longer than 5 seconds is named while it runs, with the time at which it began, and then every
+    30 seconds.
+  - Says what comes next where a host does not answer any more.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+requirements:
+  - set as stdout in configuration
+author:
+  - PhysioFlow contributors (@physioflow)
+"""
+
+import threading
+import time
+from typing import Any
+
+from ansible import constants
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as Default
+
+QUIET = "ansible.builtin.validate_argument_spec"
+FIRST, THEN = 5.0, 30.0  # seconds until a task is said to run still
+
+
+class CallbackModule(Default):  # type: ignore[misc] # Ansible publishes no type information
+    """The callback."""
+
+    CALLBACK_NAME = "physioflow.database.steps"
+    _timer: threading.Timer | None = None
+
+    def _task_start(self, task: Any, prefix: str | None = None) -> None:
+        self._stop()
+        super()._task_start(task, prefix)
+        self._watch(task, time.time(), FIRST)
+
+    def _watch(self, task: Any, began: float, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._still, (task, began))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _still(self, task: Any, began: float) -> None:
+        if self._last_task_banner != task._uuid:
+            self._print_task_banner(task)
+        begin = time.strftime("%H:%M:%S", time.localtime(began))
+        self._display.display(f"running since {begin}, {time.time() - began:.0f} s", color=constants.COLOR_VERBOSE)
+        self._watch(task, began, THEN)
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _handle_exception(self, result: Any, use_stderr: bool = False) -> None:
+        if self._display.verbosity:
+            super()._handle_exception(result, use_stderr)
+        else:
+            result.pop("exception", None)  # its message is that of the result
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        """Leave out which file is included."""
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Leave out files that are included and arguments that are as they have to be."""
+        if not (isinstance(result.task, TaskInclude) or result.task.action == QUIET) or self._display.verbosity > 1:
+            super().v2_runner_on_ok(result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Say what comes next."""
+        super().v2_runner_on_unreachable(result)
+        self._display.display(
+            f"{self.host_label(result)} cannot be reached (any more). If it was applying migrations, the server may go "
+            "on with a file: each is committed together with its history row, or not at all. Next: run the same "
+            "command again when the host answers; it waits for a run that goes on, and applies what is still pending.",
+            color=constants.COLOR_UNREACHABLE,
+        )
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """End."""
+        self._stop()
+        super().v2_playbook_on_stats(stats)
