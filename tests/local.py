@@ -41,7 +41,8 @@ class Result:
 
     @property
     def changed(self) -> int:
-        """Number of changed tasks over all hosts."""
+        """Number of changed tasks over all hosts; none where no play began."""
+        assert "PLAY RECAP" in self.output or "PLAY [" not in self.output, f"cut off\n{self.output}"
         return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", self.output))
 
     @property

@@ -27,7 +27,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible publishes no typ
                 "pending": {"type": "list", "elements": "dict", "required": True},
                 "engine": {"type": "path", "required": True},
                 "action": {"type": "str", "choices": list(ACTS), "default": "apply"},
-                "standing": {"type": "list", "elements": "str", "default": []},
+                "applied_versions": {"type": "list", "elements": "str", "default": []},
                 "accept_data_loss": {"type": "bool", "default": False},
                 "has_history": {"type": "bool", "default": True},
                 "copy": {"type": "bool", "default": False},

@@ -119,13 +119,15 @@ def at_release(connection: Any, name: str, release: Mapping[str, Any]) -> dict[s
     if plan.problems or plan.pending or history.in_doubt or not plan.applied:
         return {}
     planned = planning.outcome(plan, history, check_mode=True)
-    documents = [json.loads(each["text"]) for each in release["promises"] if each["version"] in planned["standing"]]
+    documents = [
+        json.loads(each["text"]) for each in release["promises"] if each["version"] in planned["applied_versions"]
+    ]
     try:
         database = verification.Database(connection, name, release["statement_timeout"])
-        checks = verification.verify(database, merge_promises(documents)[0], planned["standing"])
+        checks = verification.verify(database, merge_promises(documents)[0], planned["applied_versions"])
     except (verification.VerificationError, verification.QueryError):
         return {}
-    verified = verification.outcome(checks, len(planned["standing"]))
+    verified = verification.outcome(checks, len(planned["applied_versions"]))
     return {"plan": planned, "verification": verified} if verified["ok"] else {}
 
 

@@ -115,7 +115,7 @@ REPEATABLE = "R"
 
 def plan_of(given: dict[str, Any]) -> dict[str, Any]:
     """Return what the screen needs of a plan; a database without history has tables that nobody explains."""
-    foreign = given.get("foreign_tables") or 0
+    foreign = given.get("untracked_tables") or 0
     strange = [f"{foreign} tables and no history: the migrations were not made by a deploy"] if foreign else []
     return {
         "pending": [

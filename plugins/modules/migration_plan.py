@@ -56,7 +56,7 @@ options:
     description: The version that a database without history is said to be at; nothing when empty.
     type: str
     default: ""
-  report_foreign:
+  report_untracked:
     description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
     type: bool
     default: false
@@ -133,11 +133,11 @@ accepted:
   returned: success
   type: list
   elements: dict
-foreign_tables:
+untracked_tables:
   description: Number of tables in schema public of a database without history.
   returned: success
   type: int
-standing:
+applied_versions:
   description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
   returned: success
   type: list
@@ -204,8 +204,8 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
         repeated=history.repeated,
         target=module.params["target"] or None,
         out_of_order=module.params["out_of_order"],
-        foreign_tables=history.foreign_tables,
-        report_foreign=module.params["report_foreign"],
+        untracked_tables=history.untracked_tables,
+        report_untracked=module.params["report_untracked"],
         baseline=module.params["baseline"] or None,
         accept=[version.strip() for version in module.params["accept"]],
         reason=module.params["reason"],
@@ -246,7 +246,7 @@ def main() -> None:
             "run_lock_wait": {"type": "str", "default": ""},
             "pause": {"type": "float", "default": 0.0},
             "baseline": {"type": "str", "default": ""},
-            "report_foreign": {"type": "bool", "default": False},
+            "report_untracked": {"type": "bool", "default": False},
             "report": {"type": "bool", "default": False},
             "accept": {"type": "list", "elements": "str", "default": []},
             "reason": {"type": "str", "default": ""},

@@ -62,12 +62,12 @@ pending:
   returned: success
   type: list
   elements: dict
-standing:
+applied_versions:
   description: Versions that stand now.
   returned: success
   type: list
   elements: str
-staying:
+remaining_versions:
   description: Versions that stand afterwards.
   returned: success
   type: list
@@ -160,8 +160,8 @@ def main() -> None:
     module.exit_json(
         changed=False,
         pending=steps,
-        standing=params["applied"],
-        staying=[version for version in params["applied"] if version not in going],
+        applied_versions=params["applied"],
+        remaining_versions=[version for version in params["applied"] if version not in going],
         has_history=True,
     )
 

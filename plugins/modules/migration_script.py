@@ -39,7 +39,7 @@ options:
     type: str
     choices: [apply, count, rollback, baseline, accept]
     default: apply
-  standing:
+  applied_versions:
     description: Versions that stand when a rollback begins.
     type: list
     elements: str

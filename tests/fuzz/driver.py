@@ -189,7 +189,7 @@ class Driver:
                     "directory": str(self.release.resolve()),
                     "pending": plan["pending"],
                     "action": "apply",
-                    "standing": plan["standing"],
+                    "applied_versions": plan["applied_versions"],
                     "accept_data_loss": False,
                     "copy": False,
                     "owner": "emr",

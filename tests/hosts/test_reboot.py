@@ -30,7 +30,7 @@ STANDS = (
     " (SELECT count(*) FROM pg_database WHERE datname NOT IN ('physioflow', 'postgres') AND NOT datistemplate)"
 )
 # A task that only looks is ended with the state in which the next one begins.
-LOOKS = ("Ask", "Compare", "Look", "Read", "Refuse", "Tell", "Validating")
+LOOKS = ("Check", "Compare", "Find", "Identify", "Read", "Reject", "Set", "Show", "Validating")
 FIRST = "postgresql : Read the state of the host"  # those before it are on the controller
 PACKAGES = "postgresql : Install the packages"
 FINISH = "postgresql : Finish an interrupted package installation"
@@ -114,7 +114,7 @@ def reboot_in_every_task(host: Host, met: set[str], **variables: Any) -> tuple[l
 
 def tasks_that(run: Running, word: str) -> set[str]:
     """Return the tasks after whose name a word stands: changed, skipping."""
-    return set(re.findall(rf"{TASK} \**\n{word}", run.output, re.MULTILINE))
+    return set(re.findall(rf"{TASK} \**\n(?:running since .*\n)*{word}", run.output, re.MULTILINE))
 
 
 def next_task(run: Running, met: set[str]) -> str:

@@ -71,7 +71,7 @@ class Targets:
 
     checked: Result
     on: Result
-    standing: dict[str, str]  # after the first: applied migrations and tables
+    applied_versions: dict[str, str]  # after the first: applied migrations and tables
     unchanged: bool  # whether check mode left the catalogs as they were
 
 
@@ -123,7 +123,7 @@ def test_check_mode_finds_nothing_to_do_or_shows_the_pending_sql_and_touches_not
 
 
 def test_stops_at_the_target_and_goes_on_from_there(local: Local, targets: Targets) -> None:
-    assert targets.standing == {"ten": "10|010|29", "fourteen": "14|014|29"}
+    assert targets.applied_versions == {"ten": "10|010|29", "fourteen": "14|014|29"}
     assert changed_of(targets.on, "fourteen") == 0, "it is at its target, and marked as production"
     marked = local.psql("SHOW physioflow.environment", NAMES["fourteen"])
     assert marked == "production"

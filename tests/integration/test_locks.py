@@ -589,9 +589,9 @@ def test_the_modes_go_together_as_on_the_server(tables: Tables) -> None:
             assert waited == CONFLICTS[held]
             blocks = []
             for words, statement in {
-                "reading": "SELECT id FROM k",
-                "writing": "UPDATE k SET id = 1",
-                "locking rows": "SELECT id FROM k FOR UPDATE",
+                "reads": "SELECT id FROM k",
+                "writes": "UPDATE k SET id = 1",
+                "row locks": "SELECT id FROM k FOR UPDATE",
             }.items():
                 try:
                     other.execute("SET lock_timeout = '20ms'")
@@ -599,7 +599,7 @@ def test_the_modes_go_together_as_on_the_server(tables: Tables) -> None:
                 except psycopg.errors.LockNotAvailable:
                     blocks.append(words)
                 other.rollback()
-            assert held.blocks == " and ".join(w for w in blocks if w != "locking rows" or "reading" not in blocks) or (
+            assert held.blocks == " and ".join(w for w in blocks if w != "row locks" or "reads" not in blocks) or (
                 held.blocks == "nothing" and not blocks
             )
             one.rollback()

@@ -110,10 +110,8 @@ def test_the_plan_says_what_a_deploy_would_do(plans: Plans) -> None:
     shown = plans.of("behind")
     assert failure_of(plans.result, "behind") == ""
     assert states(shown) == dict.fromkeys(VERSIONS, "applied") | {"901": "pending"}
-    assert (
-        "patients: ACCESS EXCLUSIVE, an application waits with reading and writing (files/migrations/901_photos.sql:5)"
-    ) in shown
-    assert "clinics: SHARE ROW EXCLUSIVE, an application waits with writing" in shown
+    assert ("patients: ACCESS EXCLUSIVE, blocks reads and writes (files/migrations/901_photos.sql:5)") in shown
+    assert "clinics: SHARE ROW EXCLUSIVE, blocks writes" in shown
     assert "what files/migrations/901_photos.sql:7 locks cannot be read" in shown
     assert "files/migrations/901_photos.sql:6: require-concurrent-index-creation: " in shown
     assert "ALTER TABLE patients ADD COLUMN photo text;" in shown

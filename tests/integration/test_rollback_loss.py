@@ -15,7 +15,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.scr
 from tests.local import ROOT, Local
 
 ROLE = ROOT / "roles/migrations/files"
-RUN = Run("r1", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", standing=("001",))
+RUN = Run("r1", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", applied_versions=("001",))
 FILE = Migration("001", "x", "files/rollbacks/001_x.sql", "x", (), True, "0" * 64, "1" * 64)
 
 TABLES = """
@@ -153,7 +153,7 @@ def test_rows_that_came_after_the_counting_are_not_lost(local: Local, small: str
 
 
 def test_what_another_run_changed_stops_it(local: Local, small: str, tmp_path: Path) -> None:
-    run = Run("r1", RUN.run_id, "lan", "desk", act="rollback", standing=("001", "002"))
+    run = Run("r1", RUN.run_id, "lan", "desk", act="rollback", applied_versions=("001", "002"))
     refused = send(local, small, tmp_path, rollback("SELECT 1;", run))
     assert "another run changed what stands since this run was planned" in refused.stderr
 

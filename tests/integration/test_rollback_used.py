@@ -169,7 +169,9 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
         (Migration.of(step), [] if step["subsumed"] else own_statements((ROOT / step["file"]).read_text()))
         for step in steps
     ]
-    run = Run("r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", standing=tuple(CATALOG))
+    run = Run(
+        "r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", applied_versions=tuple(CATALOG)
+    )
     script = Script(ENGINE, run, "emr")
     used.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE {USED}', "postgres", role="postgres")
     content, full, before = untouched(used, database), public(used, database), numbers(used, database)

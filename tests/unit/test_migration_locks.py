@@ -128,9 +128,9 @@ def test_the_plan_goes_through_the_files_in_order() -> None:
     files = [("1.sql", split_file(first)), ("2.sql", split_file(second))]
     locks, unknown = run_locks(files)
     assert [(entry["table"], entry["lock"], entry["file"], entry["blocks"]) for entry in locks] == [
-        ("a", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),
-        ("t", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),
-        ("the table of index s.i", "ACCESS EXCLUSIVE", "2.sql", "reading and writing"),
+        ("a", "ACCESS EXCLUSIVE", "2.sql", "reads and writes"),
+        ("t", "ACCESS EXCLUSIVE", "2.sql", "reads and writes"),
+        ("the table of index s.i", "ACCESS EXCLUSIVE", "2.sql", "reads and writes"),
         ('"B c"', "ACCESS SHARE", "1.sql", "nothing"),
     ]
     assert unknown == []

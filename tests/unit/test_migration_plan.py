@@ -99,7 +99,7 @@ def test_an_older_file_added_later_needs_a_decision() -> None:
 
 
 def test_tables_without_a_history_are_not_touched() -> None:
-    [problem] = make_plan(CATALOG, [], foreign_tables=30).problems
+    [problem] = make_plan(CATALOG, [], untracked_tables=30).problems
     assert problem.startswith("The database holds 30 tables in schema public and no history of migrations")
 
 
@@ -158,7 +158,7 @@ def test_what_was_rolled_back_is_pending_and_never_late() -> None:
 
 
 def test_a_baseline_counts_as_applied() -> None:
-    plan = make_plan(CATALOG, [], baseline="002", foreign_tables=7)
+    plan = make_plan(CATALOG, [], baseline="002", untracked_tables=7)
     assert plan.problems == []
     assert versions(plan.baseline) == versions(plan.applied) == ["001", "002"]
     assert versions(plan.pending) == ["003"]
@@ -170,7 +170,7 @@ def test_a_baseline_that_stands_already_is_nothing_to_do() -> None:
 
 
 def test_a_baseline_that_cannot_be_is_refused() -> None:
-    [problem] = make_plan(CATALOG, [], baseline="009", foreign_tables=7).problems
+    [problem] = make_plan(CATALOG, [], baseline="009", untracked_tables=7).problems
     assert problem.startswith("The baseline 009 is no version of this release, which goes from 001 to 003.")
     [problem] = make_plan(CATALOG, [], baseline="002").problems
     assert "so there is nothing to adopt" in problem
@@ -178,8 +178,8 @@ def test_a_baseline_that_cannot_be_is_refused() -> None:
     assert problem.startswith("The database has a history, and 002, 003 of the baseline 003 do not stand in it.")
 
 
-def test_foreign_tables_may_be_left_to_somebody_else() -> None:
-    assert make_plan(CATALOG, [], foreign_tables=7, report_foreign=True).problems == []
+def test_untracked_tables_may_be_left_to_somebody_else() -> None:
+    assert make_plan(CATALOG, [], untracked_tables=7, report_untracked=True).problems == []
 
 
 EDITED = [entry("001", sha="a" * 64), *CATALOG[1:]]

@@ -56,7 +56,7 @@ def test_only_tables_that_are_there_before_the_run_are_locked() -> None:
     second = "-- x\nALTER TABLE new ADD COLUMN x int;\nUPDATE public.old SET x = 1;\nALTER TABLE old ADD COLUMN y int;"
     locks, unknown = run_locks([("1.sql", split_file(first)), ("2.sql", split_file(second))])
     assert locks == [
-        {"table": "old", "lock": "ACCESS EXCLUSIVE", "blocks": "reading and writing", "file": "2.sql", "line": 4}
+        {"table": "old", "lock": "ACCESS EXCLUSIVE", "blocks": "reads and writes", "file": "2.sql", "line": 4}
     ]
     assert unknown == []
 

@@ -94,7 +94,7 @@ class History:
     server_version: str = ""
 
     @property
-    def foreign_tables(self) -> int:
+    def untracked_tables(self) -> int:
         """Number of tables in schema public that no history explains."""
         return 0 if self.applied or self.rolled_back or self.in_doubt else self.tables
 

@@ -63,7 +63,7 @@ class Mode(IntEnum):
     def blocks(self) -> str:
         """Return what an application cannot do meanwhile."""
         waits = [words for mode, words in _APPLICATION.items() if mode in CONFLICTS[self]]
-        return " and ".join(word for word in waits if word != "locking rows" or "reading" not in waits) or "nothing"
+        return " and ".join(word for word in waits if word != "row locks" or "reads" not in waits) or "nothing"
 
 
 # PostgreSQL's table of conflicts (chapter 13.3.1 of its documentation): for each mode the numbers of those that wait.
@@ -72,7 +72,7 @@ CONFLICTS = {
     for mode, numbers in zip(Mode, ("8", "78", "5678", "45678", "34678", "345678", "2345678", "12345678"), strict=True)
 }
 # What an application does, by the lock that it takes: SELECT; INSERT, UPDATE, DELETE; SELECT FOR UPDATE or SHARE.
-_APPLICATION = {Mode.ACCESS_SHARE: "reading", Mode.ROW_EXCLUSIVE: "writing", Mode.ROW_SHARE: "locking rows"}
+_APPLICATION = {Mode.ACCESS_SHARE: "reads", Mode.ROW_EXCLUSIVE: "writes", Mode.ROW_SHARE: "row locks"}
 
 # ALTER TABLE: all its kinds, as AlterTableGetLockLevel in PostgreSQL's src/backend/commands/tablecmds.c has them. Those
 # of storage parameters, foreign keys and DETACH depend on more: _mode_of_change.

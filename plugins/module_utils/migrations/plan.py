@@ -54,8 +54,8 @@ def make_plan(
     rolled_back: Sequence[Row] = (),
     target: str | None = None,
     out_of_order: bool = False,
-    foreign_tables: int = 0,
-    report_foreign: bool = False,
+    untracked_tables: int = 0,
+    report_untracked: bool = False,
     baseline: str | None = None,
     accept: Collection[str] = (),
     reason: str = "",
@@ -73,8 +73,8 @@ def make_plan(
         rolled_back: the newest history rows of versions that were rolled back: they are pending, and never late.
         target: the last version to apply; None is the release's last.
         out_of_order: apply a pending file although a later one is applied.
-        foreign_tables: number of tables in schema public where there is no history at all.
-        report_foreign: whether somebody else looks into them, and refuses.
+        untracked_tables: number of tables in schema public where there is no history at all.
+        report_untracked: whether somebody else looks into them, and refuses.
         baseline: the version that a database without history is said to be at.
         accept: versions whose edit was reviewed.
         reason: why it is accepted.
@@ -89,7 +89,7 @@ def make_plan(
     accept = [known_version(version, by_version) for version in accept]
     plan = Plan()
     if baseline is not None:
-        _adopt(plan, catalog, applied, baseline, foreign_tables)
+        _adopt(plan, catalog, applied, baseline, untracked_tables)
     applied = [*applied, *({**NOT_YET, **entry, "act": "baseline"} for entry in plan.baseline)]
     plan.applied = sorted(applied, key=_number)
     done = {row["version"] for row in applied}
@@ -97,9 +97,9 @@ def make_plan(
     newest = max((_number(row) for row in applied), default=())
 
     plan.problems += _unknown_target(by_version, target, plan.applied)
-    if foreign_tables and not applied and not report_foreign and not plan.problems:
+    if untracked_tables and not applied and not report_untracked and not plan.problems:
         plan.problems.append(
-            f"The database holds {foreign_tables} tables in schema public and no history of migrations: it was not "
+            f"The database holds {untracked_tables} tables in schema public and no history of migrations: it was not "
             "made by this project, or by hand. Adopt it with ansible-playbook deploy.yml "
             "-e migrations_baseline=VERSION, deploy into an empty database (-e database_name=...), or restore a backup "
             "that has its history."
@@ -146,8 +146,8 @@ def outcome(plan: Plan, history: History, check_mode: bool) -> dict[str, Any]:
         "rolled_back": history.rolled_back,
         "baseline": plan.baseline,
         "accepted": plan.accepted,
-        "foreign_tables": history.foreign_tables,
-        "standing": standing,
+        "untracked_tables": history.untracked_tables,
+        "applied_versions": standing,
         "repeated": history.repeated,
         "has_history": history.exists and history.format >= FORMAT,
         "server_version": history.server_version,

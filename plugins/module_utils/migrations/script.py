@@ -32,7 +32,7 @@ class Run:
 
     Attributes:
         act: what the history calls it: apply, rollback, baseline or accept.
-        standing: the versions that stand when a rollback begins.
+        applied_versions: the versions that stand when a rollback begins.
         copy: whether the database is a copy that is dropped again: then nothing may reach outside of it.
     """
 
@@ -43,7 +43,7 @@ class Run:
     backup_id: str | None = None
     reason: str | None = None
     act: str = "apply"
-    standing: tuple[str, ...] = ()
+    applied_versions: tuple[str, ...] = ()
     copy: bool = False
 
 

@@ -68,7 +68,7 @@ def prepare(params: Mapping[str, Any]) -> Prepared:
         backup_id=params["backup_id"] or None,
         reason=params["reason"] or None,
         act=ACTS[params["action"]],
-        standing=tuple(params["standing"]),
+        applied_versions=tuple(params["applied_versions"]),
         copy=params["copy"],
     )
     texts, alone = {}, {}

@@ -32,6 +32,7 @@ REMOVED = frozenset(
         "backup_timer_delay",
         "migrations_extensions",
         "migrations_release_name",
+        "migrations_report_foreign",
         "partitions_lock_timeout",
         "postgresql_embedded_cache_directory",
         "postgresql_embedded_locale",

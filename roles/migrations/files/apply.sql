@@ -37,7 +37,7 @@ BEGIN
         END IF;
     ELSIF ARRAY(SELECT version FROM migrations.applied ORDER BY version) IS DISTINCT FROM ARRAY(
         SELECT planned.version
-        FROM jsonb_array_elements_text(c_run -> 'standing') AS planned (version)
+        FROM jsonb_array_elements_text(c_run -> 'applied_versions') AS planned (version)
         WHERE NOT EXISTS (SELECT FROM migrations.history AS h
                           WHERE h.version = planned.version AND h.act = 'rollback'
                             AND h.run_id = (c_run ->> 'run_id')::uuid)
