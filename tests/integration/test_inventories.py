@@ -145,6 +145,21 @@ def test_two_environments_are_not_mixed(tmp_path: Path) -> None:
     refused(deploy(*both), "hold hosts of staging and production. Nothing was touched. Name one inventory")
 
 
+@pytest.mark.fault(58)
+def test_hosts_of_two_releases_are_not_taken_for_those_of_one(production: Path) -> None:
+    """The release of the first was applied to all of them."""
+    (production / "group_vars/database_servers/vault.yml").unlink()
+    given = vault_of(STRONG)
+    hosts = {"old.invalid": given | {"release_directory": "/srv/old"}, "new.invalid": given}
+    hosts_of(production, hosts)
+    refused(
+        deploy(production), "The hosts of this run have several releases, and a run reads one. release_directory is"
+    )
+    result = deploy(production, options=("--limit", "new.invalid"))
+    assert "[new.invalid]" in result.output
+    assert "unreachable=1" in result.output
+
+
 def test_each_password_that_was_not_set_is_named_below_a_limit_too(production: Path) -> None:
     (production / "group_vars/database_servers/vault.yml").unlink()
     unset = {purpose: {purpose: "replace-me"} for purpose in PURPOSES} | {"empty": {"app": ""}, "whole": {}}
