@@ -43,7 +43,7 @@ ELSEWHERE = {
     r"^make (status|report)$|playbooks/(backup|drill|seed)\.yml$": "`make demo` runs these",
     r"^ansible-playbook deploy\.yml$": "`make deploy` is this",
     r"backup_before_migration|terminate_blockers": "with something pending: test_apply.py, test_faults_locks.py",
-    r"report_language|status_file": "test_report.py, test_status.py",
+    r"report\.yml -e report_language|status_file": "test_report.py, test_status.py",
     r"rollback_only|rollback_set": "test_rollback.py",
     r"clinic-release": "test_deploy.py",
 }
