@@ -60,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible publishes no typ
         return result | {"directory": str(folder), "host_directory": self._on_host(folder, run.alone)}
 
     def _on_host(self, folder: Path, alone: dict[str, str]) -> str:
-        """Bring the scripts that the host reads to it; queries of a file that goes alone are sent as arguments."""
+        """Copy the scripts to the host, except those of files without transaction, sent as arguments."""
         if self._connection.transport == "local" and not self._connection.become:
             return str(folder)
         shell = self._connection._shell

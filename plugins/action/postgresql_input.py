@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible action: refuse what an inventory must not ask of a server. Its documentation is that of the module."""
+"""Ansible action: refuse forbidden server options of an inventory. Its documentation is that of the module."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPEN = 0o077
 
 
 def key_file_problems(path: str | None) -> list[str]:
-    """Return a sentence where a key can be read by others than its owner."""
+    """Return a sentence where users other than its owner can read a key."""
     if not path:
         return []
     try:
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible publishes no typ
     _requires_connection = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Look for problems."""
+        """Check the options."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, given = self.validate_argument_spec(
             argument_spec={

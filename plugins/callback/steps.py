@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible callback: the default output without its noise, and with a sign of life of what takes long."""
+"""Ansible callback: the default output with less noise, and with progress lines for long tasks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ DOCUMENTATION = r"""
 ---
 name: steps
 type: stdout
-short_description: Default output without noise
+short_description: Default output with less noise
 description:
-  - Prints what P(ansible.builtin.default#callback) prints, but for included files and checks of arguments that passed,
-    and without the excerpt of the playbook at an error (C(-v) shows it).
-  - A task that takes longer than 5 seconds is named while it runs, with the time at which it began, and then every
-    30 seconds.
-  - Says what comes next where a host does not answer any more.
+  - Prints the output of P(ansible.builtin.default#callback), except included files, passed argument checks, and the
+    excerpt of the playbook at an error (C(-v) shows it).
+  - Names a task that takes longer than 5 seconds while it runs, with its start time, and again every 30 seconds.
+  - Prints the next step where a host has become unreachable.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -33,7 +32,7 @@ from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 
 QUIET = "ansible.builtin.validate_argument_spec"
-FIRST, THEN = 5.0, 30.0  # seconds until a task is said to run still
+FIRST, THEN = 5.0, 30.0  # seconds until a task is reported as still running
 
 
 class CallbackModule(Default):  # type: ignore[misc] # Ansible publishes no type information
@@ -67,18 +66,18 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible publishes no type
         if self._display.verbosity:
             super()._handle_exception(result, use_stderr)
         else:
-            result.pop("exception", None)  # its message is that of the result
+            result.pop("exception", None)  # the result has the same message
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
-        """Leave out which file is included."""
+        """Leave out included files."""
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Leave out files that are included and arguments that are as they have to be."""
+        """Leave out included files and passed argument checks."""
         if not (isinstance(result.task, TaskInclude) or result.task.action == QUIET) or self._display.verbosity > 1:
             super().v2_runner_on_ok(result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        """Say what comes next."""
+        """Print the next step."""
         super().v2_runner_on_unreachable(result)
         self._display.display(
             f"{self.host_label(result)} cannot be reached (any more). If it was applying migrations, the server may go "

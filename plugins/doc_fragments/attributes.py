@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What holds for every module of the collection; one that shows differences says so itself."""
+"""Attributes of every module of the collection; a module with diff mode overrides that attribute."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 attributes:
   check_mode:
-    description: Can run in check mode and say what it would change, without changing anything.
+    description: Can run in check mode and report what it would change, without changing anything.
     support: full
   diff_mode:
-    description: Shows what it changes, or would change in check mode.
+    description: Shows the changes, or what would change in check mode.
     support: none
   platform:
-    description: Operating systems that it runs on.
+    description: Supported operating systems.
     platforms: posix
     support: full
 """

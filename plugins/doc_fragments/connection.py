@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The option that says how to reach the server: a dictionary of what the modules of community.postgresql take."""
+"""The option with the server connection: a dictionary of the options that community.postgresql takes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def _option(name: str, description: str, **more: bool) -> str:
     """Return the documentation of one such option."""
     suboptions = yaml.safe_load(Community.DOCUMENTATION)["options"]
     for option in suboptions.values():
-        option.pop("version_added", None)  # of that collection
+        option.pop("version_added", None)  # a version of that collection
     return yaml.safe_dump(
         {"options": {name: {"description": description, "type": "dict", "suboptions": suboptions, **more}}}
     )
 
 
 class ModuleDocFragment:
-    """As many modules have it; `required` is that of modules which need a server."""
+    """The option as most modules have it; `required` is for modules that need a server."""
 
     DOCUMENTATION = _option(
         "connection",

@@ -1,12 +1,12 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The option that says where copies of backups go."""
+"""The option with the repository for copies of backups."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """As the modules have it that take backups, or put there what takes them."""
+    """The option of the modules that take backups or install the programs for it."""
 
     DOCUMENTATION = r"""
 options:
@@ -16,7 +16,7 @@ options:
     default: {}
     suboptions:
       repository:
-        description: As restic's option C(--repo) takes it; empty for none.
+        description: The repository, as for restic's option C(--repo); empty for none.
         type: str
         default: ""
       password:
@@ -24,11 +24,11 @@ options:
         type: str
         default: ""
       environment:
-        description: Variables that the kind of repository needs.
+        description: Environment variables that this kind of repository needs.
         type: dict
         default: {}
       only:
-        description: Let no plain dump stay on the host.
+        description: Keep no plain dump on the host.
         type: bool
         default: false
 """

@@ -1,12 +1,12 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options that say what a database is to be."""
+"""The options that describe the wanted database."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """As the modules that make a database and that look at it have them."""
+    """The options of the modules that create a database or compare it with them."""
 
     DOCUMENTATION = r"""
 options:
@@ -20,7 +20,7 @@ options:
     required: true
     suboptions:
       owner:
-        description: Owns the database and what the migrations make.
+        description: Owns the database and the objects of the migrations.
         type: str
         required: true
       app:
@@ -32,15 +32,15 @@ options:
         type: str
         required: true
       backup:
-        description: Reads everything, also below row level security.
+        description: Reads everything, also with row level security.
         type: str
         required: true
   passwords:
-    description: Passwords by purpose. The password of a role that is left out is not touched.
+    description: Passwords by purpose. Without an entry, the password of a role stays as it is.
     type: dict
     default: {}
   passwordless:
-    description: Purposes of roles that get no password, or lose the one that they have, so that only peer lets them in.
+    description: Purposes of roles without password, which can only log in by peer. An existing password is removed.
     type: list
     elements: str
     default: []
@@ -49,15 +49,15 @@ options:
     type: dict
     default: {}
   connection_limits:
-    description: Most sessions of each role, by purpose.
+    description: Maximum number of sessions of each role, by purpose.
     type: dict
     required: true
   connection_limit:
-    description: Most sessions in the database, whoever they are of.
+    description: Maximum number of sessions in the database, of all roles together.
     type: int
     required: true
   environment:
-    description: What the database says of itself as C(physioflow.environment); empty to leave it. Takes a superuser.
+    description: Value of C(physioflow.environment) in the database; empty to leave it. Setting it needs a superuser.
     type: str
     default: ""
   locale:
@@ -70,21 +70,21 @@ options:
     elements: str
     default: []
   allowed_extensions:
-    description: Extensions that the database may have; others are named in a warning.
+    description: Extensions that the database may have; a warning names any others.
     type: list
     elements: str
     default: []
   audit:
-    description: Whether the role is made that pgaudit audits reads by; C(auto) is where the server has pgaudit.
+    description: Whether to create the audit role of pgaudit; C(auto) creates it where the server has pgaudit.
     type: str
     choices: [auto, always, never]
     default: never
   audit_role:
-    description: Name of that role.
+    description: Name of the audit role.
     type: str
     default: emr_audit
   closed_databases:
-    description: Other databases that PUBLIC may not enter.
+    description: Other databases to which PUBLIC may not connect.
     type: list
     elements: str
     default: []
@@ -94,7 +94,7 @@ options:
     elements: int
     required: true
   row_level_security:
-    description: Whether C(database_patients) will switch it on; refused here where the dumps would then fail.
+    description: Whether C(database_patients) will enable it; refused here where the dumps would then fail.
     type: bool
     default: false
 """

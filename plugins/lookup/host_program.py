@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 name: host_program
 short_description: Build the program that the timers of a host run
 description:
-  - Writes plugins/module_utils as a zip that Python runs, in the temporary folder of the run, and returns where. The
-    same sources make the same bytes on every controller.
+  - Packs plugins/module_utils into a zip that Python can run, in the temporary folder of the run, and returns its
+    path. The same sources give the same bytes on every controller.
 author:
   - PhysioFlow contributors
 """
@@ -49,13 +49,13 @@ NOT_THERE = {"embedded", "system"}  # packages that serve modules only
 
 
 def program(folder: Path) -> bytes:
-    """Return the program: the Python of a folder under the name of the collection, and what starts it."""
+    """Return the program: the Python files of a folder under the name of the collection, and a start script."""
     found = {path.relative_to(folder): path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
     files = {f"{PACKAGE}/{path}": text for path, text in found.items() if path.parts[0] not in NOT_THERE}
     files |= {f"{parent}/__init__.py": "" for parent in list(Path(PACKAGE).parents)[:-1]}
     files["__main__.py"] = MAIN
     stream = io.BytesIO(SHEBANG)
-    # Not compressed, as every zlib would do that in its own way; each entry has the date that ZipInfo begins with.
+    # Not compressed, because the result depends on the zlib version; each entry has the default date of ZipInfo.
     with zipfile.ZipFile(stream, "a") as archive:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name])
@@ -69,7 +69,7 @@ class LookupModule(LookupBase):  # type: ignore[misc] # Ansible publishes no typ
         """Build the program."""
         content = program(Path(module_utils.__path__[0]))
         path = Path(constants.DEFAULT_LOCAL_TMP, "physioflow.pyz")
-        if not path.exists():  # in one step, as all hosts of a play share it
+        if not path.exists():  # atomically, as all hosts of a play share it
             fresh = path.with_suffix(f".{os.getpid()}")
             fresh.write_bytes(content)
             fresh.replace(path)

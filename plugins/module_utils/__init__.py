@@ -1,1 +1,1 @@
-"""What the modules and actions of the collection share: one package a subject, imported relatively."""
+"""Shared code of the modules and actions of the collection: one package per subject, imported relatively."""

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The program that the timers of a host run, without Ansible; the lookup host_program makes it."""
+"""The program that the timers of a host run without Ansible; the lookup host_program builds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMANDS = {"backup": actions.main, "status": program.main}
 
 
 def main() -> int:
-    """Run the command that the first word names; it reads the others itself."""
+    """Run the command named by the first argument; the command parses the others itself."""
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     if name not in COMMANDS:
         print(f"usage: {sys.argv[0]} {{{','.join(COMMANDS)}}} ...", file=sys.stderr)

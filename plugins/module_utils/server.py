@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Opens the sessions of the modules: the one way to a database of the server."""
+"""Opens the sessions of the modules; all connections to a database go through here."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
     postgres_common_argument_spec,
 )
 
-SECONDS = 10  # that a server may take to answer
+SECONDS = 10  # time limit for the server to answer
 
 
 class UnreachableError(Exception):
-    """Why no session could be opened: the words of the driver, on one line."""
+    """No session could be opened; the text is the message of the driver, on one line."""
 
     def __init__(self, database: str, words: str) -> None:
         """Keep the words."""
@@ -28,7 +28,7 @@ class UnreachableError(Exception):
 
 
 def connection_argument_spec(**settings: Any) -> dict[str, Any]:
-    """Return the option `connection`: what the provider's postgresql_connection holds; `settings` are those it has."""
+    """Return the option `connection` for the provider's postgresql_connection; `settings` are its attributes."""
     return {"connection": {"type": "dict", "options": postgres_common_argument_spec(), **settings}}
 
 
@@ -38,7 +38,7 @@ def open_session(module: AnsibleModule, database: str, application: str = "physi
     Args:
         module: the module, with the option of `connection_argument_spec`.
         database: name of the database.
-        application: what pg_stat_activity calls the session, unless the connection says otherwise.
+        application: application_name of the session, unless the connection says otherwise.
 
     Raises:
         UnreachableError: where the server does not answer or refuses.
@@ -57,14 +57,14 @@ def open_session(module: AnsibleModule, database: str, application: str = "physi
 def look_in_session(
     module: AnsibleModule, database: str, application: str, look: Callable[[Any], dict[str, Any]], looked: str
 ) -> dict[str, Any]:
-    """Look at a database in a session of its own; fails the module, with the next step, where that does not work.
+    """Read a database in a session of its own; fail the module, with the next step, where that does not work.
 
     Args:
         module: the module, as above; without a connection no server runs.
         database: name of the database.
-        application: what pg_stat_activity calls the session.
-        look: asks by a cursor, and returns what it found.
-        looked: what could not be done where it fails, for instance `looked at`.
+        application: application_name of the session.
+        look: function that reads with a cursor and returns the result.
+        looked: participle for the error message, for instance `looked at`.
     """
     if not module.params["connection"]:
         module.fail_json(

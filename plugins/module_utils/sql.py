@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Writes names and texts as SQL. Runs on hosts also without Ansible."""
+"""Writes names and texts as SQL. Also runs on hosts without Ansible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def literal(text: str) -> str:
 
 
 def identifier(*parts: str | None) -> str:
-    """Return a name as an SQL identifier, after its schema where there is one."""
+    """Return a name as an SQL identifier, qualified with its schema if any."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
 
 

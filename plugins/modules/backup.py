@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: back up, list, verify, restore, drill."""
+"""Ansible module: take, list, verify, restore and drill backups."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ DOCUMENTATION = r"""
 module: backup
 short_description: Take, list, verify, restore and drill backups of a PostgreSQL database
 description:
-  - A backup is a folder with dump, roles and manifest. It gets its name only after it was read back in full; counts
-    and hashes in the manifest are of the snapshot that the dump is of.
-  - Whatever is restored is compared with the manifest before it is used.
+  - A backup is a folder with a dump, the roles and a manifest. It gets its final name only after it was read back in
+    full. The counts and hashes in the manifest come from the snapshot of the dump.
+  - Restored data are compared with the manifest before they are used.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection.required
@@ -25,15 +25,15 @@ options:
     required: true
     choices: [create, gate, list, verify, restore, restore_tables, drill, copy, drop_copy, prune, restorable, drop_old]
   settings:
-    description: The settings of the backups, without connection and repository.
+    description: Settings of the backups, without the connection and the repository.
     type: dict
     required: true
   request:
-    description: What the action has to know.
+    description: The arguments of the action.
     type: dict
     default: {}
   user:
-    description: User of the host to become, where the module runs as root. Empty for none.
+    description: System user to switch to where the module runs as root. Empty for none.
     type: str
     default: ""
 author:
@@ -55,7 +55,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lines:
-  description: What a person is shown.
+  description: The output for the user.
   type: list
   elements: str
   returned: success
@@ -72,11 +72,11 @@ summary:
   type: str
   returned: with action create or gate
 reason:
-  description: What the history is to say where no backup was taken although there are rows.
+  description: The reason to record in the history where no backup was taken although the database has rows.
   type: str
   returned: with action gate
 backups:
-  description: The backups that there are.
+  description: The existing backups.
   type: list
   elements: dict
   returned: with action list
@@ -103,7 +103,7 @@ FETCHES = ("restore", "restore_tables", "drill", "verify")
 
 
 def make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
-    """Make the folder of the backups, which nobody else may look into. What is there is left as it is."""
+    """Make the folder of the backups, closed to other users. An existing folder is left as it is."""
     if os.path.lexists(path):
         return
     path.mkdir(mode=0o700, parents=True)
@@ -112,7 +112,7 @@ def make_folder(path: Path, owner: pwd.struct_passwd | None) -> None:
 
 
 def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any) -> dict[str, Any]:
-    """Do an action in a child process that is another user of the host; return its result, or {"error": why}."""
+    """Run an action in a child process under another system user; return its result, or {"error": why}."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -131,7 +131,7 @@ def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any)
                 with os.fdopen(writing, "w", encoding="utf-8") as stream:
                     json.dump(result, stream)
             finally:
-                os._exit(0)  # also where nobody reads any more
+                os._exit(0)  # also where the reader of the pipe is gone
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as stream:
         text = stream.read()
@@ -169,7 +169,7 @@ def main() -> None:
         "connection": get_conn_params(module, params["connection"], warn_db_default=False),
         "restic": params["restic"] or {},
     }
-    # A host that lost its folder gets it back for what is fetched from off the host.
+    # A host that lost its folder needs it again for backups that are fetched from the repository.
     fetches = params["action"] in FETCHES and (params["restic"] or {}).get("repository")
     if (params["action"] in MAKES_FOLDER or fetches) and not module.check_mode:
         try:

@@ -8,12 +8,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: database_look
-short_description: Say what database_setup would change, and verify a database that is at its release
+short_description: Report what database_setup would change, and verify a database that is at its release
 description:
-  - Refuses what M(physioflow.database.database_setup) would refuse. Only reads.
-  - Where nothing differs and nothing of O(release) is pending, it looks in the same session whether the promises are
-    kept. What is pending, contradicts or is broken, it leaves to M(physioflow.database.migration_plan) and
-    M(physioflow.database.database_verification), which say so.
+  - Only reads. Refuses what M(physioflow.database.database_setup) would refuse.
+  - Where nothing differs and nothing of O(release) is pending, it checks the promises in the same session. It reports
+    no pending migration, contradiction or broken promise; M(physioflow.database.migration_plan) and
+    M(physioflow.database.database_verification) do.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection
@@ -21,12 +21,12 @@ extends_documentation_fragment:
 options:
   coming:
     description:
-      - What the provider is going to change, so that the server is judged as it will be - C(settings) by name, the
-        C(version), and whether new C(software) comes.
+      - What the provider is going to change, so that the server is judged by its future state - C(settings) by name,
+        the C(version), and whether new C(software) is installed.
     type: dict
     default: {}
   release:
-    description: The release that the database may be at; left out to look at no migrations.
+    description: The release to compare the database with. Leave it out to skip the migrations.
     type: dict
     suboptions:
       migrations:
@@ -72,15 +72,15 @@ audit:
   returned: success
   type: bool
 made:
-  description: Whether the database would be made.
+  description: Whether the database would be created.
   returned: success
   type: bool
 reads:
-  description: Whether the database is there, and the login role may read what its owner made.
+  description: Whether the database exists and the login role may read the objects of its owner.
   returned: success
   type: bool
 row_security:
-  description: Whether the database has policies that tasks/patients.yml made.
+  description: Whether the database has policies that tasks/patients.yml created.
   returned: success
   type: bool
 plan:
@@ -106,7 +106,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.verification.p
 
 
 def at_release(connection: Any, name: str, release: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return plan and verification of a database that is at a release and keeps its promises; else nothing."""
+    """Return plan and verification of a database that is at a release and keeps its promises; else an empty dict."""
     history = history_of(connection)
     plan = planning.make_plan(
         json.loads(release["migrations"]),
@@ -152,7 +152,7 @@ def main() -> None:
     if module.params["release"] and found.session and found.reads and not found.statements:
         answers = at_release(found.session.connection, module.params["name"], module.params["release"])
     text = json.dumps(answers, ensure_ascii=False)
-    if any(secret in text for secret in module.no_log_values):  # a name that is somebody's password would be masked
+    if any(secret in text for secret in module.no_log_values):  # Ansible would mask a name that equals a password
         answers = {}
     for note in answers.get("plan", {}).get("notes", ()):
         module.warn(note)

@@ -1,16 +1,16 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: refuse passwords that somebody could guess."""
+"""Ansible module: refuse passwords that are easy to guess."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: database_passwords
-short_description: Refuse passwords that somebody could guess
+short_description: Refuse passwords that are easy to guess
 description:
-  - Meant for the controller, before any host is touched. It changes nothing, and its messages hold no password.
+  - Runs on the controller, before any host is changed. Changes nothing. Its messages hold no password.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
@@ -19,7 +19,7 @@ options:
     type: dict
     required: true
   names:
-    description: Names that belong to the service, of its roles and its database.
+    description: Names of the service, its roles and its database.
     type: list
     elements: str
     default: []
@@ -52,7 +52,7 @@ def main() -> None:
     )
     passwords = {purpose: str(password or "") for purpose, password in module.params["passwords"].items()}
     if problems := password_problems(passwords, module.params["names"]):
-        # Values of no_log that are words of these sentences would be starred out in them.
+        # Ansible would mask no_log values that equal words of these sentences.
         module.no_log_values = set()
         module.fail_json(
             msg="\n".join(

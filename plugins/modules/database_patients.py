@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: bring row level security and the audit of reads to what is wanted."""
+"""Ansible module: set up row level security and the audit of reads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ module: database_patients
 short_description: Protect the tables that hold rows of a clinic
 description:
   - Finds in the catalogs the tables of the owner that belong to a clinic, by C(clinic_id) or by foreign keys, and
-    brings their policies and the privileges of the audit role to what is wanted, in one transaction.
-  - Policies of other names stay as they are. The diff shows the statements.
+    corrects their policies and the privileges of the audit role, in one transaction.
+  - Policies with other names stay as they are. The diff shows the statements.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection.required
@@ -22,15 +22,15 @@ options:
     type: str
     required: true
   owner:
-    description: Owner of the tables; sees all rows when it logs in itself or somebody becomes it who may.
+    description: Owner of the tables. It sees all rows, in its own sessions and in those of members that SET ROLE to it.
     type: str
     required: true
   app:
-    description: Role of the application. Where row level security is on, it only reads what clinics hang on.
+    description: Role of the application. With row level security on, it may only read the tables that clinics refer to.
     type: str
     required: true
   backup:
-    description: Role that dumps. It needs BYPASSRLS where row level security is on, or a dump would fail.
+    description: Role that runs the dumps. It needs BYPASSRLS where row level security is on; otherwise a dump fails.
     type: str
     required: true
   row_level_security:
@@ -39,8 +39,8 @@ options:
     default: false
   audit:
     description:
-      - Whether the audit role, where there is one, holds the privileges whose use pgaudit notes; C(auto) is where the
-        server has pgaudit.
+      - Whether the audit role, where it exists, holds the privileges whose use pgaudit logs. C(auto) means yes where
+        the server has pgaudit.
     type: str
     choices: [auto, always, never]
     default: never
@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 statements:
-  description: The statements that were run, or would be in check mode.
+  description: The statements that were run, or would be run in check mode.
   returned: success
   type: list
   elements: str
@@ -88,7 +88,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.database.wante
 from ansible_collections.physioflow.database.plugins.module_utils.server import connection_argument_spec
 from ansible_collections.physioflow.database.plugins.module_utils.sql import identifier
 
-LOCK_TIMEOUT = "5s"  # ALTER TABLE waits for readers, and all who come after wait for it
+LOCK_TIMEOUT = "5s"  # ALTER TABLE waits for readers, and later sessions wait for it
 AUDITED = """SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(name)s) AS there,
                     (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded"""
 BYPASS = "SELECT coalesce(bool_or(rolbypassrls OR rolsuper), false) AS may FROM pg_roles WHERE rolname = %(name)s"

@@ -1,20 +1,21 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: bring roles, database, extensions and privileges to what is wanted."""
+"""Ansible module: set up roles, database, extensions and privileges."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: database_setup
-short_description: Make a database with its roles, extensions and privileges
+short_description: Create a database with its roles, extensions and privileges
 description:
-  - Makes what is missing and corrects what differs, in one run where the modules of community.postgresql need about
-    fifteen. What it does not manage stays as it is. A server or database that does not fit is refused first.
-  - The connection is that of a superuser; or of a role with CREATEROLE and CREATEDB that may give C(pg_read_all_data)
-    on, as the administrators of managed servers are. Passwords are then compared by logging in with them.
-  - The diff shows the statements. Passwords are sent as SCRAM-SHA-256 verifiers and compared with those that are kept.
+  - Creates missing objects and corrects differing ones in one task, where the modules of community.postgresql need
+    about fifteen. Other objects stay as they are. An unsuitable server or database is refused first.
+  - Connects as a superuser, or as a role with CREATEROLE and CREATEDB that may grant C(pg_read_all_data), like the
+    administrators of managed servers. Without a superuser, passwords are compared by logging in with them.
+  - The diff shows the statements. Passwords are sent as SCRAM-SHA-256 verifiers and compared with the stored
+    verifiers.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection
@@ -45,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 statements:
-  description: The statements that were run, or would be in check mode, without verifiers.
+  description: The statements that were run, or would be run in check mode, without verifiers.
   returned: success
   type: list
   elements: str
@@ -54,15 +55,15 @@ audit:
   returned: success
   type: bool
 made:
-  description: Whether the database was made, or would be in check mode.
+  description: Whether the database was created, or would be created in check mode.
   returned: success
   type: bool
 reads:
-  description: Whether the database is there, and the login role may read what its owner made.
+  description: Whether the database exists and the login role may read the objects of its owner.
   returned: success
   type: bool
 row_security:
-  description: Whether the database has policies that tasks/patients.yml made.
+  description: Whether the database has policies that tasks/patients.yml created.
   returned: success
   type: bool
 """

@@ -1,18 +1,18 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: look at a database and judge what is seen."""
+"""Ansible module: read the state of a database and judge it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: database_status
-short_description: Look at a database, its backups and its host, and judge what is seen
+short_description: Read the state of a database, its backups and its host, and judge it
 description:
-  - Reads the figures of a database with two statements, the manifests of its backups, and how full the disks are, and
-    says what is well, what to look at, what has failed, and the next command.
-  - Only reads, waits for no lock of a table, and shows no text of a query.
+  - Reads the figures of a database with two statements, the manifests of its backups, and how full the disks are.
+    Reports what is in order, what needs attention, what has failed, and the next command.
+  - Only reads, waits for no table lock, and shows no query text.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection
@@ -22,11 +22,11 @@ options:
     type: str
     required: true
   host:
-    description: How the host is called on the screen.
+    description: Name of the host in the output.
     type: str
     required: true
   bin_dir:
-    description: Folder of PostgreSQL's programs.
+    description: Folder of the PostgreSQL programs.
     type: path
     default: /usr/bin
   backup_directory:
@@ -34,22 +34,22 @@ options:
     type: path
     required: true
   plan:
-    description: What M(physioflow.database.migration_plan) found. Left out, migrations that are pending are not known.
+    description: What M(physioflow.database.migration_plan) found. Without it, pending migrations are unknown.
     type: dict
   drift:
-    description: Differences between the schema and what its migrations made. Left out where nobody compared them.
+    description: Differences between the schema and its migrations. Left out where they were not compared.
     type: list
     elements: str
   limits:
-    description: From where on something is to be looked at, or has failed.
+    description: Thresholds for warnings and failures.
     type: dict
     required: true
   tables:
-    description: How many tables are shown.
+    description: Number of tables to show.
     type: int
     default: 10
   details:
-    description: Whether to read also what M(physioflow.database.report_page) shows beyond the status.
+    description: Also read the details that only M(physioflow.database.report_page) shows.
     type: bool
     default: false
 author:
@@ -68,7 +68,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lines:
-  description: What to show.
+  description: The output for the user.
   returned: success
   type: list
   elements: str
@@ -77,16 +77,16 @@ level:
   returned: success
   type: str
 verdict:
-  description: A sentence about what has failed, with the next command; empty where nothing has.
+  description: A sentence about the failures, with the next command; empty where nothing failed.
   returned: success
   type: str
 findings:
-  description: Matter, level, text and next command of each finding.
+  description: Subject, level, text and next command of each finding.
   returned: success
   type: list
   elements: dict
 facts:
-  description: The figures that they were made of.
+  description: The figures behind the findings.
   returned: success
   type: dict
 """
@@ -114,7 +114,7 @@ REPEATABLE = "R"
 
 
 def plan_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what the screen needs of a plan; a database without history has tables that nobody explains."""
+    """Return the parts of a plan that the output needs; without a history, that includes the untracked tables."""
     foreign = given.get("untracked_tables") or 0
     strange = [f"{foreign} tables and no history: the migrations were not made by a deploy"] if foreign else []
     return {

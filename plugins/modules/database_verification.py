@@ -1,17 +1,17 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: look in a live database whether the promises of its migrations are kept."""
+"""Ansible module: check the promises of the migrations in a live database."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: database_verification
-short_description: Check what migrations promise in the live database
+short_description: Check the promises of the migrations in the live database
 description:
-  - Compares a database with the promises of its migrations, all of them in one read-only transaction that is rolled
-    back. Fails with everything that is wrong at once.
+  - Compares a database with the promises of its migrations, in one read-only transaction that is rolled back. A
+    failure lists all broken promises at once.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection
@@ -27,32 +27,32 @@ options:
     default: []
   history:
     description:
-      - Versions that stand in the view C(migrations.applied), no more and no fewer.
-      - Left out to leave the history alone.
+      - The exact versions expected in the view C(migrations.applied).
+      - Leave it out to skip the history.
     type: list
     elements: str
   fresh:
     description:
-      - Whether nobody but the migrations wrote into the database. Then seeded rows are exact in number and values;
-        otherwise each has to be there, and more are fine.
+      - Whether only the migrations wrote to the database. If so, the seeded rows must match exactly in number and
+        values. Otherwise each seeded row must exist, and more rows are allowed.
     type: bool
     default: false
   statement_timeout:
-    description: How long one check may take.
+    description: Time limit of one check.
     type: str
     default: 10s
   show_table:
-    description: Return the table also when something is wrong.
+    description: Return the table also where a promise is broken.
     type: bool
     default: false
   survey:
     description:
-      - Say which migrations a database without history holds, instead of whether it keeps all promises. Fails where it
-        is not exactly at C(baseline), with what is there and what is missing.
+      - Report which migrations a database without history holds, instead of checking all promises. Fails where the
+        database is not exactly at C(baseline), and lists the objects that exist and those that are missing.
     type: dict
     suboptions:
       baseline:
-        description: The version that the database is said to be at; empty where nothing was said.
+        description: The version that the user gave for the database; empty where none was given.
         type: str
         default: ""
       tables:
@@ -61,8 +61,8 @@ options:
         required: true
   proof:
     description:
-      - Say whether a database holds exactly what a release makes, instead of whether it keeps all promises. Fails with
-        a line for each definition that differs from the one in a scratch database.
+      - Check whether a database holds exactly the definitions of a release, instead of checking all promises. Fails
+        with a line for each definition that differs from the one in a scratch database.
     type: dict
     suboptions:
       scratch:
@@ -70,11 +70,11 @@ options:
         type: str
         required: true
       version:
-        description: The version that the database is said to be at.
+        description: The version that the user gave for the database.
         type: str
         required: true
       following:
-        description: Version and file of the migration after that one, where the scratch database holds it too.
+        description: Version and file of the next migration, where it was applied to the scratch database too.
         type: list
         elements: str
         default: []
@@ -111,12 +111,12 @@ summary:
   returned: success
   type: str
 table:
-  description: Lines of a table of what was expected and found, by migration.
+  description: Lines of a table of expected and found objects, by migration.
   returned: success, or O(show_table)
   type: list
   elements: str
 files:
-  description: For each file how many things were C(expected), and how many of them C(found).
+  description: For each file the numbers of C(expected) and C(found) objects.
   returned: always
   type: list
   elements: dict
@@ -139,12 +139,12 @@ repeated:
   type: list
   elements: dict
 differences:
-  description: What differs from the scratch database, with C(name), C(state) and C(words).
+  description: Differences from the scratch database, with C(name), C(state) and C(words).
   returned: O(proof)
   type: list
   elements: dict
 lines:
-  description: The refusal that follows from them.
+  description: The resulting error message.
   returned: O(proof)
   type: list
   elements: str
@@ -186,7 +186,7 @@ NOTHING_YET = "nothing to verify yet"
 
 
 def connect(module: AnsibleModule, name: str) -> Database:
-    """Begin in a session of its own; raises VerificationError."""
+    """Open a session for the checks; raises VerificationError."""
     try:
         connection = open_session(module, name, "physioflow-verification")
     except UnreachableError as error:

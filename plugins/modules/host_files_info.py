@@ -1,23 +1,25 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: look whether files, folders and timers of a host are as they are to be."""
+"""Ansible module: compare files, folders and timers of a host with the wanted state."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: host_files_info
-short_description: Look whether files, folders and timers of a host are as they are to be
+short_description: Compare files, folders and timers of a host with the wanted state
 description:
-  - One run where a dozen tasks would each find that there is nothing to do. They run only where it names something.
-  - Refuses, before anything is changed, a time that systemd does not understand and a folder that cannot be taken.
+  - Replaces a dozen tasks that would each find nothing to do. Those tasks run only where this module reports a
+    difference.
+  - Refuses, before anything is changed, a calendar time that systemd cannot parse and a folder that cannot be made
+    private to the user.
   - Only reads.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
   user:
-    description: User of the host whom the timers run as.
+    description: System user that the timers run as.
     type: str
     required: true
   user_required:
@@ -31,29 +33,29 @@ options:
     required: true
     suboptions:
       path:
-        description: Where it lies.
+        description: Path of the file.
         type: path
         required: true
       sha256:
-        description: Of what is in it.
+        description: SHA-256 of its content.
         type: str
         required: true
       mode:
-        description: A file of mode 0640 has the group of the user, every other one that of root.
+        description: Mode of the file. With 0640 its group is that of the user, otherwise that of root.
         type: str
         default: "0644"
   private_directories:
-    description: Folders that only the user gets into.
+    description: Folders that only the user can access.
     type: list
     elements: path
     default: []
   directories:
-    description: Folders that are there, whoever has made them.
+    description: Folders that must exist, whatever their owner.
     type: list
     elements: path
     default: []
   absent:
-    description: What an earlier release had.
+    description: Files of earlier releases that must not exist.
     type: list
     elements: path
     default: []
@@ -62,11 +64,11 @@ options:
     type: dict
     required: true
   calendars:
-    description: When they run (systemd.time), by the name of the variable that says so.
+    description: Calendar times of the timers (systemd.time), by the name of their variable.
     type: dict
     default: {}
   programs:
-    description: Programs that are installed.
+    description: Programs that must be installed.
     type: list
     elements: str
     default: []
@@ -84,12 +86,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 differing:
-  description: Files, folders, timers, programs and the user that are not as they are to be.
+  description: Files, folders, timers and programs, and the user, where they differ from the wanted state.
   type: list
   elements: str
   returned: success
 group:
-  description: Primary group of the user; its own name where there is no user yet.
+  description: Primary group of the user; the user's name where the user does not exist yet.
   type: str
   returned: success
 """
@@ -106,12 +108,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 GROUP_READS = 0o640
-MAY_BE_THERE = {"lost+found"}  # in a volume that was just made
+MAY_BE_THERE = {"lost+found"}  # in a new volume
 UNTOUCHED = "No timer was changed."
 
 
 def file_differs(wanted: dict[str, str], gid: int | None) -> bool:
-    """Return whether a file is not there, or has another content, mode, owner or group.
+    """Return whether a file is missing, or differs in content, mode, owner or group.
 
     Args:
         wanted: an entry of the option `files`.
@@ -129,7 +131,7 @@ def file_differs(wanted: dict[str, str], gid: int | None) -> bool:
 
 
 def private_differs(path: Path, uid: int | None) -> bool:
-    """Return whether a folder is not there, or not private to a user."""
+    """Return whether a folder is missing, or not private to a user."""
     return not path.is_dir() or (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) != (uid, 0o700)
 
 
@@ -146,7 +148,7 @@ def folder_problem(path: Path, user: str, uid: int | None) -> str:
 
 
 def timers_differing(module: AnsibleModule) -> list[str]:
-    """Return the timers that run and are to be stopped, or do not run at each start of the host and are to."""
+    """Return the timers that are wrongly running, or wrongly not started with the host."""
     timers = module.params["timers"]
     out = module.run_command(["systemctl", "show", "--property=UnitFileState,ActiveState", *timers])[1]
     runs = {"UnitFileState=enabled", "ActiveState=active"}
@@ -167,7 +169,7 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "path": {"type": "path", "required": True},
-                    # By the hash of a file, who reads a log could try out which secret is in it.
+                    # A reader of the log could test guesses of a secret against the hash of its file.
                     "sha256": {"type": "str", "required": True, "no_log": True},
                     "mode": {"type": "str", "default": "0644"},
                 },

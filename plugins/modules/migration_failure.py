@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: say why a run failed and in which state the database is."""
+"""Ansible module: explain why a run failed and which state the database is in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ DOCUMENTATION = r"""
 module: migration_failure
 short_description: Explain why a run of migrations failed
 description:
-  - Fails with the place of the error, the state of the database and the next step, and without the SQL text and the
-    rows that the message of M(community.postgresql.postgresql_script) holds.
-  - Succeeds with RV(retry) where another attempt may work; names the sessions that were in the way both times.
-  - Succeeds too where O(action=count) found no row that a rollback would lose, or they may go.
+  - Fails with the place of the error, the state of the database and the next step. Leaves out the SQL text and the
+    rows in the message of M(community.postgresql.postgresql_script).
+  - Succeeds and returns RV(retry=true) where another attempt may work. Names the blocking sessions in both cases.
+  - Also succeeds where O(action=count) found no row that a rollback would lose, or where losing them is accepted.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection
@@ -31,7 +31,7 @@ options:
     type: str
     required: true
   pending:
-    description: What the run was to apply.
+    description: The pending entries of the run.
     type: list
     elements: dict
     required: true
@@ -40,7 +40,7 @@ options:
     type: int
     default: 1
   retries:
-    description: How many further attempts a lock, a deadlock or a serialization failure is worth.
+    description: Number of further attempts after a lock timeout, a deadlock or a serialization failure.
     type: int
     default: 0
   pause:
@@ -48,15 +48,15 @@ options:
     type: str
     default: 2s
   growth:
-    description: By how much each further pause is longer.
+    description: Factor by which each further pause is longer.
     type: float
     default: 2
   terminate_blockers:
-    description: End the sessions that hold the lock that the run waited for, if another attempt follows.
+    description: If another attempt follows, end the sessions that hold the lock for which the run waited.
     type: bool
     default: false
   terminated:
-    description: What RV(terminated) was in the attempts before.
+    description: RV(terminated) of the attempts before.
     type: list
     elements: str
     default: []
@@ -70,7 +70,7 @@ options:
     type: bool
     default: false
   file:
-    description: The file that went alone in the failed script, if there was one.
+    description: The file without transaction that the failed script consisted of, if any.
     type: str
     default: ""
 author:
@@ -89,7 +89,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 retry:
-  description: Whether the run is worth another attempt, which has to plan anew.
+  description: Whether to try again. Each attempt plans anew.
   returned: always
   type: bool
 attempt:
@@ -97,22 +97,22 @@ attempt:
   returned: success
   type: int
 pause:
-  description: Seconds to wait before it.
+  description: Seconds to wait before the next attempt.
   returned: success
   type: float
 terminated:
-  description: Sentences on the sessions that were ended, of all attempts so far. Also set as a fact
+  description: Sentences about the sessions ended in all attempts so far. Also set as a fact
     C(migrations_terminated).
   returned: success
   type: list
   elements: str
 loss:
-  description: What a rollback would lose, by table.
+  description: The rows that a rollback would lose, by table.
   returned: success
   type: list
   elements: dict
 sqlstate:
-  description: SQLSTATE of the failure, where PostgreSQL gave one.
+  description: SQLSTATE of the failure, where PostgreSQL reported one.
   returned: always
   type: str
 file:
@@ -158,7 +158,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.ret
     waits_for_run,
 )
 
-# What became of a file, by what was asked for.
+# State of a file after success, by action.
 DONE = {
     "apply": "applied",
     "count": "rolled back",
@@ -170,12 +170,12 @@ RECOVERY = 60.0  # seconds that a server may need after a crash
 
 
 def files_of(params: dict[str, Any], history: History) -> tuple[set[str], set[str], set[str]]:
-    """Return which files of the run it has done itself, which another run did meanwhile, and which are in doubt."""
+    """Return the files that this run has done, those that another run did meanwhile, and those in doubt."""
     standing = {row["version"] for row in history.applied}
     done, rows = standing, history.applied
-    if params["action"] == "accept":  # they stood before
+    if params["action"] == "accept":  # they were applied before
         done, rows = set(), [row for row in rows if row["act"] == "accept"]
-    elif DONE[params["action"]] == "rolled back":  # then those are done that do not stand any more
+    elif DONE[params["action"]] == "rolled back":  # done are those that are no longer applied
         done, rows = {entry["version"] for entry in params["pending"]} - standing, history.rolled_back
 
     def of_this_run(rows: list[dict[str, Any]], key: str) -> set[str]:
@@ -194,20 +194,20 @@ def files_of(params: dict[str, Any], history: History) -> tuple[set[str], set[st
 
 
 def next_file(params: dict[str, Any], history: History) -> str | None:
-    """Return the file that the run was at when its session ended: the first that is not done."""
+    """Return the file that the run was processing when its session ended: the first that is not done."""
     applied = {row["version"] for row in history.applied}
     back = DONE[params["action"]] == "rolled back"
     return next((entry["file"] for entry in params["pending"] if (entry["version"] in applied) is back), None)
 
 
 def close_attempts(module: AnsibleModule, cursor: Any, history: History, line: int | None) -> list[str]:
-    """Record that files in doubt which left nothing behind have failed; return sentences on the others.
+    """Record files in doubt that left nothing behind as failed; return sentences about the others.
 
     Args:
         module: the module.
         cursor: of a connection in autocommit.
-        history: what the database says of its migrations.
-        line: where the statement stands that failed; None where it is not known, or the session is gone.
+        history: the history of migrations in the database.
+        line: line of the failed statement; None where it is unknown or the session ended.
     """
     alone = {entry["version"]: entry for entry in module.params["pending"] if entry.get("steps")}
     found = []
@@ -222,11 +222,11 @@ def close_attempts(module: AnsibleModule, cursor: Any, history: History, line: i
 
 
 def go_on(module: AnsibleModule, failure: Failure, found: list[str], terminated: list[str]) -> None:
-    """End the module well: another attempt follows."""
+    """End the module with success: another attempt follows."""
     for sentence in terminated:
         module.warn(sentence)
     attempt = module.params["attempt"] + 1
-    pause = 0.0  # for another run, the plan waits
+    pause = 0.0  # the plan of the next attempt waits for the other run
     if waits_for_application(failure) and not terminated:
         pause = pause_before(attempt, read_duration(module.params["pause"]), module.params["growth"])
     terminated = module.params["terminated"] + terminated
@@ -252,7 +252,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=history_argument_spec()
         | {
-            # Holds the whole SQL text of the run: not to be logged on the host.
+            # Holds the whole SQL text of the run, which must not be logged on the host.
             "error": {"type": "str", "required": True, "no_log": True},
             "run_id": {"type": "str", "required": True, "no_log": False},
             "pending": {"type": "list", "elements": "dict", "required": True},

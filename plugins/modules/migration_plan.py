@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: migration_plan
 short_description: Compare a release with the history of migrations in a database
 description:
-  - Reads the history of a database and says which migrations of the release are pending.
-  - Fails, with every reason at once, where release and history contradict each other. Only reads.
+  - Reads the history of a database and returns the pending migrations of the release.
+  - Fails where release and history contradict each other, and lists all contradictions at once. Only reads.
 extends_documentation_fragment:
   - physioflow.database.attributes
   - physioflow.database.connection
@@ -29,7 +29,7 @@ options:
     type: json
     default: "[]"
   target:
-    description: The last version to apply; all when empty.
+    description: The last version to apply; empty for all.
     type: str
     default: ""
   out_of_order:
@@ -38,26 +38,27 @@ options:
     default: false
   resolve:
     description:
-      - What was decided about files in doubt of which the database cannot tell how far they came, like C(016:retry)
-        or C(016:applied), several with commas.
+      - Decisions about files in doubt whose progress the catalogs cannot tell, like C(016:retry) or C(016:applied),
+        separated by commas.
     type: str
     default: ""
   run_lock_wait:
     description:
-      - How long to wait for another run on the same database where something is pending, as an interval of PostgreSQL.
-      - Empty does not wait and does not ask whether a connection pooler is in the way; nor does check mode.
+      - How long to wait for another run on the same database where migrations are pending, as an interval of
+        PostgreSQL.
+      - When empty, and in check mode, the module does not wait and does not look for a connection pooler.
     type: str
     default: ""
   pause:
-    description: Seconds to wait before anything is read; for a further attempt of a run.
+    description: Seconds to wait before reading, for a further attempt of a run.
     type: float
     default: 0
   baseline:
-    description: The version that a database without history is said to be at; nothing when empty.
+    description: The version that the user gave for a database without history; empty for none.
     type: str
     default: ""
   report_untracked:
-    description: Return the number of tables in a database without history, instead of failing. The caller refuses it.
+    description: Return the number of tables in a database without history instead of failing. The caller refuses it.
     type: bool
     default: false
   report:
@@ -88,23 +89,23 @@ EXAMPLES = r"""
 RETURN = r"""
 applied:
   description:
-    - What stands in the database, a row of the view C(migrations.applied) each. A text in JSON, as thousands of rows
-      cost Ansible seconds wherever they pass as a list.
+    - The applied migrations, as rows of the view C(migrations.applied). A text in JSON, because thousands of rows in a
+      list cost Ansible seconds in each task.
   returned: success
   type: str
 applied_count:
-  description: Number of migrations that stand in the database.
+  description: Number of applied migrations.
   returned: success
   type: int
 pending:
   description:
-    - The entries of the catalog that are to be applied, in order. One of an interrupted file holds C(resume); one of a
+    - The entries of the catalog to apply, in order. The entry of an interrupted file holds C(resume). The entry of a
       repeatable file has the version C(R).
   returned: success
   type: list
   elements: dict
 problems:
-  description: Sentences that say where release and history contradict each other; nothing may be applied then.
+  description: Contradictions between release and history, as sentences. While there is one, nothing may be applied.
   returned: success
   type: list
   elements: str
@@ -114,22 +115,22 @@ notes:
   type: list
   elements: str
 in_doubt:
-  description: Files without transaction that began and whose end was not recorded.
+  description: Files without transaction whose beginning is recorded, but not their end.
   returned: success
   type: list
   elements: dict
 rolled_back:
-  description: Versions that were rolled back and not applied again.
+  description: Versions that were rolled back and not applied again since.
   returned: success
   type: list
   elements: dict
 baseline:
-  description: The entries of the catalog that are to be recorded as migrated by hand.
+  description: The entries of the catalog to record as migrated by hand.
   returned: success
   type: list
   elements: dict
 accepted:
-  description: The entries of the catalog whose edit is to be recorded as reviewed.
+  description: The entries of the catalog whose edit will be recorded as reviewed.
   returned: success
   type: list
   elements: dict
@@ -138,7 +139,7 @@ untracked_tables:
   returned: success
   type: int
 applied_versions:
-  description: Versions that stand in the database once the plan is carried out; in check mode those that stand now.
+  description: The applied versions after the plan is carried out; in check mode the currently applied versions.
   returned: success
   type: list
   elements: str
@@ -215,7 +216,7 @@ def plan_of(module: AnsibleModule, history: History, connection: Any) -> Plan:
 
 
 def prepare_run(module: AnsibleModule, connection: Any) -> History:
-    """Make sure that a run can begin, and return the history as it is when no other run is at work."""
+    """Make sure that a run can begin, and return the history, read while no other run is active."""
     other = open_database(module)
     cursor = connection.cursor(**pg_cursor_args)
     if is_pooled(cursor, other.cursor(**pg_cursor_args)):

@@ -10,21 +10,21 @@ DOCUMENTATION = r"""
 module: migration_release
 short_description: Read and check the migrations of a release
 description:
-  - Reads C(migrations/) and C(rollbacks/) of a release folder and refuses, all at once and with file and line,
-    whatever would fail or silently go wrong on a database.
-  - Refuses variables given with -e that no role knows, with the name that was probably meant. Warns of those of the
-    inventory that are nearly called as one of ours.
-  - Runs on the controller as an action, without a process of its own; touches nothing.
+  - Reads C(migrations/) and C(rollbacks/) of a release folder. Refuses whatever would fail or silently go wrong on a
+    database, and lists all of it at once, with file and line.
+  - Refuses variables given with -e that no role knows, and proposes the most similar name. Warns about inventory
+    variables whose name resembles one of ours.
+  - Runs on the controller as an action, without a process of its own. Changes nothing.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
   directory:
-    description: Folder of the release. Left out, only the variables are looked at.
+    description: Folder of the release. Without it, only the variables are checked.
     type: path
   header_required:
     description:
-      - Whether files named C(NNN_name.sql) have to begin with our header. Files named as other tools name theirs never
-        have to.
+      - Whether files named C(NNN_name.sql) must begin with our header. Files with the names of other tools never need
+        it.
     type: bool
     default: true
   variables:
@@ -33,11 +33,11 @@ options:
     elements: str
     default: []
   roles:
-    description: Folder of the roles, whose C(meta/argument_specs.yml) declare the variables there are.
+    description: Folder of the roles, whose C(meta/argument_specs.yml) declare the known variables.
     type: path
     required: true
   shared_variables:
-    description: Names of further variables that there are.
+    description: Names of further known variables.
     type: list
     elements: str
     default: []
@@ -57,7 +57,7 @@ RETURN = r"""
 migrations:
   description:
     - The migrations in the order in which they are applied, without their SQL, as JSON.
-    - A text, because Ansible would otherwise look through every value for templates each time they are used.
+    - A text, because Ansible would otherwise search every value for templates at each use.
   returned: success
   type: str
 repeatable:

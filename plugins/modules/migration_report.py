@@ -1,16 +1,16 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: say what a deploy would do."""
+"""Ansible module: report what a deploy would do."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: migration_report
-short_description: Say of each migration where it stands, and what the pending ones would lock
+short_description: Report the state of each migration, and the locks of the pending ones
 description:
-  - Runs on the controller; touches nothing.
+  - Runs on the controller. Changes nothing.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
@@ -31,7 +31,7 @@ options:
     type: bool
     default: false
   squawk_config:
-    description: Settings of squawk, where there is such a file.
+    description: Configuration file of squawk, if any.
     type: path
 author:
   - PhysioFlow contributors (@physioflow)
@@ -53,12 +53,12 @@ migrations:
   type: list
   elements: dict
 locks:
-  description: The strongest lock of the run on each table that is there before it.
+  description: The strongest lock of the run on each table that exists before the run.
   returned: success
   type: list
   elements: dict
 unknown_locks:
-  description: Places of statements whose locks cannot be read from their text.
+  description: Places of statements whose text does not tell their locks.
   returned: success
   type: list
   elements: dict
@@ -68,7 +68,7 @@ outside:
   type: list
   elements: dict
 squawk:
-  description: C(state), a sentence, empty where it ran; and C(findings).
+  description: C(state), a sentence that is empty where squawk ran, and C(findings).
   returned: success
   type: dict
 sql:

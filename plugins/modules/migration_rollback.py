@@ -1,17 +1,17 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: say what a rollback means."""
+"""Ansible module: find the migrations of a rollback."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: migration_rollback
-short_description: Say which migrations a rollback means, and in which order
+short_description: Return the migrations of a rollback, in their order
 description:
-  - Refuses, with every reason at once, what is not applied, what others depend on and what has no way back.
-  - Runs on the controller; touches nothing.
+  - Refuses migrations that are not applied, that others depend on or that have no rollback, with all reasons at once.
+  - Runs on the controller. Changes nothing.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
@@ -24,7 +24,7 @@ options:
     type: json
     required: true
   applied:
-    description: Versions that stand in the database.
+    description: The applied versions.
     type: list
     elements: str
     required: true
@@ -37,7 +37,7 @@ options:
     type: str
     default: ""
   set:
-    description: Roll back what stands of this set of the release.
+    description: Roll back the applied versions of this set of the release.
     type: str
     default: ""
 author:
@@ -57,18 +57,18 @@ EXAMPLES = r"""
 RETURN = r"""
 pending:
   description:
-    - The rollbacks in the order in which they are to run, in the form of the catalog.
+    - The rollbacks in the order of the run, in the form of catalog entries.
     - File, description and checksums are those of the rollback.
   returned: success
   type: list
   elements: dict
 applied_versions:
-  description: Versions that stand now.
+  description: The currently applied versions.
   returned: success
   type: list
   elements: str
 remaining_versions:
-  description: Versions that stand afterwards.
+  description: The versions that remain applied after the rollback.
   returned: success
   type: list
   elements: str
@@ -97,7 +97,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.sub
 
 
 def read_steps(release: Path, rollback: Rollback) -> list[dict[str, Any]]:
-    """Return the files of a rollback as entries of a plan, and add to its problems what is wrong with them."""
+    """Return the files of a rollback as entries of a plan, and add their errors to its problems."""
     steps: list[dict[str, Any]] = []
     texts: dict[str, str] = {}
     for entry in rollback.steps:

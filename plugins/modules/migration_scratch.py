@@ -1,18 +1,18 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: make a scratch database like another one, compare the two, and drop it."""
+"""Ansible module: create a scratch database like another one, compare the two, and drop it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: migration_scratch
-short_description: Make a scratch database beside another one, compare their catalogs, drop it
+short_description: Create a scratch database beside another one, compare their catalogs, drop it
 description:
-  - A scratch database has the encoding, locale and owner of the other one, and the extensions that were there before
-    the first migration. Its comment says what it is. Those that a killed run left behind are dropped when the next one
-    is made.
+  - A scratch database has the encoding, locale and owner of the other one, and the extensions that existed before the
+    first migration. Its comment marks it as a scratch database. Leftovers of a killed run are dropped when the next
+    one is created.
   - Reads catalogs only, never a row of a table.
 extends_documentation_fragment:
   - physioflow.database.attributes
@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   scratch:
-    description: Name of the scratch database; made up where O(action=make).
+    description: Name of the scratch database; generated with O(action=make).
     type: str
     default: ""
   owner:
@@ -31,7 +31,7 @@ options:
     type: str
     default: ""
   extensions:
-    description: Extensions that are there before the first migration, with O(action=make).
+    description: Extensions that exist before the first migration, with O(action=make).
     type: list
     elements: str
     default: []
@@ -62,12 +62,12 @@ scratch:
   returned: success
   type: str
 differences:
-  description: What differs, with C(kind), C(name) and C(difference).
+  description: Differences, with C(kind), C(name) and C(difference).
   returned: O(action=compare)
   type: list
   elements: dict
 lines:
-  description: The same as lines.
+  description: The differences as lines of text.
   returned: O(action=compare)
   type: list
   elements: str
@@ -117,14 +117,14 @@ class Session:
     """A connection to one database of the server, in autocommit."""
 
     def __init__(self, module: AnsibleModule, database: str) -> None:
-        """Connect; fails the module where that does not work."""
+        """Connect; fail the module where that does not work."""
         try:
             self.cursor = open_session(module, database).cursor(**pg_cursor_args)
         except UnreachableError as error:
             module.fail_json(msg=f"The database {database} cannot be reached: {error}")
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """Run SQL, and return the rows where it gives some."""
+        """Run SQL, and return its rows, if any."""
         self.cursor.execute(sql, values or None)
         return [dict(row) for row in self.cursor.fetchall()] if self.cursor.description else []
 
@@ -140,14 +140,14 @@ class Session:
 
 
 def compare(server: Session, scratch: Session) -> dict[str, Any]:
-    """Return what of a database the scratch database has otherwise."""
+    """Return the differences between a database and its scratch database."""
     live, promised = server.objects(), scratch.objects()
     found = differences(live, promised, differing(scratch, live, promised))
     return {"differences": found, "lines": lines(found)}
 
 
 def make(module: AnsibleModule, server: Session, owner: str, extensions: list[str]) -> str:
-    """Make a scratch database as the first migration found its own, and return its name."""
+    """Create a scratch database like the one that the first migration found, and return its name."""
     database = module.params["database"]
     ending = f"_scratch_{uuid.uuid4().hex[:8]}"
     prefix = database[: LONGEST_NAME - len(ending)]
@@ -166,7 +166,7 @@ def make(module: AnsibleModule, server: Session, owner: str, extensions: list[st
 
 
 def drop(server: Session, scratch: str) -> None:
-    """Drop a scratch database; one that is not marked as such is none."""
+    """Drop a scratch database; leave a database that is not marked as such."""
     if any(row["words"] == MARK for row in server.rows(WORDS, scratch)):
         server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
 
@@ -184,7 +184,7 @@ def main() -> None:
         },
     )
     database, scratch = module.params["database"], module.params["scratch"]
-    result: dict[str, Any] = {"changed": False, "scratch": scratch}  # made and dropped by the same run
+    result: dict[str, Any] = {"changed": False, "scratch": scratch}  # created and dropped by the same run
     try:
         server = Session(module, database)
         if module.params["action"] == "make":

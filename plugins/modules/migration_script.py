@@ -10,12 +10,12 @@ DOCUMENTATION = r"""
 module: migration_script
 short_description: Write the scripts that apply pending migrations
 description:
-  - Reads the pending files once more, makes sure that they are the files that were planned, and writes the scripts for
+  - Reads the pending files again, makes sure that they have not changed since the plan, and writes the scripts for
     M(community.postgresql.postgresql_script) into a new folder on the host that only its user can read.
-  - One script for each unbroken row of transactional files (one for most runs); a file with C(Transactional no) goes
-    alone, as a list of queries for one session that records its begin and its end.
-  - Runs on the controller as an action, without a process of its own. In check mode nothing is written; with C(--diff)
-    the SQL of the pending files is shown.
+  - Writes one script for each unbroken sequence of transactional files, which is one script for most runs. A file with
+    C(Transactional no) is sent alone, as a list of queries for one session that records its beginning and its end.
+  - Runs on the controller as an action, without a process of its own. Check mode writes nothing. C(--diff) shows the
+    SQL of the pending files.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
@@ -29,18 +29,18 @@ options:
     elements: dict
     required: true
   engine:
-    description: Folder with the SQL of the engine, the C(files) of this role.
+    description: Folder with the SQL of the engine, the C(files) of the role.
     type: path
     required: true
   action:
     description:
-      - What is done with the files. V(count) finds out what rolling them back would lose, and does nothing.
-      - V(baseline) and V(accept) record them and run none.
+      - What to do with the files. V(count) finds the rows that a rollback would lose, and changes nothing.
+      - V(baseline) and V(accept) record the files without running them.
     type: str
     choices: [apply, count, rollback, baseline, accept]
     default: apply
   applied_versions:
-    description: Versions that stand when a rollback begins.
+    description: The applied versions at the beginning of a rollback.
     type: list
     elements: str
     default: []
@@ -54,12 +54,12 @@ options:
     default: true
   copy:
     description:
-      - Whether the database is a copy that is dropped again. Statements whose effect leaves the database are left out,
-        and a file that reaches outside of it in another way fails.
+      - Whether the database is a copy that is dropped later. Statements with an effect outside of the database are left
+        out. A file that has such an effect in another way fails.
     type: bool
     default: false
   owner:
-    description: Role that owns what the files make.
+    description: Role that owns the objects of the files.
     type: str
     required: true
   release:
@@ -67,15 +67,15 @@ options:
     type: str
     required: true
   backup_id:
-    description: Backup taken before the run; empty where none was.
+    description: Id of the backup taken before the run; empty where none was taken.
     type: str
     default: ""
   reason:
-    description: What else the history is to say of the run.
+    description: Reason of the run, for the history.
     type: str
     default: ""
   run_id:
-    description: Id of the run; empty for a new one. The further attempts of a run have that of the first.
+    description: Id of the run; empty for a new one. Further attempts of a run use the id of the first.
     type: str
     default: ""
   run_lock_wait:
@@ -83,7 +83,7 @@ options:
     type: str
     required: true
   statement_timeout:
-    description: How long one file may take, as an interval of PostgreSQL; 0 is for ever.
+    description: Time limit of one file, as an interval of PostgreSQL; 0 means no limit.
     type: str
     required: true
 attributes:
@@ -108,15 +108,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 directory:
-  description: Folder of the controller with the scripts. Ansible removes it at its end.
+  description: Folder with the scripts on the controller. Ansible removes it when it exits.
   returned: not in check mode
   type: str
 host_directory:
-  description: Folder of the host with them; the caller removes it, unless it is RV(directory).
+  description: Folder with the scripts on the host. The caller removes it, unless it is RV(directory).
   returned: not in check mode
   type: str
 steps:
-  description: The scripts in the order in which they are to be sent.
+  description: The scripts in the order in which the caller must send them.
   returned: success
   type: list
   elements: dict
@@ -126,7 +126,7 @@ steps:
       type: str
     file:
       description:
-        - The migration that goes alone in this script; empty for the others. Such a script is a list of queries as
+        - The file without transaction in this script; empty for other scripts. Such a script is a list of queries as
           JSON, for M(community.postgresql.postgresql_query).
       type: str
 run_id:

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: say why apt failed."""
+"""Ansible module: explain why apt failed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ extends_documentation_fragment:
   - physioflow.database.attributes
 options:
   error:
-    description: What the failed task said.
+    description: The message of the failed task.
     type: str
     required: true
   repository:
-    description: Address of the repository of PostgreSQL; empty for the distribution's own.
+    description: Address of the PostgreSQL repository; empty for that of the distribution.
     type: str
     default: ""
   proxy:
@@ -69,7 +69,7 @@ def main() -> None:
     )
     message = module.params["error"]
     holder = lock_holder()
-    if UPDATE_FAILED in message:  # and why, Ansible's module is not told by python-apt
+    if UPDATE_FAILED in message:  # python-apt does not tell Ansible's module the cause
         message += f" {run(['apt-get', 'update', *UPDATE_OPTIONS]).err}"
     module.fail_json(
         msg=explain(

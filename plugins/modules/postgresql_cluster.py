@@ -1,21 +1,21 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: bring settings and access rules of a cluster into effect."""
+"""Ansible module: apply settings and access rules of a cluster."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: postgresql_cluster
-short_description: Bring settings and access rules of a cluster into effect
+short_description: Apply settings and access rules of a cluster
 description:
-  - Puts the drop-in of settings, pg_hba.conf, pg_ident.conf and the drop-in of the service of the cluster C(main) in
-    place, as one act. The server's own program and views check them. Where they refuse, or the server does not start
-    with them, the former files are back.
-  - Reloads; restarts, once, only where the server says that a setting waits for it.
-  - Closes the folders and files of the cluster to other users of the host, and keeps what the superuser types out of a
-    file; a history that is there is left.
+  - Installs the settings file, pg_hba.conf, pg_ident.conf and the systemd drop-in of the cluster C(main) together. The
+    server's own program and views check them. Where a check fails, or the server does not start with the new files,
+    the module restores the former files.
+  - Reloads the server. Restarts it once, only where the server reports that a setting needs it.
+  - Closes the folders and files of the cluster to other users of the host, and stops psql from writing a history file
+    for the superuser. An existing history file is left as it is.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
@@ -28,7 +28,7 @@ options:
     type: int
     required: true
   settings:
-    description: Text of the drop-in of settings.
+    description: Text of the settings file.
     type: str
     required: true
   hba:
@@ -40,23 +40,23 @@ options:
     type: str
     required: true
   unit:
-    description: Text of the drop-in of the service.
+    description: Text of the systemd drop-in of the service.
     type: str
     required: true
   certificate:
-    description: PEM of a new certificate of the server; empty to keep what is there.
+    description: PEM of a new server certificate; empty to keep the present one.
     type: str
     default: ""
   key:
-    description: PEM of its key, where the host did not make it.
+    description: PEM of its key, where the host did not generate it.
     type: str
     default: ""
   ca:
-    description: PEM of the CA that clients check it with; empty to keep what is there.
+    description: PEM of the CA with which clients check the certificate; empty to keep the present one.
     type: str
     default: ""
   audit_missing:
-    description: Warn that apt has no pgaudit.
+    description: Warn that apt does not offer pgaudit.
     type: bool
     default: false
 attributes:
@@ -79,11 +79,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 connection:
-  description: How the modules of community.postgresql get in as superuser; empty where no server runs.
+  description: Connection of a superuser for the modules of community.postgresql; empty where no server runs.
   type: dict
   returned: success
 actions:
-  description: What was done, or would be in check mode.
+  description: The actions that were done, or would be done in check mode.
   type: list
   elements: str
   returned: success
@@ -102,7 +102,7 @@ UNCHANGED = "The former files are back and the server goes on as before."
 
 
 def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], changed: list[Path]) -> list[str]:
-    """Bring changed files into effect, with a restart where the server asks for it; return what was done."""
+    """Apply changed files, with a restart where the server needs one; return the actions."""
     state = cluster.state()
     if module.check_mode:
         restart = ["restart"] if cluster.unit in changed or cluster.needs_restart(state) else []
@@ -145,7 +145,7 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
 
 
 def keep_foreign(module: AnsibleModule, cluster: Cluster, former: dict[Path, str]) -> None:
-    """Keep a copy of a file with rules that this role did not make, once: pg_hba.conf of the package is one."""
+    """Keep one copy of a rules file that this role did not write, such as the package's pg_hba.conf."""
     for path in (cluster.hba, cluster.ident):
         text = former.get(path, "")
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

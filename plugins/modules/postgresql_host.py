@@ -1,19 +1,19 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: look whether a host can have the server, what it lacks, and what runs there."""
+"""Ansible module: check whether a host can run PostgreSQL, what it lacks, and what runs there."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: postgresql_host
-short_description: Look whether a host can have PostgreSQL, what it lacks, and what runs there
+short_description: Check whether a host can run PostgreSQL, what it lacks, and what runs there
 description:
-  - Refuses, all at once and before anything is changed, a host on which the installation would fail or harm something;
-    a cluster that was made with another encoding or locale or without data checksums; and a CA that the clients of the
-    host do not know.
-  - Says all that the roles have to know to find that there is nothing to do.
+  - Refuses a host on which the installation would fail or do harm, a cluster with another encoding or locale or
+    without data checksums, and a CA that the clients of the host do not know. Reports all reasons at once, before
+    anything is changed.
+  - Returns all facts from which the roles decide whether there is anything to do.
   - Only reads.
 extends_documentation_fragment:
   - physioflow.database.attributes
@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   port:
-    description: TCP port that the server shall listen on.
+    description: TCP port for the server.
     type: int
     required: true
   locale:
@@ -31,49 +31,49 @@ options:
     type: str
     required: true
   packages:
-    description: Packages by codename of the system, and C(default) for all others.
+    description: Packages by codename of the system; C(default) holds those of all other systems.
     type: dict
     required: true
   systems:
-    description: Codenames of the systems that the role knows.
+    description: Codenames of the supported systems.
     type: list
     elements: str
     required: true
   memory:
-    description: MB of memory that the server may use; 0 for all that the host has.
+    description: Memory for the server, in MB; 0 for all memory of the host.
     type: int
     default: 0
   max_connections:
-    description: Sessions at once.
+    description: Number of concurrent sessions.
     type: int
     default: 100
   minimum_version:
-    description: Oldest release that is accepted without a word, for instance 16.15.
+    description: Oldest release that is accepted without a warning, for instance 16.15.
     type: str
     default: "0"
   minimum_version_enforced:
-    description: Fail below the minimum version, where otherwise a warning is given.
+    description: Fail below the minimum version instead of giving a warning.
     type: bool
     default: false
   names:
-    description: Names and addresses of the host, for a certificate of the private CA; empty where there is another one.
+    description: Names and addresses of the host, for a certificate of the private CA; empty for another certificate.
     type: list
     elements: str
     default: []
   ca:
-    description: PEM of the CA of the controller; empty where it has none.
+    description: PEM of the controller's CA; empty where it has none.
     type: str
     default: ""
   ca_folder:
-    description: Where it lies on the controller.
+    description: Folder of the CA on the controller.
     type: str
     default: ""
   can_sign:
-    description: Whether the key of the CA lies there, too.
+    description: Whether the folder also holds the key of the CA.
     type: bool
     default: false
   days_before:
-    description: Days before its end that a certificate is renewed.
+    description: Days before its expiry at which a certificate is renewed.
     type: int
     default: 30
 author:
@@ -101,15 +101,15 @@ missing:
   type: list
   elements: str
 ca_certificates:
-  description: Whether the host can check who an HTTPS server is.
+  description: Whether the host can verify HTTPS servers.
   returned: success
   type: bool
 cluster:
-  description: Whether there is a cluster C(main) of this version.
+  description: Whether a cluster C(main) of this version exists.
   returned: success
   type: bool
 interrupted:
-  description: Whether a first run of this role ended while dpkg was at work for it.
+  description: Whether a first run of this role was interrupted while dpkg was running.
   returned: success
   type: bool
 audit:
@@ -117,36 +117,36 @@ audit:
   returned: success
   type: bool
 audit_known:
-  description: Whether apt knows its package.
+  description: Whether apt offers the pgaudit package.
   returned: success
   type: bool
 tuned:
-  description: Server settings from memory and cores of the host.
+  description: Server settings derived from the memory and cores of the host.
   returned: success
   type: dict
 sha256:
-  description: Of C(sources) of apt, and of what M(physioflow.database.postgresql_cluster) writes, by its names.
+  description: SHA-256 of C(sources) of apt and of the files of M(physioflow.database.postgresql_cluster), by its names.
   returned: success
   type: dict
 starts:
-  description: Whether the service runs, and starts with the host.
+  description: Whether the service runs and starts with the host.
   returned: success
   type: bool
 connection:
-  description: How the modules of community.postgresql get in as superuser; empty where no server runs.
+  description: Connection of a superuser for the modules of community.postgresql; empty where no server runs.
   returned: success
   type: dict
 waiting:
-  description: What M(physioflow.database.postgresql_cluster) would do without a new file.
+  description: What M(physioflow.database.postgresql_cluster) would do even without a new file.
   returned: success
   type: list
   elements: str
 certificate_reason:
-  description: Why a certificate is needed; empty where none is, and where it could not be looked at.
+  description: Why a certificate is needed; empty where none is needed, or where it could not be checked.
   returned: success
   type: str
 ca_elsewhere:
-  description: Whether the host has been given a CA that this controller does not have.
+  description: Whether the host has a CA that this controller does not have.
   returned: success
   type: bool
 """
@@ -184,13 +184,13 @@ from ansible_collections.physioflow.database.plugins.module_utils.system.tls imp
 )
 from ansible_collections.physioflow.database.plugins.module_utils.system.tuning import tuned_settings, usual_memory
 
-# The role writes it before it installs anything.
+# The role writes this file before it installs anything.
 BEGUN = Path("/etc/postgresql-common/createcluster.d/physioflow.conf")
 SOURCES = Path("/etc/apt/sources.list.d/pgdg.sources")
 
 
 def installed(packages: list[str]) -> set[str]:
-    """Return those packages that are installed, whole."""
+    """Return those packages that are completely installed."""
     lines = run(["dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n", *packages]).out.splitlines()
     return {line.split()[1] for line in lines if line.startswith("ii ")}
 
@@ -227,7 +227,7 @@ def problems_of(module: AnsibleModule, cluster: Cluster, unfinished: str) -> lis
 
 
 def look_at_server(module: AnsibleModule, cluster: Cluster) -> dict[str, Any]:
-    """Return how to get into a running server, and what waits there; warn of what a person has to do."""
+    """Return the connection to a running server and its waiting actions; warn about manual steps."""
     state = cluster.state()
     if differences := cluster_differences(state, module.params["locale"]):
         raise ServerError(
@@ -254,7 +254,7 @@ def look_at_server(module: AnsibleModule, cluster: Cluster) -> dict[str, Any]:
 
 
 def look_at_certificate(module: AnsibleModule, cluster: Cluster) -> dict[str, Any]:
-    """Return why a certificate of the private CA is needed, and whether another controller has that CA."""
+    """Return why a certificate of the private CA is needed, and whether only another controller has the CA."""
     params = module.params
     known = read(cluster.ca)
     ca = params["ca"] or known
@@ -345,7 +345,7 @@ def main() -> None:
     try:
         if cluster.exists and not missing and cluster.running_port is not None:
             result |= look_at_server(module, cluster)
-        if params["names"] and not missing:  # as cryptography is there by then
+        if params["names"] and not missing:  # cryptography is installed by then
             result |= look_at_certificate(module, cluster)
     except ServerError as error:
         module.fail_json(msg=str(error))

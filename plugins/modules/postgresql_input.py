@@ -1,40 +1,40 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Documentation of the Ansible action of this name: refuse what an inventory must not ask of a server."""
+"""Documentation of the Ansible action of this name: refuse forbidden server options of an inventory."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: postgresql_input
-short_description: Refuse what an inventory must not ask of a server
+short_description: Refuse forbidden server options of an inventory
 description:
   - Runs on the controller as an action, before a host is touched, without a process of its own. Only reads.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
   hba:
-    description: Rules of pg_hba.conf, as the inventory has them.
+    description: Rules of pg_hba.conf from the inventory.
     type: list
     elements: dict
     default: []
   peer_users:
-    description: Roles that come in by the socket.
+    description: Roles that log in over the socket.
     type: list
     elements: str
     default: []
   listen_addresses:
-    description: Addresses that the server listens on.
+    description: Listen addresses of the server.
     type: list
     elements: str
     required: true
   settings:
-    description: Server settings of the inventory.
+    description: Server settings from the inventory.
     type: dict
     default: {}
   certificate:
-    description: PEM of a certificate of the inventory, or empty.
+    description: PEM of a certificate from the inventory, or empty.
     type: str
     default: ""
   key:
@@ -42,7 +42,7 @@ options:
     type: str
     default: ""
   key_file:
-    description: Where on the controller the key comes from; refused where others can read it.
+    description: File of the key on the controller; refused where other users can read it.
     type: path
   names:
     description: Names and addresses of the host.
@@ -62,7 +62,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 alternative_names:
-  description: The names and addresses as community.crypto writes them, for instance DNS:db1.example.
+  description: The names and addresses in the notation of community.crypto, for instance DNS:db1.example.
   type: list
   elements: str
   returned: success

@@ -1,23 +1,23 @@
 #!/usr/bin/python
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: write a page of what was read."""
+"""Ansible module: write the report of a database as one HTML page."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: report_page
-short_description: Write one HTML page of what was read of a database
+short_description: Write the report of a database as one HTML page
 description:
   - Runs on the controller. The page needs no other file, no network and no script.
-  - A page says when it was made, so that every run writes another one.
+  - A page holds its time of creation, so every run changes it.
 requirements: [pygal, jinja2]
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
   file:
-    description: The page. Its folder is made; both are for the person alone who runs Ansible.
+    description: Path of the page. Its folder is created. Only the user who runs Ansible can read both.
     type: path
     required: true
   templates:
@@ -25,20 +25,20 @@ options:
     type: path
     required: true
   host:
-    description: How the host is called on the page.
+    description: Name of the host on the page.
     type: str
     required: true
   language:
-    description: What the page opens with.
+    description: Language in which the page opens.
     type: str
     choices: [vi, en]
     default: vi
   timezone:
-    description: In which the page gives times, as the tz database names it.
+    description: Time zone of the times on the page, as a name of the tz database.
     type: str
     default: Asia/Ho_Chi_Minh
   status:
-    description: What M(physioflow.database.database_status) returned, asked for its details.
+    description: What M(physioflow.database.database_status) returned with C(details).
     type: dict
     required: true
   verification:
@@ -62,11 +62,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 file:
-  description: The page.
+  description: Path of the page.
   returned: success
   type: str
 lines:
-  description: What to show.
+  description: The output for the user.
   returned: success
   type: list
   elements: str
@@ -84,7 +84,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.report.page im
 
 
 def write(module: AnsibleModule, path: Path, page: str) -> None:
-    """Put a page in its place, whole or not at all."""
+    """Write a page atomically."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     module.add_cleanup_file(name)
@@ -106,7 +106,7 @@ def main() -> None:
             "verification": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
-        no_log=True,  # what it is given is no secret, but too long for the controller's system log
+        no_log=True,  # no secret, but too long for the controller's system log
     )
     params = module.params
     if MISSING:

@@ -8,19 +8,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: verification_promises
-short_description: Read and check what the migrations of a release promise
+short_description: Read and check the promises of the migrations of a release
 description:
-  - Reads the promise files of a release and refuses, all at once and with file and key, whatever is wrong with them.
-  - Runs on the controller as an action, without a process of its own; touches nothing.
+  - Reads the promise files of a release. Fails with all errors in them at once, with file and key.
+  - Runs on the controller as an action, without a process of its own. Changes nothing.
 extends_documentation_fragment:
   - physioflow.database.attributes
 options:
   directory:
-    description: Folder of the promise files. A release without it promises nothing.
+    description: Folder of the promise files. A release without this folder has no promises.
     type: path
     required: true
   migrations_directory:
-    description: Folder of the release's migrations; each promise file is named like one of them.
+    description: Folder of the release's migrations. Each promise file has the name of a migration.
     type: path
     required: true
 author:
@@ -39,7 +39,7 @@ RETURN = r"""
 promises:
   description:
     - The C(version) of each file, and its content as JSON in C(text).
-    - A text, because Ansible would otherwise look through thousands of values for templates each time they are used.
+    - A text, because Ansible would otherwise search thousands of values for templates at each use.
   returned: success
   type: list
   elements: dict

@@ -1,1 +1,1 @@
-"""Backups: taken, verified, kept, restored, drilled. Runs on hosts also without Ansible, by timers."""
+"""Backups: creation, verification, retention, restore and drill. Also runs on hosts without Ansible, by timers."""

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What can be asked of the backups, for the module `backup` and for the command that the timers run.
+"""The actions on backups, for the module `backup` and for the command that the timers run.
 
-Every action returns `changed`, the `lines` that a person is shown, `warnings`, and what it found out.
+Every action returns `changed`, the output `lines`, `warnings`, and its results.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def gate(settings: Settings, request: Request) -> Result:
             f"{error}\nWithout a backup nothing is changed in the database, and nothing was. If it has to be without "
             "one: -e backup_before_migration=false, which the history records."
         ) from error
-    # It is there and verified: what failed after that is no reason to stop.
+    # The backup exists and is verified; later failures are no reason to stop.
     return {**done, "reason": "", "warnings": done.get("problems", []), "problems": []}
 
 
 def list_backups(settings: Settings, request: Request) -> Result:
-    """Show the backups, and with `off_host` the copies too."""
+    """List the backups, and with `off_host` also the copies."""
     now = utc_now()
     backups = [described(backup, now) for backup in Store(settings).backups()]
     copies = snapshots(settings) if request.off_host and settings.restic.repository else []
@@ -85,7 +85,7 @@ def verify_backup(settings: Settings, request: Request) -> Result:
 
 
 def restorable(settings: Settings, request: Request) -> Result:
-    """Let the role that dumps read large objects, and warn of what PostgreSQL could not restore.
+    """Let the role that dumps read large objects, and warn about objects that PostgreSQL could not restore.
 
     The connection is that of a superuser, or of the owner.
     """
@@ -131,16 +131,16 @@ ACTIONS: dict[str, Callable[[Settings, Request], Result]] = {
 def perform(
     action: str, settings: Mapping[str, Any], request: Mapping[str, Any], *, check_mode: bool = False
 ) -> Result:
-    """Do an action.
+    """Run an action.
 
     Args:
         action: a key of ACTIONS.
-        settings: as the timer's settings.json has them.
+        settings: the settings, as in the timer's settings.json.
         request: attributes of Request by name.
         check_mode: change nothing.
 
     Raises:
-        BackupError: why it failed, in which state everything is, what to do.
+        BackupError: why it failed, with the state and the remedy.
     """
     try:
         asked = read_request(request, check_mode=check_mode)
@@ -150,7 +150,7 @@ def perform(
 
 
 def described(backup: Backup, now: datetime) -> dict[str, Any]:
-    """Return what a list says of a backup."""
+    """Return the data of a backup for a list."""
     if backup.damage:
         return {"id": backup.id, "damage": backup.damage}
     manifest = backup.manifest
@@ -190,14 +190,14 @@ def table(backups: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def age_text(hours: float) -> str:
-    """Return an age as a person reads it."""
+    """Return an age as readable text."""
     if hours < 1:
         return f"{hours * 60:.0f} min"
     return f"{hours:.0f} h" if hours < IN_DAYS_FROM else f"{hours / 24:.0f} days"
 
 
 def main() -> int:
-    """Do what the command line says: what a timer of the host runs."""
+    """Run the action of the command line, for a timer of the host."""
     parser = argparse.ArgumentParser(prog="physioflow.pyz backup", description="Backups of the PhysioFlow database.")
     parser.add_argument("action", choices=["create", "list", "verify", "drill", "prune", "permit"])
     parser.add_argument("--settings", type=Path, default=Path("/etc/physioflow-backup/settings.json"))
@@ -208,12 +208,12 @@ def main() -> int:
     os.umask(0o077)
     try:
         settings = json.loads(arguments.settings.read_text(encoding="utf-8"))
-        if arguments.action == "permit":  # by root, before the timer's backup: peer lets it in as the superuser
+        if arguments.action == "permit":  # as root, before the timer's backup: root logs in as superuser by peer
             role = settings["connection"]["user"]
             settings["connection"] = {**settings["connection"], "user": SUPERUSER}
             perform("restorable", settings, {"role": role, "warn": False})
             return 0
-        if owner := owner_of(Path(settings["directory"])):  # a person who is root
+        if owner := owner_of(Path(settings["directory"])):  # root runs it manually
             become(owner)
         request = {"backup": arguments.backup, "source": arguments.source, "why": arguments.why, "server": "own"}
         done = perform(arguments.action, settings, request)

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads a dump back, in full: every data block is decoded, every row counted.
+"""Reads a dump back in full: decodes every data block and counts every row.
 
-pg_restore ends well on many dumps that are damaged (reference: it lists truncated ones, and reads an emptied data file
-of the directory format). So its status alone is never taken for a proof.
+pg_restore succeeds on many damaged dumps: it lists truncated ones, and accepts an empty data file of the directory
+format. So its exit status alone is no proof.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .manifest import DUMP
 from .programs import Programs, check_ended
 from .store import CHUNK, Backup, sha256_of
 
-# How pg_restore writes a table's rows and a sequence's value. A name is quoted where it has to be.
+# The output of pg_restore for the rows of a table and the value of a sequence. Names are quoted where necessary.
 _QUOTED = rb'(?:"(?:[^"]|"")*"|[^" (.]+)'
 _COPY = re.compile(rb"^COPY (%s\.%s) (?:\((.*)\))? FROM stdin;$" % (_QUOTED, _QUOTED))
 _SETVAL = re.compile(rb"^SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);$")
 _END = b"\\.\n"
-_RANDOM = re.compile(r"^\\(un)?restrict ")  # a line that is new in every output
+_RANDOM = re.compile(r"^\\(un)?restrict ")  # a line that differs in every output
 
 
 class Contents(NamedTuple):
-    """What a dump holds."""
+    """The contents of a dump."""
 
     rows: dict[str, int]  # number by schema.table
-    sequences: dict[str, tuple[int, bool]]  # last value, and whether it was given out, by schema.sequence
+    sequences: dict[str, tuple[int, bool]]  # last value and is_called, by schema.sequence
 
 
 def read_contents(programs: Programs, dump: Path) -> Contents:
@@ -50,7 +50,7 @@ def read_contents(programs: Programs, dump: Path) -> Contents:
 
 @contextmanager
 def data_of(programs: Programs, dump: Path, *options: str) -> Iterator[IO[bytes]]:
-    """Provide what pg_restore --data-only writes of a dump, and look how it ended.
+    """Provide the output of pg_restore --data-only for a dump, and check its exit status.
 
     Raises:
         BackupError: where pg_restore cannot read it.
@@ -68,7 +68,7 @@ def data_of(programs: Programs, dump: Path, *options: str) -> Iterator[IO[bytes]
 
 
 def count_contents(stream: IO[bytes]) -> Contents:
-    """Count the rows in what pg_restore writes."""
+    """Count the rows in the output of pg_restore."""
     contents = Contents({}, {})
     for item in read_items(stream):
         if isinstance(item, Rows):
@@ -80,10 +80,10 @@ def count_contents(stream: IO[bytes]) -> Contents:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one table in a dump; they have to be read before the next item."""
+    """The rows of one table in a dump; they must be read before the next item."""
 
     key: str  # schema.table
-    columns: str  # as COPY takes them
+    columns: str  # as in COPY
     chunks: Iterator[bytes]
 
 
@@ -97,7 +97,7 @@ class SequenceValue:
 
 
 def read_items(stream: IO[bytes]) -> Iterator[Rows | SequenceValue]:
-    """Yield what pg_restore --data-only writes, in its order."""
+    """Yield the items in the output of pg_restore --data-only, in its order."""
     lines = _Lines(stream)
     while (line := lines.next()) is not None:
         if copy := _COPY.match(line):
@@ -128,11 +128,11 @@ class _Lines:
 
     def to_end(self) -> Iterator[bytes]:
         """Yield the lines up to the mark that ends a table's rows, in chunks."""
-        self.buffer = b"\n" + self.buffer  # so that the mark of a table without rows stands at the start of a line too
+        self.buffer = b"\n" + self.buffer  # so that the end mark of a table without rows also begins a line
         skip = 1
         while True:
             end = self.buffer.find(b"\n" + _END)
-            # Without the mark in it: it may begin in this chunk and end in the next one.
+            # No mark in the chunk; it may begin in this chunk and end in the next one.
             upto = end + 1 if end >= 0 else len(self.buffer) - len(_END)
             if upto > skip:
                 yield self.buffer[skip:upto]
@@ -152,24 +152,24 @@ def _key(name: bytes) -> str:
 
 
 def schema_sha256(text: str) -> str:
-    """Return a checksum of a schema as pg_dump writes it, without the order and what is another in every output."""
+    """Return a checksum of a schema from pg_dump, without its order and the lines that differ in every output."""
     lines = [line for line in text.splitlines() if line and not line.startswith("--") and not _RANDOM.match(line)]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def verify(programs: Programs, backup: Backup, *, decode: bool = False) -> None:
-    """Compare a backup with its manifest: every byte of every file, and with `decode` what is in the dump.
+    """Compare a backup with its manifest: every byte of every file, and with `decode` the contents of the dump.
 
-    A file with the SHA-256 of one that was read back in full is that file; so a restore, which decodes it anyway, does
-    not need to read it back once more.
+    An equal SHA-256 proves that a file is the one that was read back in full. So a restore, which decodes it anyway,
+    need not read it back again.
 
     Args:
-        programs: of the server that it would be restored to; their pg_restore has to understand it.
-        backup: whose manifest was read.
+        programs: of the server to restore to; their pg_restore must be able to read the dump.
+        backup: the backup, with its manifest read.
         decode: read the dump in full and count its rows.
 
     Raises:
-        BackupError: with the first file that is missing, changed or too much, or what the dump lacks.
+        BackupError: with the first missing, changed or additional file, or the first difference of the dump.
     """
     manifest = backup.manifest
     check_files(backup.folder, manifest["files"])
@@ -181,7 +181,7 @@ def verify(programs: Programs, backup: Backup, *, decode: bool = False) -> None:
 
 
 def check_files(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-    """Compare the files of a backup with sizes and checksums."""
+    """Compare the files of a backup with their sizes and checksums."""
     found = sha256_of(folder)
     for name, entry in wanted.items():
         if name not in found:
@@ -197,7 +197,7 @@ def check_files(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
 def contents_problem(
     contents: Contents, tables: list[dict[str, Any]], sequences: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """Return the first difference between a dump and what was counted in its snapshot; empty where there is none."""
+    """Return the first difference between a dump and the counts of its snapshot; empty where there is none."""
     wanted = {f"{table['schema']}.{table['name']}": table["rows"] for table in tables}
     for key, rows in wanted.items():
         if key not in contents.rows:
@@ -213,9 +213,9 @@ def contents_problem(
 
 
 def entries(programs: Programs, dump: Path) -> Iterator[tuple[str, str]]:
-    """Yield the table of contents of a dump: each line as pg_restore's --use-list takes it, and what it describes.
+    """Yield the table of contents of a dump: each line in the form of pg_restore's --use-list, and its description.
 
-    The description is as pg_restore -l shows it: `TABLE public patients emr`.
+    The description is that of pg_restore -l: `TABLE public patients emr`.
     """
     for line in programs.run("pg_restore", "--list", dump).splitlines():
         if match := re.match(r"\d+; \d+ \d+ (.+)$", line):

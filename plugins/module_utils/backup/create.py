@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Takes a backup: dump and figures from one snapshot, read back in full, and only then there."""
+"""Takes a backup: dump and figures come from one snapshot, and it is published only after it was read back in full."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ from .settings import Request, Settings
 from .store import PARTIAL, Store, sha256_of, size_text, sync_files
 
 CLOCKS_MAY_DIFFER = 300  # seconds between this host and the server
-# Of CONTENTS, what the manifest says as it is.
+# Values of CONTENTS that the manifest holds unchanged.
 DESCRIBED = ("places", "partitioned", "indexes", "foreign_keys", "statistics", "extensions", "roles")
 
 
 def create(settings: Settings, request: Request) -> dict[str, Any]:
     """Take a backup; then copy it off the host, and remove those that no rule keeps.
 
-    `problems` of the result is what went wrong after the backup was there: sentences.
+    `problems` of the result are sentences about failures after the backup was published.
 
     Raises:
-        BackupError: why there is no new backup. Those that were there are untouched.
+        BackupError: why there is no new backup. Existing backups are unchanged.
     """
     if request.check_mode:
         return {"changed": True, "lines": [f"A backup of {settings.database} would be taken."]}
@@ -87,13 +87,13 @@ def create(settings: Settings, request: Request) -> dict[str, Any]:
 
 
 def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict[str, Any] | None:
-    """Take a backup, and return its manifest; one that fails leaves nothing behind.
+    """Take a backup, and return its manifest; a failed backup leaves nothing behind.
 
     Args:
-        settings: of the backups.
-        request: which backup.
-        store: where it goes.
-        lock: descriptor of the lock of the store.
+        settings: the settings of the backups.
+        request: the requested backup.
+        store: the store for it.
+        lock: file descriptor of the store's lock.
     """
     with ExitStack() as stack:
         tools = stack.enter_context(programs(settings.bin_dir, settings.connection))
@@ -111,7 +111,7 @@ def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict
         share_migrations_lock(session, settings.lock_wait)
         if not request.tables:
             refuse_unreadable(session)
-        # As pg_dump: an application that locks a table for ever ends the backup, and not only its dump.
+        # As for pg_dump: a table lock that is never released makes the whole backup fail, not only the dump.
         session.execute(f"SET lock_timeout = '{int(settings.lock_wait * 1000)}ms'")
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         found = session.json(CONTENTS)
@@ -120,12 +120,12 @@ def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict
         tables, options = found["tables"], []
         if request.tables:
             keys, tables = tables_named(request.tables, found, "there is no table {} in it. Correct backup_tables.")
-            # As they were named: of a partitioned table all partitions, of a partition itself.
+            # As requested: for a partitioned table all partitions, for a partition only itself.
             options = [f"--table-and-children={place_of(key, found)}" for key in keys]
         migrations = history_of(session)
 
         started, folder = _make_folder(store)
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)  # as long as it has no name of its own
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)  # until it has its final name
         plan = _plan(settings, tools, database["size"])
         options += [f"--{name}={value}" for name, value in plan.items()]
         with _dumping(settings, tools, session, [*options, f"--file={folder / DUMP}"], lock):
@@ -134,14 +134,14 @@ def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict
         if not request.tables:
             _write_catalog(session, folder / CATALOG)
         session.execute("COMMIT")
-        # The snapshot is dumped: whoever changes the database now may.
+        # The snapshot is dumped; the database may change from here on.
         session.execute(f"SELECT pg_advisory_unlock_shared({MIGRATIONS_LOCK})")
         dumped = time.monotonic()
         _dump_globals(settings, tools, folder / GLOBALS)
         sync_files(folder)
 
         contents = read_contents(tools, folder / DUMP)
-        # With the values of the dump: sequences belong to no snapshot, so none can be compared.
+        # With the values of the dump: sequences are not part of a snapshot, so their values cannot be compared.
         sequences = {
             key: {**found["sequences"].get(key, {"table": None}), "last_value": value, "is_called": called}
             for key, (value, called) in contents.sequences.items()
@@ -196,7 +196,7 @@ def _check_clock(server: float) -> None:
 
 
 def _make_folder(store: Store) -> tuple[datetime, Path]:
-    """Make the folder under a name that no backup has: two in one second wait for the next one."""
+    """Create the folder under an unused name; the second backup in one second waits for the next second."""
     while (store.directory / new_id(store.database, started := utc_now())).exists():
         time.sleep(0.1)
     return started, store.make_partial(new_id(store.database, started))
@@ -204,12 +204,12 @@ def _make_folder(store: Store) -> tuple[datetime, Path]:
 
 @contextmanager
 def _dumping(settings: Settings, tools: Programs, session: Session, options: list[str], lock: int) -> Iterator[None]:
-    """Let pg_dump run, in the snapshot of the session, beside the block."""
+    """Run pg_dump in the snapshot of the session, in parallel to the block."""
     options = [*options, f"--snapshot={session.row('SELECT pg_export_snapshot() AS id')['id']}"]
     options.append(f"--lock-wait-timeout={int(settings.lock_wait * 1000)}")
     if settings.role:
         options.append(f"--role={settings.role}")
-    # It inherits the lock: should we be killed, the next run does not begin before pg_dump has ended too.
+    # It inherits the lock: if we are killed, the next run does not begin before pg_dump has ended, too.
     dump = tools.start("pg_dump", *options, tools.conninfo(settings.database), pass_fds=(lock,), umask=0o077)
     try:
         yield
@@ -236,7 +236,7 @@ def _plan(settings: Settings, tools: Programs, size: int) -> dict[str, Any]:
 
 
 def _write_catalog(session: Session, path: Path) -> None:
-    """Write down what the catalogs hold: what a restore has to bring back."""
+    """Write the catalog objects, which a restore must reproduce."""
     objects = [list(row.values()) for row in session.rows(OBJECTS)]
     text = json.dumps(sorted(objects), ensure_ascii=False, indent=0)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
@@ -263,7 +263,7 @@ def _what_is_there(store: Store) -> str:
 
 
 def summary(manifest: dict[str, Any]) -> str:
-    """Return one line about a backup that was just taken."""
+    """Return one line about a new backup."""
     size = sum(entry["size"] for entry in manifest["files"].values())
     rows = sum(table["rows"] for table in manifest["tables"])
     return (

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looks at a database: what is in it, how many rows, and a hash of them that a restore has to give again.
+"""Reads a database: its objects, the numbers of rows, and hashes of the rows that a restore must reproduce.
 
-Rows are hashed as text, so everything that a text depends on is pinned. A sum of hashes does not depend on the order
+Rows are hashed as text, so all settings that affect the text are pinned. A sum of hashes does not depend on the order
 of the rows, and so needs no sort.
 """
 
@@ -23,7 +23,7 @@ from .errors import BackupError, ServerError
 from .programs import without_pg_variables, without_values
 
 driver: Any = None
-for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only the latter
+for _name in ("psycopg", "psycopg2"):  # Ubuntu 22.04 has only psycopg2
     try:
         driver = importlib.import_module(_name)
         break
@@ -40,12 +40,12 @@ PINNED = {
     "search_path": "pg_catalog",
     "lc_monetary": "C",
     "quote_all_identifiers": "off",
-    "row_security": "off",  # an error where rows would be left out
+    "row_security": "off",  # an error instead of hidden rows
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
 }
-# The lock of roles/migrations/files/session.sql. A migration holds it exclusively, a dump shares it.
+# The lock of roles/migrations/files/session.sql: exclusive for a migration, shared for a dump.
 MIGRATIONS_LOCK = "hashtextextended('migrations.history', 0)"
 
 _PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
@@ -97,7 +97,7 @@ SELECT json_build_object(
 )::text AS j
 """
 
-# What would be lost with a database, besides what extensions bring.
+# Objects that would be lost with a database, without those of extensions.
 OBJECTS = f"""
 SELECT (SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE {_OURS})
      + (SELECT count(*) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
@@ -136,14 +136,14 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
 
 
 class Session:
-    """A connection in autocommit, with everything pinned that texts of rows depend on."""
+    """A connection in autocommit, with all settings pinned that affect the texts of rows."""
 
     def __init__(self, conninfo: str, role: str = "") -> None:
         """Connect.
 
         Args:
             conninfo: connection string without a password.
-            role: role to become after login; empty is none.
+            role: role for SET ROLE after login; empty for none.
         """
         if driver is None:
             raise BackupError("The Python package psycopg is missing: install python3-psycopg on that host.")
@@ -167,10 +167,10 @@ class Session:
         self.connection.close()
 
     def execute(self, sql: str) -> None:
-        """Run SQL. Values are in it as literals, so nothing in it is a placeholder.
+        """Run SQL. Values are literals in it; it has no placeholders.
 
         Raises:
-            BackupError: with SQLSTATE and first line of the server's words.
+            BackupError: with the SQLSTATE and the first line of the server's message.
         """
         try:
             self.cursor.execute(sql)
@@ -178,11 +178,11 @@ class Session:
             raise _server_error(error) from error
 
     def pin(self) -> None:
-        """Set everything that texts of rows depend on."""
+        """Pin all settings that affect the texts of rows."""
         self.execute("".join(f"SET {name} = {literal(value)};" for name, value in PINNED.items()))
 
     def copy(self, sql: str, chunks: Iterator[bytes]) -> None:
-        """Run a COPY FROM STDIN with data as pg_restore writes it."""
+        """Run a COPY FROM STDIN with data from pg_restore."""
         try:
             if hasattr(self.cursor, "copy_expert"):  # psycopg2
                 self.cursor.copy_expert(sql, _Reader(chunks))
@@ -205,7 +205,7 @@ class Session:
         return found
 
     def json(self, sql: str) -> Any:
-        """Return the JSON value that is the only one of a query."""
+        """Return the single JSON value of a query."""
         return json.loads(self.row(sql)["j"])
 
 
@@ -216,7 +216,7 @@ def _server_error(error: Exception) -> ServerError:
 
 
 class _Reader:
-    """What psycopg2 reads a COPY from."""
+    """A file object from which psycopg2 reads a COPY."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.chunks = chunks
@@ -235,7 +235,7 @@ def key_of(table: Mapping[str, Any]) -> str:
 
 
 def share_migrations_lock(session: Session, seconds: float) -> None:
-    """Wait until no migration runs, by polling, and keep the next one waiting for as long as the session lives."""
+    """Wait until no migration runs, by polling, and block the next one until the session ends."""
     end = time.monotonic() + seconds
     while not session.row(f"SELECT pg_try_advisory_lock_shared({MIGRATIONS_LOCK}) AS got")["got"]:
         if time.monotonic() > end:
@@ -253,14 +253,14 @@ def measure(
     """Count the rows of tables, and hash them.
 
     Args:
-        sessions: each takes a table at a time; one in a transaction with a snapshot where others write.
+        sessions: each works on one table at a time; use a single one with a snapshot while others write.
         tables: entries with schema and name.
-        hashed: counts, hash, or the names of the tables to hash.
-        by_name: hash the columns in the order of their names: a table that inherits comes back with another order.
-            Manifests of earlier releases have the hash of the row as it is.
+        hashed: `counts`, `hash`, or the names of the tables to hash.
+        by_name: hash the columns in the order of their names, because a restored child table may have another order.
+            Manifests of earlier releases hash the row with its columns in table order.
 
     Returns:
-        The entries with `rows` and `hash`; the latter is None where a table is only counted.
+        The entries with `rows` and `hash`; `hash` is None where a table is only counted.
     """
     free: queue.SimpleQueue[Session] = queue.SimpleQueue()
     for session in sessions:
@@ -286,21 +286,21 @@ def measure(
 
 
 def place_of(key: str, contents: Mapping[str, Any]) -> str:
-    """Return what has a key as an SQL identifier.
+    """Return the SQL identifier for a key.
 
     Args:
         key: schema.name.
-        contents: of a database, or a manifest; those of earlier releases do not tell the two names apart.
+        contents: of a database, or a manifest; manifests of earlier releases do not separate schema and name.
     """
     return identifier(*(contents.get("places", {}).get(key) or key.split(".", 1)))
 
 
 def key_of_name(name: str, known: Collection[str]) -> str | None:
-    """Return the key (schema.name) of a table as a person names it; None where there is no such table.
+    """Return the key (schema.name) of a table for a name from the user; None where there is no such table.
 
     Args:
         name: plain or quoted as in SQL; the schema public may be left out.
-        known: keys of the tables that there are.
+        known: keys of the existing tables.
     """
     parts = [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _PART.findall(name)]
     wanted = [name, f"public.{name}"]
@@ -312,12 +312,12 @@ def key_of_name(name: str, known: Collection[str]) -> str | None:
 def tables_named(
     names: Sequence[str], contents: Mapping[str, Any], refusal: str
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the keys of what is named, and the tables that it is: of a partitioned one all partitions.
+    """Return the keys of the named tables, and their table entries: for a partitioned table all partitions.
 
     Args:
-        names: as `key_of_name` takes them.
+        names: names in the form of `key_of_name`.
         contents: of a database, or a manifest.
-        refusal: message of the BackupError where there are no such tables, with a place for their names.
+        refusal: message of the BackupError where there are no such tables, with a placeholder for their names.
     """
     known = {key_of(table) for table in contents["tables"]} | set(contents["partitioned"])
     if unknown := [name for name in names if not key_of_name(name, known)]:
@@ -327,7 +327,7 @@ def tables_named(
 
 
 def is_named(table: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Tell whether a table or its partitioned root is among names as `key_of_name` takes them."""
+    """Tell whether a table or its partitioned root is among names in the form of `key_of_name`."""
     keys = {key_of(table), table["root"] or key_of(table)}
     return any(key_of_name(name, keys) for name in names)
 
@@ -342,7 +342,7 @@ def holds_data(session: Session, tables: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def history_of(session: Session) -> dict[str, Any]:
-    """Return which migrations stand: version of the last, their number, and a hash of all of them."""
+    """Return the applied migrations: the last version, their number, and a hash of all of them."""
     if session.row("SELECT to_regclass('migrations.applied') IS NULL AS none")["none"]:
         return {"version": "", "applied": 0, "hash": ""}
     rows = session.rows("SELECT version, name, sha256 FROM migrations.applied ORDER BY version")

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The drill: restores a backup where it hurts nobody, and proves that it is equal to what was backed up.
+"""The drill: restores a backup without touching live data, and proves that it equals the dumped database.
 
-Either into a scratch database of the same server, or, where the server's own programs are at hand, into a server that
-is made for it and thrown away: that needs no right on the live server, and shows that roles come back too.
+It restores into a scratch database of the same server, or, where the server programs are available, into a temporary
+server. A temporary server needs no privileges on the live server, and also proves the restore of the roles.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from .settings import DISK, LATEST, OFF_HOST, Request, Settings
 from .store import Store, alone_in
 
 SUPERUSER = "postgres"
-SERVER = ".drill-"  # begins the name of the folder of a server that is thrown away
+SERVER = ".drill-"  # prefix of the folder of a temporary server
 KEPT = 20  # records in a manifest
-# Of globals.sql: roles, not tablespaces, whose folders are those of the live server.
+# From globals.sql: roles, not tablespaces, whose folders belong to the live server.
 _ROLES = re.compile(r"(CREATE|ALTER) ROLE (?!postgres\b)|GRANT ")
 
 _SERVER_SETTINGS = """\
@@ -72,7 +72,7 @@ def drill(settings: Settings, request: Request) -> dict[str, Any]:
             failure = error
             record |= {"ok": False, "why": str(error)}
         record["seconds"] = round(time.monotonic() - began, 2)
-        with suppress(BackupError):  # it is not on this host, or its manifest was damaged: there is nothing to write to
+        with suppress(BackupError):  # no manifest to write to: not on this host, or damaged
             update_manifest(store.directory / backup.id, lambda found: {"drills": [*found["drills"], record][-KEPT:]})
         if failure:
             remedy = (
@@ -83,7 +83,7 @@ def drill(settings: Settings, request: Request) -> dict[str, Any]:
                 + ("" if isinstance(failure, UnrestorableError) else remedy)
             ) from failure
         tables = backup.manifest["tables"]
-    # The newest one may be damaged, and latest passes that by: not to be taken for a good result.
+    # `latest` skips a damaged newest backup, which must not count as success.
     damaged = store.newer_damaged(backup.number) if request.backup == LATEST else []
     problems = [f"{other.id} is newer and cannot be used: {other.damage}." for other in damaged]
     if problems:
@@ -128,7 +128,7 @@ def _prove(settings: Settings, backup: Any, own_server: bool) -> list[str]:
 
 @contextmanager
 def throwaway_server(settings: Settings) -> Iterator[Programs]:
-    """Run a server of our own for as long as the block lasts: no network, one user of the host, no care for crashes."""
+    """Run a temporary server during the block: no network, one system user, no crash safety."""
     user = getpass.getuser()
     if os.geteuid() == 0:
         raise BackupError("PostgreSQL does not run as root: a drill with a server of its own needs another user.")
@@ -136,7 +136,7 @@ def throwaway_server(settings: Settings) -> Iterator[Programs]:
         raise BackupError(f"{settings.bin_dir} has no initdb: drill in the live server (backup_drill_server: live).")
     tools = Programs(settings.bin_dir, {})
     for left in settings.directory.glob(f"{SERVER}*"):
-        with alone_in(left) as unused:  # else that drill goes on
+        with alone_in(left) as unused:  # otherwise that drill is still running
             if unused:
                 _end_server(tools, left)
     folder = Path(tempfile.mkdtemp(prefix=SERVER, dir=settings.directory))
@@ -159,6 +159,6 @@ def throwaway_server(settings: Settings) -> Iterator[Programs]:
 
 
 def _end_server(tools: Programs, folder: Path) -> None:
-    with suppress(BackupError):  # it may never have been started
+    with suppress(BackupError):  # it may not have been started
         tools.run("pg_ctl", "stop", f"--pgdata={folder / 'data'}", "--mode=immediate", "--silent")
     shutil.rmtree(folder, ignore_errors=True)

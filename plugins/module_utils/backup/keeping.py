@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What happens to backups once they are there: copied off the host, stripped of a plain dump, removed.
+"""Retention of backups: copies them off the host, removes plain dumps, and removes old backups.
 
-All of it under the lock of the store. Which backups go is pure: the order of numbers decides, never the clock of this
-moment.
+All of it needs the lock of the store. A pure function selects the backups to remove: by the order of their numbers,
+never by the current time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PERIODS: dict[str, Callable[[datetime], object]] = {
 
 
 def copy_missing(settings: Settings, store: Store) -> list[str]:
-    """Copy every backup that has no copy off the host yet; return what went wrong."""
+    """Copy every backup that has no copy off the host yet; return the problems."""
     if not settings.restic.repository:
         return []
     problems = []
@@ -38,7 +38,7 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
                 continue
             try:
                 _copy_one(settings, backup)
-            except DamagedError as error:  # the others have to go all the same
+            except DamagedError as error:  # the others must still be copied
                 problems.append(f"{backup.id} was not copied off the host, as it is damaged: {error}.")
         forget(settings, settings.keep)
     except BackupError as error:
@@ -55,12 +55,12 @@ def _copy_one(settings: Settings, backup: Backup) -> None:
         backup.manifest.update(update_manifest(backup.folder, lambda _: {"off_host": copied}))
     if settings.restic.only:
         with alone_in(backup.folder) as unused:
-            if unused:  # else the next run does it
+            if unused:  # otherwise the next run does it
                 strip(settings, backup)
 
 
 def strip(settings: Settings, backup: Backup) -> None:
-    """Remove a plain dump whose copy was fetched back and found to be the same; its manifest stays."""
+    """Remove a plain dump whose copy was fetched and found equal; its manifest stays."""
     with fetched(settings, backup.manifest["off_host"]["snapshot"]) as folder:
         try:
             check_files(folder, backup.manifest["files"])
@@ -75,7 +75,7 @@ def strip(settings: Settings, backup: Backup) -> None:
 
 
 def prune(settings: Settings, store: Store) -> tuple[list[str], str]:
-    """Remove the backups that no rule keeps; return their ids, and why none was removed where the clock is wrong."""
+    """Remove the backups that no rule keeps; return their ids, and the reason if a wrong clock prevents removal."""
     backups = store.backups()
     if problem := clock_problem(backups, utc_now()):
         return [], f"Nothing was removed: {problem}."
@@ -85,12 +85,12 @@ def prune(settings: Settings, store: Store) -> tuple[list[str], str]:
 def to_remove(backups: Sequence[Backup], keep: Mapping[str, int]) -> list[Backup]:
     """Return the backups that no rule keeps.
 
-    The rules count backups and periods that have one, as restic does, so a clock that jumped ahead makes no backup
-    old: `days` counts back from the newest backup, and only keeps more. The newest verified one always stays, and
-    what is damaged is never counted and never removed: somebody has to look at it.
+    The rules count backups and periods with a backup, like restic, so a clock that jumped ahead makes no backup old:
+    `days` counts back from the newest backup, and only keeps more. The newest verified backup always stays. Damaged
+    backups are never counted or removed, because a person must inspect them.
 
     Args:
-        backups: of one database.
+        backups: the backups of one database.
         keep: last, days, daily, weekly, monthly; 0 or missing keeps nothing by that rule. Empty keeps everything.
     """
     if not keep:
@@ -120,7 +120,7 @@ def _of_chain(newest_first: list[Backup], keep: Mapping[str, int]) -> list[Backu
 
 
 def clock_problem(backups: Sequence[Backup], now: datetime) -> str:
-    """Return why the clock is not to be trusted with removing backups; empty where it is."""
+    """Return why the clock cannot be trusted for removing backups; empty where it can."""
     ahead = [backup for backup in backups if not backup.damage and backup.finished > now + timedelta(minutes=5)]
     if not ahead:
         return ""

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Large objects: who may read them, and a hash of them that a restore has to give again.
+"""Large objects: their read privileges, and a hash of them that a restore must reproduce.
 
-PostgreSQL 16 has no role that reads all of them: pg_read_all_data does not, and lo_compat_privileges would let the role
-that dumps write them too. So it gets SELECT on each that it lacks, by whoever may give it; it can never write one.
+PostgreSQL 16 has no role that reads all of them: pg_read_all_data does not, and lo_compat_privileges would also let the
+role that dumps write them. So a role that may grant it grants SELECT on each; the role that dumps can never write one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .errors import BackupError
 MOST_SHOWN = 5
 AT_ONCE = 1000
 
-# Those that the role of the session may not read.
+# Large objects that the role of the session may not read.
 _UNREADABLE = """
 SELECT o.oid, o.lomowner::regrole::text AS owner, coalesce(pg_has_role({giver}, o.lomowner, 'USAGE'), false) AS ours
 FROM pg_largeobject_metadata AS o
@@ -24,7 +24,7 @@ WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AND NOT E
     WHERE privilege_type = 'SELECT' AND (grantee = 0 OR pg_has_role(grantee, 'USAGE')))
 ORDER BY 1
 """
-# What is read as zeros need not be there, and is there after a restore: neither counts.
+# Pages of zeros may be missing, but exist after a restore; neither counts.
 _MEASURE = """
 SELECT count(*) AS objects, coalesce(sum(hashtextextended(concat_ws(' ', o.oid, o.lomowner::regrole,
     (SELECT max(pageno::bigint * 2048 + octet_length(data)) FROM pg_largeobject WHERE loid = o.oid),
@@ -46,14 +46,14 @@ def measure_large_objects(session: Session) -> dict[str, object] | None:
 
 
 def permit(giver: Session, role: str) -> int:
-    """Let a role read the large objects that it may not read yet, as far as the session may give that.
+    """Let a role read the large objects that it may not read yet, as far as the session may grant that.
 
     Args:
         giver: session of a superuser, of the owner, or of a member of the owner.
-        role: that takes the backups.
+        role: the role that takes the backups.
 
     Returns:
-        To how many.
+        The number of these large objects.
     """
     name = giver.row("SELECT current_user AS name")["name"]
     query = _UNREADABLE.replace("current_user", literal(role)).replace(
@@ -67,7 +67,7 @@ def permit(giver: Session, role: str) -> int:
 
 
 def refuse_unreadable(session: Session) -> None:
-    """Refuse a backup where large objects cannot be read: pg_dump would, later and without a remedy."""
+    """Refuse a backup if large objects cannot be read: pg_dump would fail later, without naming a remedy."""
     name = session.row("SELECT current_user AS name")["name"]
     if found := session.rows(_UNREADABLE.format(giver=literal(name))):
         listed = ", ".join(str(row["oid"]) for row in found[:MOST_SHOWN])

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The manifest of a backup: what is in it, and how it is known that it is. A JSON file that vouches for itself."""
+"""The manifest of a backup: its contents and their proof, as a JSON file with its own checksum."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a backup.
 
     Raises:
-        BackupError: where it is missing or not the one that was written.
+        BackupError: where it is missing or differs from the written one.
     """
     path = folder / FILE
     try:
@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def claimed_number(folder: Path) -> int:
-    """Return the number that a damaged manifest still says; 0 where it says none."""
+    """Return the number that a damaged manifest still holds; 0 where it holds none."""
     try:
         return int(json.loads((folder / FILE).read_text(encoding="utf-8"))["number"])
     except (OSError, ValueError, TypeError, KeyError):
@@ -74,7 +74,7 @@ def claimed_number(folder: Path) -> int:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Put a manifest into a backup, whole or not at all. It keeps the owner of the folder, whoever writes."""
+    """Write the manifest of a backup atomically, owned by the owner of the folder."""
     content = dict(manifest)
     content["checksum"] = checksum(content)
     descriptor, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=folder)
@@ -93,11 +93,11 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def update_manifest(folder: Path, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
-    """Change some fields of a manifest as it is now, one writer after the other, and return it.
+    """Change fields of the current manifest, one writer at a time, and return it.
 
     Args:
         folder: the backup.
-        change: returns the fields that change, from the manifest as it is.
+        change: returns the changed fields from the current manifest.
     """
     while read_manifest(folder):
         with (folder / FILE).open(encoding="utf-8") as stream:
@@ -112,7 +112,7 @@ def update_manifest(folder: Path, change: Callable[[Mapping[str, Any]], Mapping[
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power failure."""
+    """Sync a folder, so that its names survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

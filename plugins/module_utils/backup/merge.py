@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Brings the rows of a backup into a table that is there.
+"""Merges the rows of a backup into an existing table.
 
-They are loaded beside it and merged in SQL, all in the caller's transaction.
+The rows are loaded into a temporary table and merged in SQL, all in the caller's transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COLUMNS = """
 SELECT attname AS name, attidentity = 'a' AS identity FROM pg_attribute
 WHERE attrelid = {place}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 """
-# What would change rows on their way, and is switched on.
+# Enabled triggers and rules that would change rows.
 _ACTIVE = """
 SELECT kind, place::text, name, CASE enabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state FROM (
     SELECT 'TRIGGER', tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal
@@ -33,7 +33,7 @@ SELECT kind, place::text, name, CASE enabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 
 ) AS active (kind, place, name, enabled) WHERE place IN ({places}) AND enabled IN ('O', 'A') ORDER BY 1, 2, 3
 """
 _RULED = "SELECT oid FROM pg_rewrite WHERE ev_class IN ({places}) AND rulename <> '_RETURN'"
-# Foreign keys of other tables (c) to this one (t), and what is equal where one refers.
+# Foreign keys of other tables (c) to this one (t), and their equality condition.
 _REFERRING = """
 SELECT conname AS name, conrelid::regclass::text AS child, (
     SELECT string_agg(format('c.%I = t.%I', c.attname, t.attname), ' AND ')
@@ -50,19 +50,19 @@ _NAME = re.compile(r'"(?:[^"]|"")*"|[^", ]+')
 
 
 class Merge:
-    """One table, a partitioned one as a whole, and the rows that are to come into it."""
+    """One table, with all its partitions, and the rows to merge into it."""
 
     def __init__(
         self, session: Session, place: str, identifiers: Mapping[str, str], keys: list[str], *, replace: bool
     ) -> None:
-        """Look at the table.
+        """Read the table.
 
         Args:
             session: on the live database.
-            place: schema.name of the table that is written to.
+            place: schema.name of the target table.
             identifiers: of that table and of `keys`, by schema.name.
             keys: the tables whose rows are restored: itself, or some of its partitions.
-            replace: make it what it was; False only adds what is missing.
+            replace: restore the former state; False only adds missing rows.
         """
         self.session = session
         self.place = place
@@ -72,10 +72,10 @@ class Merge:
         self.regclass = literal(self.table)
         self.staging = f"pg_temp.{identifier(f'restored {place}'[:63])}"
         self.columns: list[str] = []  # of the dump, as identifiers
-        self.silenced: list[str] = []  # statements that make what was switched off be as it was
+        self.silenced: list[str] = []  # statements that restore the disabled triggers and rules
         self.places = ", ".join(literal(name) + "::regclass" for name in identifiers.values())
         self.removed = 0
-        # Of partitions that are not restored no row counts.
+        # Rows of partitions that are not restored do not count.
         restored = ", ".join(literal(identifiers[key]) + "::regclass" for key in keys)
         self.mine = f"t.tableoid IN ({restored})"
         self.rows = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {self.mine}")
@@ -87,19 +87,19 @@ class Merge:
             )
 
     def prepare(self) -> None:
-        """Keep writers out, readers not, and switch off triggers and rules that would change rows."""
+        """Block writers but not readers, and disable triggers and rules that would change rows."""
         self.session.execute(f"LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE")
         for row in self.session.rows(_ACTIVE.format(places=self.places)):
             what = f"{row['kind']} {identifier(row['name'])}"
-            # ONLY: of a partition, the state may be another than that of the whole.
+            # ONLY: a partition may have another state than the whole table.
             self.session.execute(f"ALTER TABLE ONLY {row['place']} DISABLE {what}")
             self.silenced.append(f"ALTER TABLE ONLY {row['place']} {row['state']} {what}")
 
     def stage(self, columns: str) -> str:
-        """Return the table to load rows into, made where it is not there yet.
+        """Return the table to load rows into; create it where it does not exist yet.
 
         Args:
-            columns: of the dump, as COPY takes them.
+            columns: the columns of the dump, as in COPY.
         """
         if self.columns:
             return self.staging
@@ -115,23 +115,23 @@ class Merge:
         self.session.execute(
             f"CREATE TEMPORARY TABLE {self.staging.partition('.')[2]} (LIKE {self.table}) ON COMMIT DROP"
         )
-        for row in there:  # columns that came since have no value in the dump
+        for row in there:  # newer columns have no value in the dump
             self.session.execute(f"ALTER TABLE {self.staging} ALTER COLUMN {identifier(row['name'])} DROP NOT NULL")
         return self.staging
 
     def remove(self) -> None:
-        """Remove what the backup does not have, where the table is to be what it was."""
+        """Remove the rows that the backup lacks, where the former state is restored."""
         if self.columns and self.replace:
             self.removed = self._remove_later()
 
     def add(self) -> dict[str, Any]:
-        """Bring the rows in, and return what was done: table, how, rows, and inserted or removed."""
+        """Merge the rows, and return the result: table, how, rows, and inserted or removed."""
         if not self.columns:  # the dump had no data entry for it
             return {"table": self.place, "how": "kept", "rows": self.rows, "inserted": 0, "refused": 0}
         names = ", ".join(self.columns)
         insert = f"INSERT INTO {self.table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {self.staging}"
         ruled = bool(self.session.rows(_RULED.format(places=self.places)))
-        if self.key and (self.replace or ruled):  # with rules ON CONFLICT is refused, whether they are off or not
+        if self.key and (self.replace or ruled):  # with rules, even disabled ones, ON CONFLICT is refused
             others = [name for name in self.columns if name not in self.fixed | {identifier(name) for name in self.key}]
             if self.replace and others:
                 change = ", ".join(f"{name} = s.{name}" for name in others)
@@ -146,7 +146,7 @@ class Merge:
         after = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {self.mine}")
         if self.replace:
             return {"table": self.place, "how": "replaced", "rows": after, "removed": self.removed}
-        # The key is free, and yet it was not taken: a row that came since has the same value in another unique key.
+        # The key is free, but the row was not inserted: a newer row has the same value in another unique key.
         refused = self.key and self._number(
             f"SELECT count(*) AS n FROM {self.staging} AS s "
             f"WHERE NOT EXISTS (SELECT FROM {self.table} AS t WHERE {self._same_key('s', 't')})"
@@ -160,7 +160,7 @@ class Merge:
         }
 
     def release(self) -> None:
-        """Switch on again what was switched off, as it was."""
+        """Restore the disabled triggers and rules to their former state."""
         for statement in self.silenced:
             self.session.execute(statement)
 
@@ -192,16 +192,16 @@ class Merge:
 
 
 def parents_first(merges: Iterable[Merge], foreign_keys: Iterable[Mapping[str, Any]]) -> list[Merge]:
-    """Return merges in an order in which no row comes before the one that it refers to, as far as there is one."""
+    """Return merges in an order in which referenced rows come first, as far as one exists."""
     left = {merge.place: merge for merge in merges}
     refers = [(key["table"], key["references"]) for key in foreign_keys if key["table"] != key["references"]]
     ordered = []
     while left:
         free = [place for place in left if not any(child == place and parent in left for child, parent in refers)]
-        ordered += [left.pop(place) for place in free or list(left)]  # a circle has no order
+        ordered += [left.pop(place) for place in free or list(left)]  # a cycle has no order
     return ordered
 
 
 def names_of(columns: str) -> list[str]:
-    """Return the names in a list of columns as COPY takes it."""
+    """Return the names in a column list of COPY."""
     return [name[1:-1].replace('""', '"') if name[0] == '"' else name for name in _NAME.findall(columns)]

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whose the files are: a restore runs as root, and leaves everything in the store to the user who takes the backups."""
+"""File ownership: a restore runs as root, and gives all files in the store to the user who takes the backups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def become(user: pwd.struct_passwd) -> None:
-    """Go on as another user, for good."""
+    """Switch this process to another user permanently."""
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
@@ -19,7 +19,7 @@ def become(user: pwd.struct_passwd) -> None:
 
 
 def owner_of(folder: Path) -> pwd.struct_passwd | None:
-    """Return the user that a folder belongs to where we are root and it is not ours; None elsewhere."""
+    """Return the owner of a folder where we are root and it belongs to another user; None otherwise."""
     if os.geteuid() != 0 or not folder.exists() or not folder.stat().st_uid:
         return None
     try:
@@ -29,7 +29,7 @@ def owner_of(folder: Path) -> pwd.struct_passwd | None:
 
 
 def give(target: Path | int, folder: Path) -> None:
-    """Give a file or an open descriptor to the user that a folder belongs to."""
+    """Change the owner of a file or an open descriptor to the owner of a folder."""
     found = folder.stat()
     if os.geteuid() == 0 and found.st_uid:
         os.chown(target, found.st_uid, found.st_gid)

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs PostgreSQL's programs: how they reach the server, and what of their words may be shown."""
+"""Runs PostgreSQL's programs: their connection to the server, and the parts of their messages that may be shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from .errors import BackupError
 
 APPLICATION = "physioflow-backup"
-# A value of a row in PostgreSQL's words: behind a colon at the end, or named as a value. One of many lines is one too.
+# A row value in a message of PostgreSQL: after a colon at the end, or named as a value. It may span several lines.
 _VALUE = re.compile(
     r"""(?<=: )".*"\s*$|(?<=value )".*?"(?= )|".*?"(?= is (?:out of range|not a valid)| not recognized)""", re.DOTALL
 )
@@ -25,15 +25,15 @@ _ENDS = re.compile(r"^(?:\w+: )?(DETAIL|CONTEXT|HINT|STATEMENT|Command was|detai
 
 
 class Programs:
-    """The programs of one installation, and the way to one server."""
+    """The programs of one installation, and the connection to one server."""
 
     def __init__(self, bin_dir: Path, connection: Mapping[str, str], passfile: Path | None = None) -> None:
-        """Remember where they are.
+        """Store the locations.
 
         Args:
             bin_dir: folder of the programs.
             connection: libpq's keywords without a password.
-            passfile: file with the password, where there is one.
+            passfile: file with the password, if any.
         """
         self.bin_dir = bin_dir
         self.connection = dict(connection) | ({"passfile": str(passfile)} if passfile else {})
@@ -44,11 +44,11 @@ class Programs:
         return " ".join(f"{key}={_quoted(value)}" for key, value in keywords.items())
 
     def start(self, program: str, *arguments: str | Path, **options: Any) -> Any:
-        """Start a program with its words in English; return its subprocess.Popen.
+        """Start a program with English messages; return its subprocess.Popen.
 
         Args:
             program: name of the program.
-            arguments: its arguments; never a secret among them.
+            arguments: its arguments, never a secret.
             options: of subprocess.Popen.
         """
         path = self.bin_dir / program
@@ -66,10 +66,10 @@ class Programs:
             ) from error
 
     def run(self, program: str, *arguments: str | Path, **options: Any) -> str:
-        """Run a program to its end and return what it wrote.
+        """Run a program to its end and return its output.
 
         Raises:
-            BackupError: with the program's own words, where it fails.
+            BackupError: with the program's own message, where it fails.
         """
         child = self.start(program, *arguments, **{"stdout": subprocess.PIPE} | options)
         out, err = child.communicate()
@@ -81,14 +81,14 @@ class Programs:
         return self.run(program, "--version").split()[2]
 
     def compresses_with(self, method: str) -> bool:
-        """Tell whether pg_dump was built with a method. It says so before it looks for a server."""
+        """Tell whether pg_dump supports a compression method; it checks that before it connects."""
         child = self.start("pg_dump", "-Fc", "-Z", method, "-f", os.devnull, "host=/nonexistent")
         _, err = child.communicate()
         return b"does not support compression" not in err
 
 
 def check_ended(program: str, status: int, err: bytes) -> None:
-    """Raise a BackupError with a program's words where it did not end well."""
+    """Raise a BackupError with a program's message where it failed."""
     if status < 0:
         raise BackupError(f"{program} was ended by {signal.Signals(-status).name}")
     if status:
@@ -111,7 +111,7 @@ def plain_words(program: str, err: bytes) -> str:
 
 
 def without_values(words: str) -> str:
-    """Return PostgreSQL's words without the values of rows in them."""
+    """Return a message of PostgreSQL without row values."""
     return _VALUE.sub('"…"', words)
 
 
@@ -128,7 +128,7 @@ def without_pg_variables() -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    # No PG* variable of the user may lead a program to another server.
+    # No PG* variable of the user may direct a program to another server.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return kept | {"LC_ALL": "C", "PGCONNECT_TIMEOUT": "10"}
 
@@ -139,7 +139,7 @@ def _quoted(value: str) -> str:
 
 @contextmanager
 def programs(bin_dir: Path, connection: Mapping[str, str]) -> Iterator[Programs]:
-    """Provide the programs; a password lies in a file of mode 0600 for as long as the block lasts."""
+    """Provide the programs; during the block, a password is in a file of mode 0600."""
     keywords = {key: value for key, value in connection.items() if key != "password"}
     if not connection.get("password"):
         yield Programs(bin_dir, keywords)

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Copies off the host, encrypted by restic, and where a backup is read: here or from there.
+"""Copies off the host, encrypted by restic, and the choice between local files and copies.
 
-Its password goes to restic by a pipe: no file, no environment, no argument. The repository's address may hold a user
-and a password too, so it is no argument either, which every user of the host could read.
+restic gets its password through a pipe: no file, no environment variable, no argument. The repository's address may
+also hold a user and a password, so it is no argument either, because every user of the host can read arguments.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ def shown(repository: str) -> str:
 
 
 def run(settings: Settings, *arguments: str) -> str:
-    """Run restic and return what it wrote.
+    """Run restic and return its output.
 
     Raises:
-        BackupError: why it failed; a wrong password and a repository that is not there in plain words.
+        BackupError: why it failed; a wrong password and a missing repository are named explicitly.
     """
     restic = settings.restic
-    # Root would leave files in the repository and in the cache that the next backup cannot read.
+    # Root would create files in the repository and in the cache that the next backup cannot read.
     owner = owner_of(settings.directory)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RESTIC_")}
     reading, writing = os.pipe()
     try:
         if owner:
-            os.chown(reading, owner.pw_uid, owner.pw_gid)  # it is opened anew by its name
+            os.chown(reading, owner.pw_uid, owner.pw_gid)  # it is reopened by its name
             environment["HOME"] = owner.pw_dir
-        os.write(writing, restic.password.encode() + b"\n")  # far less than a pipe holds
+        os.write(writing, restic.password.encode() + b"\n")  # far less than the capacity of a pipe
         os.close(writing)
         done = subprocess.run(  # noqa: S603 - no shell
             [
@@ -91,15 +91,15 @@ def run(settings: Settings, *arguments: str) -> str:
 
 
 def ensure(settings: Settings) -> None:
-    """Make the repository where there is none."""
+    """Create the repository where there is none."""
     try:
-        run(settings, "unlock")  # of a restic that was killed: only locks of processes that are gone
+        run(settings, "unlock")  # locks of a killed restic: removes only those of ended processes
     except NoRepositoryError:
         run(settings, "init")
 
 
 def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
-    """Copy a backup, and return what its manifest is to say of that: repository, snapshot, at."""
+    """Copy a backup, and return the entry for its manifest: repository, snapshot, at."""
     scope = "database" if backup.whole else "tables"
     tags = f"{TAG},database={settings.database},scope={scope}"
     out = run(settings, "backup", "--json", f"--tag={tags}", str(backup.folder))
@@ -111,7 +111,7 @@ def copy(settings: Settings, backup: Backup) -> dict[str, Any]:
 
 
 def forget(settings: Settings, keep: Mapping[str, int]) -> None:
-    """Let restic remove the snapshots that no rule keeps, and the data that none needs."""
+    """Let restic remove the snapshots that no rule keeps, and unused data."""
     if not keep:
         return
     rules = [f"--keep-{name}={keep[name]}" for name in ("last", "daily", "weekly", "monthly") if keep.get(name)]
@@ -119,7 +119,7 @@ def forget(settings: Settings, keep: Mapping[str, int]) -> None:
         rules.append(f"--keep-within={keep['days']}d")
     if not keep.get("last"):
         rules.append("--keep-last=1")
-    # Whole backups and those of single tables have other tags, so they are groups of their own.
+    # Backups of the whole database and of single tables have different tags, so restic groups them separately.
     out = run(settings, "forget", "--json", f"--tag={TAG},database={settings.database}", "--group-by=tags", *rules)
     if any(group["remove"] for group in json.loads(out.strip() or "[]")):
         run(settings, "prune")
@@ -146,7 +146,7 @@ def snapshots(settings: Settings) -> list[dict[str, Any]]:
 
 
 def snapshot_of(settings: Settings, name: str | None) -> str:
-    """Return the snapshot of a backup; of the newest whole one where no name is given."""
+    """Return the snapshot of a backup; without a name, that of the newest whole backup."""
     found = [s for s in snapshots(settings) if (s["id"] == name if name else s["scope"] == "database")]
     if not found:
         raise BackupError(
@@ -157,7 +157,7 @@ def snapshot_of(settings: Settings, name: str | None) -> str:
 
 @contextmanager
 def fetched(settings: Settings, snapshot: str) -> Iterator[Path]:
-    """Provide a copy from off the host in a folder that is gone when the block ends."""
+    """Provide a copy from off the host in a folder that is removed at the end of the block."""
     folder = Path(tempfile.mkdtemp(prefix=FETCHED, dir=settings.directory))
     give(folder, settings.directory)
     with alone_in(folder):
@@ -174,10 +174,10 @@ def fetched(settings: Settings, snapshot: str) -> Iterator[Path]:
 
 @contextmanager
 def obtained(settings: Settings, request: Request) -> Iterator[Backup]:
-    """Provide the backup that is asked for, with all of its files, for as long as the block lasts.
+    """Provide the requested backup, with all of its files, during the block.
 
     Raises:
-        BackupError: where it is in neither place, or damaged.
+        BackupError: where it is missing in both places, or damaged.
     """
     name, source = request.backup, request.source
     store = Store(settings)
@@ -188,7 +188,7 @@ def obtained(settings: Settings, request: Request) -> Iterator[Backup]:
         except BackupError:
             if source == DISK or not settings.restic.repository:
                 raise
-    # Files that are gone although there is no copy were taken by somebody: verifying says which.
+    # Missing files without a copy were removed by hand; the verification names them.
     if here and (source == DISK or here.has_files or not here.manifest["off_host"]):
         with store.in_use(here):
             yield here

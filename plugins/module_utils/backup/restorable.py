@@ -1,12 +1,12 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Finds the functions that a restore runs and that cannot be run there: PostgreSQL restores with an empty search_path.
+"""Finds the functions that fail during a restore, because PostgreSQL restores with an empty search_path.
 
-A restore fills materialized views, builds indexes, computes generated columns and checks rows. A function of one of
-these that names a table without its schema finds it in a session of the application, and does not in a restore. Which
-functions those are is asked of pg_depend, and whether one finds what it names of the server: it reads the body again
-with an empty search_path, in a transaction that is rolled back. It does so for SQL only. What PL/pgSQL names is looked
-up when it runs, so of these it is only known that they could fail.
+A restore fills materialized views, builds indexes, computes generated columns and checks rows. A function in one of
+these that names a table without its schema works in a session of the application, but fails in a restore. pg_depend
+tells which functions are used. For SQL functions, the server parses the body again with an empty search_path, in a
+transaction that is rolled back. PL/pgSQL resolves names only at run time, so such a function is only known to be at
+risk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from .database import Session
 from .errors import ServerError
 
-# From what a restore computes, through views, operators, casts and other functions with a parsed body, to functions.
+# From objects that a restore computes, through views, operators, casts and functions with a parsed body, to functions.
 _CALLED = """
 WITH RECURSIVE used (classid, objid, what) AS (
     SELECT 'pg_rewrite'::regclass::oid, r.oid, 'materialized view ' || c.oid::regclass
@@ -58,10 +58,10 @@ GROUP BY p.oid, lanname ORDER BY 2
 
 
 def called_functions(session: Session) -> list[dict[str, Any]]:
-    """Return the functions that a restore runs and that say no search_path themselves.
+    """Return the functions that a restore runs and that set no search_path themselves.
 
-    Each has name, language, what (uses it), and `fails`: what the server says to it without a search_path; empty where
-    it does not fail, None where only running it would tell.
+    Each has name, language, what (uses it), and `fails`: the server's error without a search_path; empty where it does
+    not fail, None where only running it would tell.
     """
     session.execute("SET search_path = ''")
     found: list[dict[str, Any]] = session.rows(_CALLED)
@@ -78,7 +78,7 @@ def _problem(session: Session, definition: str) -> str:
     try:
         session.execute(definition)
     except ServerError as error:
-        # Undefined names only: that it is another one's function says nothing of a restore.
+        # Undefined names only: 42501, because we do not own the function, does not matter in a restore.
         return str(error) if error.state.startswith("42") and error.state != "42501" else ""
     finally:
         session.execute("ROLLBACK")
@@ -86,7 +86,7 @@ def _problem(session: Session, definition: str) -> str:
 
 
 def warnings(session: Session, database: str) -> list[str]:
-    """Return what keeps a backup of a database from being restored, and what to do: a sentence for each function."""
+    """Return a sentence for each function that prevents a restore, with the remedy."""
     return [
         f"No backup of {database} can be restored: the {row['what']} calls {row['name']}, and PostgreSQL restores with "
         f"an empty search_path, where it fails: {row['fails']}. Next: {remedy(row)} in a migration; backups that are "
@@ -97,7 +97,7 @@ def warnings(session: Session, database: str) -> list[str]:
 
 
 def explanation(session: Session) -> str:
-    """Return why pg_restore may have failed in a database that it has filled in part; empty where nothing is known."""
+    """Return why pg_restore may have failed in a partly restored database; empty where the cause is unknown."""
     found = called_functions(session)
     if certain := [row for row in found if row["fails"]]:
         told = "; ".join(f"the {row['what']} calls {row['name']}, which fails: {row['fails']}" for row in certain)
@@ -116,5 +116,5 @@ def explanation(session: Session) -> str:
 
 
 def remedy(row: dict[str, Any]) -> str:
-    """Return the statement that lets a function find its tables in a restore."""
+    """Return the statement by which a function finds its tables in a restore."""
     return f"ALTER {row['kind']} {row['name']} SET search_path = public, pg_temp"

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Restores a whole backup: beside what is there, compared with the manifest, and only then under its name.
+"""Restores a whole backup into a separate database, compares it with the manifest, and only then renames it.
 
-What runs until the last step is a database of its own (NAME_restoring). A restore that dies leaves the others as they
-are, and the next one removes what it left.
+Until the last step, the restore works in a database of its own (NAME_restoring). A killed restore leaves the other
+databases unchanged, and the next restore removes its leftovers.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from .restorable import explanation
 from .settings import NAME, Request, Settings
 from .store import Backup, Store, size_text
 
-MARK = "physioflow-backup:"  # begins the comment of a database that is ours to drop
-COPY = f"{MARK} a copy for a rehearsal"  # the whole comment of one
+MARK = "physioflow-backup:"  # prefix of the comment of a database that we may drop
+COPY = f"{MARK} a copy for a rehearsal"  # the whole comment of a copy
 MAINTENANCE = "postgres"
 SWAP_TRIES = 20
 IN_USE = "55006"  # object_in_use
 MOST_DIFFERENCES = 20
-# Others may not see it.
+# Other roles may not see it.
 DATA_DIRECTORY = """
 SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FROM pg_roles WHERE rolname = current_user
 """
-# Settings that are lists of names (GUC_LIST_QUOTE): the server keeps them with their quotes, pg_dump knows them too.
+# Settings that are lists of names (GUC_LIST_QUOTE): the server stores them with quotes; pg_dump has the same list.
 LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]+?))\s*(?:,|$)')
 NO_CATALOG = (
@@ -52,10 +52,10 @@ NO_CATALOG = (
 
 
 def restore(settings: Settings, request: Request) -> dict[str, Any]:
-    """Restore a whole backup, into a new database or in place of the live one, and return what was done.
+    """Restore a whole backup, into a new database or in place of the live one, and return the result.
 
     Raises:
-        BackupError: why not. The database that was to be replaced is as it was.
+        BackupError: why the restore failed. The database to be replaced is unchanged.
     """
     began = time.monotonic()
     with ExitStack() as stack:
@@ -84,9 +84,9 @@ def restore(settings: Settings, request: Request) -> dict[str, Any]:
 
 
 def copy(settings: Settings, request: Request) -> dict[str, Any]:
-    """Restore a backup into a database that nobody works in and that `drop_copy` drops.
+    """Restore a backup into a separate database that `drop_copy` drops.
 
-    What an earlier copy of that name has left is dropped first.
+    Leftovers of an earlier copy of that name are dropped first.
     """
     if request.check_mode:
         return {"changed": False, "lines": []}
@@ -116,7 +116,7 @@ def drop_copy(settings: Settings, request: Request) -> dict[str, Any]:
 
 
 def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backup, Programs, Session]:
-    """Find the backup, verify it, and refuse what cannot go well; what is opened ends with the stack."""
+    """Find the backup, verify it, and refuse a restore that would fail; the stack closes all resources."""
     if not NAME.fullmatch(request.database) or request.database == MAINTENANCE:
         raise BackupError(f"{request.database!r} is no name for a database to restore into. Correct restore_database.")
     backup = stack.enter_context(obtained(settings, request))
@@ -134,7 +134,7 @@ def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backu
 
 
 def check_server(server: Session, backup: Backup) -> None:
-    """Refuse a server that the backup cannot be restored to, before anything is made there."""
+    """Refuse a server that the backup cannot be restored to, before anything is created there."""
     manifest = backup.manifest
     found = server.row(SERVER)
     problems = []
@@ -159,7 +159,7 @@ def check_server(server: Session, backup: Backup) -> None:
 
 
 def check_space(server: Session, tools: Programs, manifest: Mapping[str, Any]) -> None:
-    """Refuse a server on this host whose disk will not hold one more database of that size."""
+    """Refuse a server on this host whose disk lacks the space for another database of that size."""
     if not tools.connection.get("host", "/").startswith(("/", "127.", "localhost")):
         return
     place = server.row(DATA_DIRECTORY)["place"]
@@ -176,7 +176,7 @@ def check_space(server: Session, tools: Programs, manifest: Mapping[str, Any]) -
 
 
 def check_target(server: Session, tools: Programs, request: Request) -> None:
-    """Refuse a database that is there and not to be replaced, unless it is empty."""
+    """Refuse an existing database that must not be replaced, unless it is empty."""
     if request.in_place or not exists(server, request.database):
         return
     if number := objects_in(tools, request.database):
@@ -191,18 +191,18 @@ def check_target(server: Session, tools: Programs, request: Request) -> None:
 def beside(
     server: Session, tools: Programs, backup: Backup, settings: Settings, *, name: str, notes: list[str]
 ) -> Iterator[str]:
-    """Restore a backup into a database of its own, which is gone when the block ends unless it got another name.
+    """Restore a backup into a database of its own, which is dropped at the end of the block unless it was renamed.
 
     Args:
-        server: session on the maintenance database, with the right to make databases.
-        tools: programs, and the way to the server.
+        server: session on the maintenance database, with CREATEDB.
+        tools: the programs, and the connection to the server.
         backup: whole and verified.
         settings: for the number of jobs.
-        name: what the database is for; its own name is derived from it.
-        notes: gets what could not be compared.
+        name: final name of the database; its temporary name is derived from it.
+        notes: list to which skipped comparisons are added.
 
     Yields:
-        The name of the database, once it was found equal to the manifest.
+        The name of the database, after it was found equal to the manifest.
     """
     scratch = f"{name[:53]}_restoring"
     if not server.row(f"SELECT pg_try_advisory_lock(hashtextextended({literal(scratch)}, 0)) AS got")["got"]:
@@ -215,7 +215,7 @@ def beside(
             try:
                 fill(server, tools, backup, scratch, jobs)
             except BackupError as error:
-                # Jobs of pg_restore that attach partitions and make keys at once may lock each other out.
+                # Parallel jobs of pg_restore that attach partitions and create keys may deadlock.
                 if "deadlock detected" not in str(error) or jobs == 1:
                     raise
                 server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
@@ -237,12 +237,12 @@ def beside(
 
 
 def fill(server: Session, tools: Programs, backup: Backup, name: str, jobs: int) -> None:
-    """Make a database and load a backup into it."""
+    """Create a database and load a backup into it."""
     make_database(server, name, backup.manifest["database"])
     # Before the rows: money, text search and functions depend on them, as with pg_dump --create.
     set_settings(server, name, backup.manifest["database"]["settings"])
     catalog = catalog_of(backup)
-    if catalog and ("schema", "public") not in catalog:  # the one that was dumped had none: pg_dump says nothing of it
+    if catalog and ("schema", "public") not in catalog:  # it had none; pg_dump does not record that
         with Session(tools.conninfo(name)) as session:
             session.execute("DROP SCHEMA IF EXISTS public")
     load(tools, backup.folder / DUMP, name, jobs)
@@ -250,7 +250,7 @@ def fill(server: Session, tools: Programs, backup: Backup, name: str, jobs: int)
 
 @contextmanager
 def _scratch(server: Session, name: str) -> Iterator[None]:
-    """Drop a database when the block ends. What failed in the block is told, not that the server is gone by now."""
+    """Drop a database at the end of the block; report an error of the block, not the resulting loss of the server."""
     drop = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
     try:
         yield
@@ -262,12 +262,12 @@ def _scratch(server: Session, name: str) -> Iterator[None]:
 
 
 def exists(server: Session, database: str) -> bool:
-    """Tell whether there is a database."""
+    """Tell whether a database exists."""
     return bool(server.rows(f"SELECT 1 AS found FROM pg_database WHERE datname = {literal(database)}"))
 
 
 def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
-    """Drop what a restore that died has left, if it is ours: marked so, or still empty."""
+    """Drop the leftover database of a killed restore if it is ours: marked as such, or still empty."""
     comments = server.rows(
         f"SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = {literal(scratch)}"
     )
@@ -281,13 +281,13 @@ def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
 
 
 def objects_in(tools: Programs, database: str) -> int:
-    """Return how many objects would be lost with a database."""
+    """Return the number of objects that would be lost with a database."""
     with Session(tools.conninfo(database)) as session:
         return int(session.row(OBJECTS)["n"])
 
 
 def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
-    """Make an empty database like that of the backup, which nobody but its owner may enter yet."""
+    """Create an empty database like that of the backup, to which only its owner may connect yet."""
     provider = f"LOCALE_PROVIDER icu ICU_LOCALE {literal(wanted['icu'])}" if wanted.get("icu") else ""
     if wanted.get("icu_rules"):
         provider += f" ICU_RULES {literal(wanted['icu_rules'])}"
@@ -301,10 +301,10 @@ def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None
 
 
 def load(tools: Programs, dump: Path, database: str, jobs: int) -> None:
-    """Run pg_restore; its first error ends it, and is explained where PostgreSQL itself is at its limits."""
+    """Run pg_restore until its first error, and explain an error that is a limitation of PostgreSQL."""
     with Session(tools.conninfo(database)) as session:
         may = session.row("SELECT has_parameter_privilege('session_replication_role', 'SET') AS replicate")["replicate"]
-    # Settings of the database would keep pg_restore from its work.
+    # Settings of the database could make pg_restore fail.
     options = "-c default_transaction_read_only=off" + (" -c session_replication_role=origin" if may else "")
     conninfo = tools.conninfo(database, options=tools.connection.get("options") or options)
     try:
@@ -317,7 +317,7 @@ def load(tools: Programs, dump: Path, database: str, jobs: int) -> None:
 
 
 def catalog_of(backup: Backup) -> dict[tuple[str, str], str] | None:
-    """Return the objects of a backup by kind and name; None where its release did not write them down."""
+    """Return the objects of a backup by kind and name; None where its release did not record them."""
     if CATALOG not in backup.manifest["files"]:
         return None
     found = json.loads((backup.folder / CATALOG).read_text(encoding="utf-8"))
@@ -345,7 +345,7 @@ def compare(sessions: Sequence[Session], tools: Programs, backup: Backup, databa
         differences.append(f"of {large['objects']} large objects {there['objects']} are there, or they are others")
     wanted_objects = catalog_of(backup)
     if wanted_objects is None:
-        # The text of pg_dump is not always the same after a restore, so that another one proves nothing.
+        # The text of pg_dump may change after a restore, so a difference proves nothing.
         schema = tools.run("pg_dump", "--schema-only", tools.conninfo(database))
         if schema_sha256(schema) != manifest.get("schema_sha256"):
             notes.append(NO_CATALOG.format(backup=backup.id))
@@ -354,7 +354,7 @@ def compare(sessions: Sequence[Session], tools: Programs, backup: Backup, databa
 
 
 def compare_objects(session: Session, wanted: Mapping[tuple[str, str], str]) -> list[str]:
-    """Return which objects of a restored database are missing, too much, or others than those that were dumped."""
+    """Return the missing, additional and differing objects of a restored database."""
     found = objects_of(session.rows(CATALOG_OBJECTS))
     words = []
     for key in differing(session, found, wanted):
@@ -385,14 +385,14 @@ def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], man
 
 
 def set_settings(server: Session, name: str, wanted: Sequence[Mapping[str, Any]]) -> None:
-    """Give a restored database the settings of the one that was dumped, its own and those of roles in it."""
+    """Give a restored database the settings of the dumped one, including those of roles in it."""
     place = identifier(name)
     for entry in wanted:
         setting, _, value = entry["setting"].partition("=")
         whose = f"ROLE {identifier(entry['role'])} IN DATABASE {place}" if entry["role"] else f"DATABASE {place}"
-        # A name with a dot is one of two parts.
+        # A name with a dot has two parts.
         variable = ".".join(identifier(part) for part in setting.split("."))
-        if setting in LISTS and not value:  # an empty list has no words of its own
+        if setting in LISTS and not value:  # an empty list has no elements to quote
             server.execute(
                 f"BEGIN; SELECT set_config({literal(setting)}, '', true); ALTER {whose} SET {variable} FROM CURRENT; "
                 "COMMIT"
@@ -403,14 +403,14 @@ def set_settings(server: Session, name: str, wanted: Sequence[Mapping[str, Any]]
 
 
 def elements_of(value: str) -> list[str]:
-    """Return the elements of a list of names as the server keeps it."""
+    """Return the elements of a list of names in the server's notation."""
     return [quoted.replace('""', '"') or plain for quoted, plain in _ELEMENT.findall(value)]
 
 
 def set_access(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
-    """Give a restored database the privileges and the limit of the one that was dumped, and look whether all is so."""
+    """Give a restored database the privileges and the connection limit of the dumped one, and check them."""
     place = identifier(name)
-    if wanted["acl"] is None:  # nobody had granted or revoked anything: PostgreSQL's default
+    if wanted["acl"] is None:  # without grants or revokes: PostgreSQL's default
         server.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {place} TO PUBLIC")
     for entry in wanted["acl"] or []:
         grantee = "PUBLIC" if entry["grantee"] is None else identifier(entry["grantee"])
@@ -434,14 +434,14 @@ def set_access(server: Session, name: str, wanted: Mapping[str, Any]) -> None:
 
 
 def set_comment(server: Session, name: str, comment: str | None) -> None:
-    """Give a restored database the comment of the one that was dumped, as the last thing: until then it has ours."""
+    """Give a restored database the comment of the dumped one, as the last step; until then it has ours."""
     server.execute(f"COMMENT ON DATABASE {identifier(name)} IS {literal(comment) if comment else 'NULL'}")
 
 
 def take_place(server: Session, tools: Programs, restored: str, request: Request, backup: str) -> str:
-    """Give a restored database its name; return the new name of the one that had it, empty where there was none.
+    """Rename a restored database; return the new name of the one it replaces, empty where there was none.
 
-    In place the two renames are one transaction: at no moment is there no database of that name.
+    In place, both renames are in one transaction, so a database of that name always exists.
     """
     target = identifier(request.database)
     rename = f"ALTER DATABASE {identifier(restored)} RENAME TO {target}"
@@ -468,7 +468,7 @@ def take_place(server: Session, tools: Programs, restored: str, request: Request
             return old
         except ServerError as error:
             server.execute("ROLLBACK")
-            # Somebody came in between the two statements, or needs its time to end.
+            # A session connected between the two statements, or has not ended yet.
             if error.state != IN_USE or attempt == SWAP_TRIES:
                 who = ", ".join(
                     f"{row['usename']} ({row['n']})"
@@ -482,7 +482,7 @@ def take_place(server: Session, tools: Programs, restored: str, request: Request
 
 
 def drop_old(settings: Settings, request: Request) -> dict[str, Any]:
-    """Drop the databases that restores in place have kept."""
+    """Drop the replaced databases that restores in place have kept."""
     with programs(settings.bin_dir, settings.connection) as tools, Session(tools.conninfo(MAINTENANCE)) as server:
         names = [row["datname"] for row in server.rows(old_databases(settings.database))]
         for name in [] if request.check_mode else names:
@@ -493,9 +493,9 @@ def drop_old(settings: Settings, request: Request) -> dict[str, Any]:
 
 
 def old_databases(database: str) -> str:
-    """Return the query for the databases that restores in place of one have kept."""
+    """Return the query for the replaced databases that restores in place have kept."""
     pattern = f"^{database[:39]}_before_[0-9]{{8}}_[0-9]{{6}}$"
-    words = f"{MARK} replaced by {database}_backup_"  # long names are cut, these words are not
+    words = f"{MARK} replaced by {database}_backup_"  # long names are truncated, this text is not
     return (
         "SELECT datname FROM pg_database "
         f"WHERE datname ~ {literal(pattern)} AND starts_with(shobj_description(oid, 'pg_database'), {literal(words)}) "

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Chooses from the table of contents of a dump what belongs to single tables. Pure.
+"""Selects the entries of single tables from the table of contents of a dump. Pure.
 
-pg_restore's own --table takes neither indexes nor keys, and of a partitioned table no row at all.
+pg_restore's own --table restores neither indexes nor keys, and no rows of a partitioned table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-# What pg_restore -l shows of an entry: kind, schema, tag, owner. None of them is quoted, and names may hold spaces.
+# An entry of pg_restore -l: kind, schema, tag, owner. None of them is quoted, and names may contain spaces.
 _KIND = re.compile(
     r"(TABLE DATA|TABLE ATTACH|TABLE|SEQUENCE SET|SEQUENCE OWNED BY|SEQUENCE|DEFAULT|FK CONSTRAINT|CHECK CONSTRAINT|"
     r"CONSTRAINT|INDEX ATTACH|INDEX|TRIGGER|ROW SECURITY|POLICY|RULE|STATISTICS|COMMENT|ACL) (.+)"
@@ -30,11 +30,11 @@ _NAMED = {
 
 
 def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return kind, table (schema.name) and name of an entry; the table is empty for what belongs to none.
+    """Return kind, table (schema.name) and name of an entry; the table is empty for an entry without table.
 
     Args:
-        entry: as `backup_archive.entries` describes it.
-        manifest: whose maps tell the table of an index, a sequence and extended statistics.
+        entry: a description from `archive.entries`.
+        manifest: its maps tell the table of an index, a sequence and extended statistics.
     """
     match = _KIND.fullmatch(entry)
     if not match:
@@ -46,7 +46,7 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
     if kind in _IN_TABLE:
         table, name = _in_table(f"{schema}.{tag}", manifest)
         return kind, table, name
-    # A comment or a privilege says what it is of, and quotes names; another entry is it, and does not.
+    # Comments and privileges name their object with quotes; other entries name themselves without quotes.
     if kind in _NAMED:
         return kind, _of_other(f"{schema}.{tag}", _NAMED[kind], manifest), tag
     what, _, named = tag.partition(" ")
@@ -54,7 +54,7 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _schema_and_tag(rest: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
-    """Split `schema tag owner`, by the names that there are."""
+    """Split `schema tag owner`, by the known names."""
     schemas = {table["schema"] for table in manifest["tables"]} | {
         place[0] for place in manifest.get("places", {}).values()
     }
@@ -65,14 +65,14 @@ def _schema_and_tag(rest: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _in_table(tag: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
-    """Split `schema.table name`. Both may hold spaces and are not quoted, so it takes the tables that there are."""
+    """Split `schema.table name` by the known tables, because both parts may contain spaces and are not quoted."""
     known = [*(f"{table['schema']}.{table['name']}" for table in manifest["tables"]), *manifest["partitioned"]]
     table = max((key for key in known if tag.startswith(f"{key} ")), key=len, default="")
     return table, tag[len(table) + 1 :]
 
 
 def _of_named(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
-    """Return the table of something named, as a comment names it."""
+    """Return the table of an object, named as in a comment."""
     names = [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _NAME.findall(name)]
     if not names:
         return ""
@@ -105,12 +105,12 @@ def select(
     """Return the lines of a table of contents that restore single tables, in its order.
 
     Args:
-        toc: lines and descriptions, from `backup_archive.entries`.
-        manifest: of the backup.
-        missing: tables to make, with everything that belongs to them; a partitioned one as well as its partitions.
-        loaded: tables that are there and of which only the rows are wanted.
-        attached: those of `missing` that are partitions of a table that is there: they get its indexes and keys.
-        lost_keys: (table, name) of foreign keys of other tables to the missing ones, which went with them.
+        toc: lines and descriptions, from `archive.entries`.
+        manifest: the manifest of the backup.
+        missing: tables to create, with everything that belongs to them; partitioned tables and also their partitions.
+        loaded: existing tables of which only the rows are wanted.
+        attached: those of `missing` that are partitions of an existing table: they get its indexes and keys.
+        lost_keys: (table, name) of foreign keys of other tables to the missing ones, which were dropped with them.
     """
     lines = []
     for line, entry in toc:

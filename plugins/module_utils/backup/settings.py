@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a backup is to be: the settings of the role, checked once, for the playbooks and for the timer alike."""
+"""The settings of backups, from the role, checked once for both the playbooks and the timer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .errors import BackupError
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 COMPRESSION = re.compile(r"auto|none|gzip:[1-9]|zstd:([1-9]|1[0-9])|lz4:([1-9]|1[0-2])")
 KEEP = ("last", "days", "daily", "weekly", "monthly")
-NEWEST = "newest"  # another word for it
+NEWEST = "newest"  # a synonym of it
 LATEST = "latest"  # the newest verified backup of the whole database
-AUTO, DISK, OFF_HOST = "auto", "disk", "off_host"  # where a backup is read
+AUTO, DISK, OFF_HOST = "auto", "disk", "off_host"  # the source of a backup
 FORMATS = ("auto", "custom", "directory")
 PROOFS = ("counts", "hash")
-# Of a module's option `restic`: the attributes of Restic below.
+# The option `restic` of a module: the attributes of Restic below.
 RESTIC_OPTIONS = {
     "repository": {"type": "str", "default": ""},
     "password": {"type": "str", "default": "", "no_log": True},
@@ -34,10 +34,10 @@ class Restic:
     """The repository for copies off the host, encrypted by restic.
 
     Attributes:
-        repository: as restic's option --repo takes it; empty is none.
-        password: of the repository.
-        environment: variables that the kind of repository needs, for instance AWS_ACCESS_KEY_ID.
-        only: no plain dump stays on disk: only its manifest does.
+        repository: the repository, as for restic's option --repo; empty for none.
+        password: password of the repository.
+        environment: environment variables of this kind of repository, for instance AWS_ACCESS_KEY_ID.
+        only: keep no plain dump on disk, only its manifest.
         program: name or path of restic.
     """
 
@@ -50,23 +50,23 @@ class Restic:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that an action on backups has to know.
+    """The settings of all actions on backups.
 
     Attributes:
-        database: name of the database that is backed up.
+        database: name of the database to back up.
         directory: folder of the backups.
         bin_dir: folder of pg_dump, pg_restore and the others.
-        connection: how to reach the server, by libpq's keywords; a password among them goes into no command line.
-        role: role to become after login for a dump; empty is none.
-        format: custom (one file), directory (several at once), or auto by the size of the database.
+        connection: libpq's keywords of the server; a password among them never appears on a command line.
+        role: role for SET ROLE after login for a dump; empty for none.
+        format: custom (one file), directory (several tables in parallel), or auto by the size of the database.
         parallel_above: size in bytes from which auto takes the directory format.
-        jobs: tables at once in a dump; 0 is half the cores, four at most.
-        restore_jobs: the same for a restore; 0 is one for each core.
-        compression: method and level; auto is zstd where the programs have it, else gzip, both fast.
-        proof: what is compared after a restore: counts, hash (counts and every row), or a list of tables whose rows
-            are hashed, all others being counted.
-        globals_passwords: keep the verifiers of the roles' passwords with the backup; takes a superuser.
-        keep: how many backups stay: last, days, daily, weekly, monthly.
+        jobs: parallel tables in a dump; 0 means half the cores, four at most.
+        restore_jobs: parallel jobs of a restore; 0 means one per core.
+        compression: method and level; auto means zstd where the programs support it, else gzip, both at a fast level.
+        proof: the comparison after a restore: counts, hash (counts and every row), or a list of tables whose rows are
+            hashed, while all others are counted.
+        globals_passwords: keep the password verifiers of the roles with the backup; needs a superuser.
+        keep: retention rules: last, days, daily, weekly, monthly.
         lock_wait: seconds to wait for a run of migrations.
         restic: the copies off the host.
     """
@@ -90,24 +90,24 @@ class Settings:
 
 @dataclass(frozen=True)
 class Request:
-    """What an action is asked for; each reads what concerns it.
+    """The arguments of an action; each action reads its own.
 
     Attributes:
         check_mode: change nothing.
         backup: id, or latest.
-        source: where a backup is read: disk, off_host, or auto: off the host only what is not here.
+        source: the source of a backup: disk, off_host, or auto, which fetches a copy only if the files are not here.
         database: name of the database to restore into.
-        in_place: whether a database of that name is replaced; otherwise it has to be missing or empty.
-        tables: names of the only tables to back up or to restore; of a partitioned one all partitions, or a partition
-            by its own name. Empty is the whole database.
-        existing_rows: what happens to rows that are there when tables are restored: refuse, keep or replace.
+        in_place: whether to replace a database of that name; otherwise it must be missing or empty.
+        tables: names of the tables to back up or to restore; a partitioned table means all its partitions, and a
+            partition can be named itself. Empty means the whole database.
+        existing_rows: treatment of existing rows when tables are restored: refuse, keep or replace.
         why: the reason of a backup, for its manifest.
-        operator: who asked for a backup; empty is the user of this process.
+        operator: the person who requested a backup; empty for the user of this process.
         only_with_data: take no backup of a database in which no table has a row.
-        off_host: list the copies too.
-        server: of a drill: own, made for it and thrown away, or live, in a scratch database.
-        role: that shall read large objects.
-        warn: look for what PostgreSQL could not restore.
+        off_host: also list the copies.
+        server: the server of a drill: own, a temporary one, or live, with a scratch database.
+        role: the role that is to read large objects.
+        warn: look for objects that PostgreSQL could not restore.
     """
 
     check_mode: bool = False
@@ -127,7 +127,7 @@ class Request:
 
 
 def read_request(given: Mapping[str, Any], *, check_mode: bool) -> Request:
-    """Return a request; what is left out or empty has its default."""
+    """Return a request; missing or empty values get their defaults."""
     values = {name: value for name, value in given.items() if value not in (None, "")}
     tables = given.get("tables") or ()
     if isinstance(tables, str):  # -e restore_tables=patients,visits
@@ -141,10 +141,10 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     """Return checked settings.
 
     Args:
-        given: as in the timer's settings.json; what is left out has its default.
+        given: values as in the timer's settings.json; missing values get their defaults.
 
     Raises:
-        BackupError: every value that cannot be right, in one message.
+        BackupError: all invalid values, in one message.
     """
     if problems := list(_problems(given)):
         raise BackupError(f"The settings of the backup cannot be right: {'; '.join(problems)}. Nothing was touched.")
@@ -159,7 +159,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
 
 
 def _problems(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is missing, unknown, no path, or out of its range."""
+    """Yield the missing, unknown and invalid values."""
     if unknown := sorted(set(given) - {entry.name for entry in fields(Settings)}):
         yield f"unknown settings {', '.join(unknown)}"
     for name in ("database", "directory", "bin_dir"):

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The folder of the backups: what is in it, who may change it now, and how a backup appears in it.
+"""The folder of the backups: its content, its lock, and the publication of a backup.
 
-A backup is made under a name that ends in .partial and gets its own by a rename, after it was read back. What was left
-by a run that died is removed by the next one, under the lock.
+A backup is written under a name that ends in .partial. After it was read back, a rename gives it its final name. The
+next run removes leftovers of a killed run, under the lock.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .owner import give
 from .settings import LATEST, Settings
 
 PARTIAL = ".partial"
-FETCHED = ".fetched-"  # begins the name of a folder for a copy from off the host; who uses it holds a lock on it
+FETCHED = ".fetched-"  # prefix of a folder for a copy from off the host; its user holds a lock on it
 LOCK = ".lock"
 CHUNK = 1 << 20
 KILO = 1000
@@ -37,8 +37,8 @@ class Backup:
     """A finished backup.
 
     Attributes:
-        folder: where it is.
-        manifest: what it says of itself; empty where that cannot be read.
+        folder: its folder.
+        manifest: its manifest; empty where it cannot be read.
         damage: why the manifest cannot be read; empty where it can.
     """
 
@@ -53,27 +53,27 @@ class Backup:
 
     @property
     def whole(self) -> bool:
-        """Whether it holds the whole database, and was verified."""
+        """Whether it holds the whole database and was verified."""
         return not self.damage and self.manifest["status"] == "verified" and self.manifest["scope"] == "database"
 
     @property
     def number(self) -> int:
-        """Its place in the order in which backups were made. Clocks jump; this does not."""
+        """Its sequence number among the backups, which does not depend on the clock."""
         return int(self.manifest.get("number", 0))
 
     @property
     def finished(self) -> datetime:
-        """When it was finished (UTC)."""
+        """The time of its completion (UTC)."""
         return datetime.fromisoformat(self.manifest["finished_at"])
 
     @property
     def has_files(self) -> bool:
-        """Whether the dump is here, and not only its manifest."""
+        """Whether the dump is on this host, not only its manifest."""
         return bool((self.folder / DUMP).exists())
 
     @property
     def size(self) -> int:
-        """Bytes of its files."""
+        """The size of its files in bytes."""
         return sum(int(entry["size"]) for entry in self.manifest.get("files", {}).values())
 
 
@@ -86,10 +86,10 @@ class Store:
         self.database = settings.database
 
     def check(self) -> None:
-        """Refuse a folder that no backup can be written to.
+        """Refuse a folder to which no backup can be written.
 
         Raises:
-            BackupError: with the path, its kind or owner, and who we are.
+            BackupError: with the path, its kind or owner, and the current user.
         """
         path = self.directory
         remedy = "No backup was made. Mount or make the folder, or correct backup_directory."
@@ -99,7 +99,7 @@ class Store:
             raise BackupError(f"The folder of the backups, {path}, does not exist. {remedy}")
         if not path.is_dir():
             raise BackupError(f"The folder of the backups, {path}, is no folder but a file. {remedy}")
-        # Not os.access: root may write to what a read-only file system refuses.
+        # Not os.access: it grants root the write access that a read-only file system refuses.
         probe = path / f".probe-{os.getpid()}"
         try:
             probe.touch(mode=0o600, exist_ok=False)
@@ -113,10 +113,10 @@ class Store:
 
     @contextmanager
     def locked(self, action: str) -> Iterator[int]:
-        """Hold the lock of the folder; yields its descriptor, which a program that goes on without us has to inherit.
+        """Hold the lock of the folder; yield its descriptor, which a program that may outlive us must inherit.
 
         Raises:
-            BackupError: where somebody else holds it, with who and since when.
+            BackupError: where another process holds it, with the holder and the time.
         """
         with (self.directory / LOCK).open("a+", encoding="utf-8") as stream:
             try:
@@ -137,7 +137,7 @@ class Store:
 
     @contextmanager
     def in_use(self, backup: Backup) -> Iterator[None]:
-        """Keep a backup from being removed while it is read; others may read it too."""
+        """Protect a backup from removal while it is read; several readers are possible."""
         descriptor = os.open(backup.folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -146,7 +146,7 @@ class Store:
             os.close(descriptor)
 
     def backups(self) -> list[Backup]:
-        """Return all finished backups of the database, in the order in which they were made; damaged ones first."""
+        """Return all finished backups of the database, damaged ones first, then in the order of their creation."""
         found = []
         for path in sorted(self.directory.iterdir() if self.directory.is_dir() else ()):
             match = ID.fullmatch(path.name)
@@ -179,7 +179,7 @@ class Store:
         )
 
     def newer_damaged(self, number: int) -> list[Backup]:
-        """Return the damaged backups that are newer than the one of a number, or may be."""
+        """Return the damaged backups that are, or may be, newer than a number."""
         known = [backup.id for backup in self.backups() if not backup.damage and backup.number <= number]
         return [
             backup
@@ -188,7 +188,7 @@ class Store:
         ]
 
     def remove_partials(self) -> list[str]:
-        """Remove what runs that died have left; the lock has to be held."""
+        """Remove the leftovers of killed runs; the caller must hold the lock."""
         removed = []
         for path in self.directory.glob(f"*{PARTIAL}"):
             if ID.fullmatch(path.name.removesuffix(PARTIAL)) and path.is_dir() and not path.is_symlink():
@@ -202,22 +202,22 @@ class Store:
         return removed
 
     def make_partial(self, name: str) -> Path:
-        """Make the folder that a backup is written to."""
+        """Create the folder to which a backup is written."""
         folder = self.directory / f"{name}{PARTIAL}"
         folder.mkdir(mode=0o700)
         return Path(folder)
 
     def publish(self, partial: Path) -> Path:
-        """Give a backup its name. From here on it is there, also after a power failure."""
+        """Give a backup its final name, in a way that survives a power failure."""
         folder = partial.with_name(partial.name.removesuffix(PARTIAL))
         partial.rename(folder)
         sync_folder(self.directory)
         return folder
 
     def remove(self, backup: Backup) -> bool:
-        """Remove a backup unless somebody reads it; tells whether it is gone.
+        """Remove a backup unless a process reads it; return whether it was removed.
 
-        Its name goes first, so that one removed by half is never taken for one that is there.
+        The folder is renamed first, so that a partly removed backup never counts as a backup.
         """
         with alone_in(backup.folder) as unused:
             if unused:
@@ -228,11 +228,11 @@ class Store:
         return unused
 
     def check_space(self, database_size: int, backups: list[Backup]) -> None:
-        """Refuse to begin where the dump will probably not fit.
+        """Refuse a backup whose dump will probably not fit.
 
         Args:
-            database_size: bytes of the database.
-            backups: those that are there; the last one of the whole database tells more than the database's size.
+            database_size: size of the database in bytes.
+            backups: the existing backups; the last whole one is a better estimate than the database's size.
         """
         last = next((backup for backup in reversed(backups) if backup.whole and backup.size), None)
         needed = int(last.size * MOST_SPACE) if last else database_size
@@ -248,9 +248,9 @@ class Store:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[bool]:
-    """Tell whether nobody else uses a folder, and keep it so for as long as the block lasts.
+    """Tell whether no other process uses a folder, and keep it so during the block.
 
-    A lock ends with its process, however that ends: it cannot be left behind.
+    A lock ends with its process, so no stale lock can remain.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -270,7 +270,7 @@ def sha256_of(folder: Path) -> dict[str, dict[str, Any]]:
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BackupError(f"{path} is neither a file nor a folder: it was put there by somebody else")
-        if path.is_file() and not path.name.startswith((FILE, f".{FILE}-")):  # the latter of a writer that died
+        if path.is_file() and not path.name.startswith((FILE, f".{FILE}-")):  # the latter is of a killed writer
             total = hashlib.sha256()
             with path.open("rb") as stream:
                 while chunk := stream.read(CHUNK):
@@ -283,13 +283,13 @@ def sha256_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def sync_files(folder: Path) -> None:
-    """Make the files of a backup outlive a power failure."""
+    """Sync the files of a backup, so that they survive a power failure."""
     for path in (folder, *folder.rglob("*")):
-        sync_folder(path)  # fsync takes files too
+        sync_folder(path)  # fsync also works on files
 
 
 def size_text(size: float) -> str:
-    """Return bytes as a person reads them."""
+    """Return a size in bytes as readable text."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < KILO:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

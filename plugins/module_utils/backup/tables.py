@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Restores single tables into the live database, in one transaction that ends only after they were compared.
+"""Restores single tables into the live database, in one transaction that commits only after a comparison.
 
-A table that is missing is made again with all that belongs to it. What happens to the rows of one that is there has to
-be said: keep them and bring back those that are missing, or replace them by the rows of the backup.
+A missing table is recreated with everything that belongs to it. For an existing table, the user must choose: keep its
+rows and add the missing ones, or replace them by the rows of the backup.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ LOCK_TIMEOUT = "30s"
 
 
 def restore_tables(settings: Settings, request: Request) -> dict[str, Any]:
-    """Restore single tables into the live database; check mode does it all and rolls it back.
+    """Restore single tables into the live database; check mode does the same and rolls back.
 
     Raises:
-        BackupError: why not. The live database is as it was.
+        BackupError: why the restore failed. The live database is unchanged.
     """
     began = time.monotonic()
     with ExitStack() as stack:
@@ -58,7 +58,7 @@ def restore_tables(settings: Settings, request: Request) -> dict[str, Any]:
 
 
 class _Restoring:
-    """Some tables while they are restored."""
+    """The state of a restore of tables."""
 
     def __init__(self, session: Session, tools: Programs, backup: Backup, request: Request) -> None:
         self.session = session
@@ -75,7 +75,7 @@ class _Restoring:
         self.loaded = leaves & self.there
 
     def _wanted(self) -> list[dict[str, Any]]:
-        """Return the manifest's tables that are asked for."""
+        """Return the requested tables of the manifest."""
         refusal = f"{self.backup.id} has no table {{}}. Correct restore_tables."
         _, wanted = tables_named(self.request.tables, self.manifest, refusal)
         if any(table["schema"] == "migrations" for table in wanted):
@@ -107,7 +107,7 @@ class _Restoring:
             for merge in reversed(merges):
                 merge.remove()
             done = [merge.add() for merge in merges]
-            # Keys of what was missing come last: they may refer to rows that were just brought back.
+            # Keys of missing tables come last: they may refer to rows that were just restored.
             self.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
             self._define("post-data", chosen)
             self.session.pin()
@@ -126,7 +126,7 @@ class _Restoring:
         return done
 
     def _merges(self) -> list[Merge]:
-        """Return what is to be done to tables that are there, or refuse."""
+        """Return the merges for existing tables, or refuse."""
         places: dict[str, list[str]] = {}
         for table in self.wanted:
             if key_of(table) in self.loaded:
@@ -146,7 +146,7 @@ class _Restoring:
         return list(parents_first(merges, self.live["foreign_keys"]))
 
     def _lost_keys(self) -> set[tuple[str, str]]:
-        """Return the foreign keys of other tables that went with a missing one; refuse where a table lacks another."""
+        """Return the foreign keys of other tables that were dropped with a missing one; refuse unmet references."""
         present = {(entry["table"], entry["name"]) for entry in self.live["foreign_keys"]}
         lost = set()
         for entry in self.manifest["foreign_keys"]:
@@ -161,15 +161,15 @@ class _Restoring:
         return lost
 
     def _define(self, section: str, chosen: Path) -> None:
-        """Make what belongs to missing tables."""
+        """Create the objects that belong to missing tables."""
         text = self.tools.run(
             "pg_restore", f"--section={section}", f"--use-list={chosen}", "--file=-", self.backup.folder / DUMP
         )
-        # Commands of psql; new ones have them.
+        # psql commands, which newer versions of pg_restore write.
         self.session.execute("\n".join(line for line in text.splitlines() if not line.startswith("\\")))
 
     def _load(self, chosen: Path, merges: dict[str, Merge]) -> None:
-        """Load rows: of missing tables into them, of the others beside them."""
+        """Load rows: of missing tables directly, of existing ones into temporary tables."""
         with data_of(self.tools, self.backup.folder / DUMP, f"--use-list={chosen}") as stream:
             for item in read_items(stream):
                 place = place_of(item.key, self.manifest)
@@ -179,14 +179,14 @@ class _Restoring:
                     self.session.copy(f"COPY {target} {columns} FROM STDIN", item.chunks)
                 else:
                     value, called = item.last_value, str(item.is_called).lower()
-                    # Never back: a value that was given out since must not be given out again.
+                    # Never backwards: a sequence value must not be issued twice.
                     self.session.execute(
                         f"SELECT setval({literal(place)}, {value}, {called}) FROM {place} "
                         f"WHERE (last_value, is_called) < ({value}, {called})"
                     )
 
     def _compare(self) -> None:
-        """Compare every table that has to be exactly what it was."""
+        """Compare every table that must equal its former state."""
         exact = self.missing | (self.loaded if self.request.existing_rows == REPLACE else set())
         manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
         there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]

@@ -1,13 +1,13 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one look at the catalogs of a database: every object that pg_dump dumps, as kind, name and definition.
+"""The only query of the catalogs: every object that pg_dump dumps, as kind, name and definition.
 
-PostgreSQL keeps an expression as a tree and shows it as a text. That text, read again, may be shown in other words
-(`s IN ('x')` of a varchar gains casts with each restore, a view loses brackets). So two definitions are equal where
-their texts are, or where the server, given both texts, shows both in the same words in the end: `settle` asks it, in a
+PostgreSQL stores an expression as a tree and prints it as a text. When that text is parsed again, the server may print
+it differently (`s IN ('x')` of a varchar gains casts with each restore, a view loses brackets). So two definitions are
+equal if their texts are equal, or if the server finally prints both texts in the same form. `settle` checks this in a
 transaction that is rolled back. No row of a table is read.
 
-A definition is one line of facts and, after a line end, the text that the server can read again, where there is one.
+A definition is one line of facts and, after a line end, the text that the server can parse again, if any.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..sql import literal, unquoted
 
 Object = tuple[str, str]  # kind and name
 
-# What texts of definitions depend on. The look begins with it, and so does whoever settles a difference.
+# Settings that affect the texts of definitions. They are set before the query and before `settle`.
 PINNED = {
     "search_path": "pg_catalog, pg_temp",
     "DateStyle": "ISO, YMD",
@@ -33,15 +33,15 @@ PINNED = {
 }
 PIN = "".join(f"SET {name} = {value if name == 'search_path' else repr(value)};" for name, value in PINNED.items())
 
-# What a dump does not hold, so that no restore brings it back: pg_dump leaves out indexes that are not valid, names no
-# version of an extension, and dumps subscriptions for a superuser only.
+# Missing in a dump, and so after a restore: pg_dump leaves out invalid indexes and the versions of extensions, and
+# dumps subscriptions for a superuser only.
 NOT_DUMPED = ("invalid index", "extension version", "subscription")
 
-_ROUNDS = 4  # a text that has not settled by then is another one
+_ROUNDS = 4  # a text that still changes after that counts as different
 
 
 def _theirs(catalog: str, oid: str) -> str:
-    """Return the condition that an object was not brought by an extension."""
+    """Return the condition that an object does not belong to an extension."""
     return f"NOT EXISTS (SELECT FROM brought WHERE classid = '{catalog}'::regclass AND objid = {oid})"
 
 
@@ -63,7 +63,7 @@ def _acl(acl: str, baseline: str) -> str:
     return f"nullif({text(acl)}, {text(baseline)})"
 
 
-# pg_attver is the server's own count of a column's versions, kept by the newest minors; pg_dump leaves it out, too.
+# pg_attver is a version counter of a column that the newest minor releases keep; pg_dump leaves it out, too.
 _OPTIONS = "array_to_string(ARRAY(SELECT o FROM unnest({}) AS o WHERE o NOT LIKE 'pg_attver=%' ORDER BY 1), ', ')"
 
 _DEFAULT_ACL = _acl(
@@ -448,15 +448,15 @@ SELECT 'privileges', concat_ws(' ', kind, name), definition FROM privileges WHER
 
 
 def _look(**conditions: str) -> str:
-    """Return the look with its conditions filled in."""
+    """Return the query with its conditions filled in."""
     return re.sub("|".join(conditions), lambda match: conditions[match[0]], _OBJECTS)
 
 
-# Everything that a dump holds.
+# All objects of a dump.
 OBJECTS = _look(SPACES="true", KEPT_AHEAD="false", GUARDED="false", POLICIES="true", ALL_PRIVILEGES="true")
 
-# What migrations make: without the schema of their history, the policies of the role `database` (physioflow_...) and
-# the partitions that the role `partitions` keeps ahead, which are meant to be more every year.
+# Objects of the migrations: without the schema of their history, the policies of the role `database` (physioflow_...)
+# and the partitions that the role `partitions` creates in advance, which grow in number every year.
 MIGRATED = _look(
     SPACES="nspname <> 'migrations'",
     KEPT_AHEAD="obj_description(c.oid, 'pg_class') LIKE '%(kept ahead)'",
@@ -466,7 +466,7 @@ MIGRATED = _look(
 )
 
 _NAME = re.compile(r'"(?:[^"]|"")*"|[^". ]+')
-# What cannot stand beside another one of its name: kind, how it is shown, and its catalog.
+# Objects that cannot exist twice under one name: kind, the function that prints them, and their catalog.
 _MADE_ANEW = {
     "rule": ("pg_get_ruledef", "pg_rewrite"),
     "statistics": ("pg_get_statisticsobjdef", "pg_statistic_ext"),
@@ -476,7 +476,7 @@ _BESIDE = "CREATE TEMPORARY TABLE {temporary} (LIKE {table}){more}"
 
 
 class Session(Protocol):
-    """What statements are run with: one connection, autocommit, on a database in which nobody else works."""
+    """A connection in autocommit to a database without other active sessions."""
 
     def execute(self, sql: str) -> None:
         """Run SQL."""
@@ -486,17 +486,17 @@ class Session(Protocol):
 
 
 def objects_of(rows: Iterable[Mapping[str, Any]]) -> dict[Object, str]:
-    """Return what the look found as definitions by kind and name."""
+    """Return the rows of the query as definitions by kind and name."""
     return {(row["kind"], row["name"]): row["definition"] or "" for row in rows}
 
 
 def differing(session: Session, one: Mapping[Object, str], other: Mapping[Object, str]) -> list[Object]:
-    """Return the objects that are on one side only, or defined otherwise, whatever the words.
+    """Return the objects that exist on one side only, or whose definitions differ in more than wording.
 
     Args:
-        session: of a database that has what the definitions name; it is locked for a moment, and left as it was.
+        session: of a database with the objects that the definitions name; it is locked briefly and not changed.
         one: definition by kind and name.
-        other: the same of another database.
+        other: the same for another database.
     """
     keys = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
     doubtful = [key for key in keys if key in one and key in other and _may_be_equal(one[key], other[key])]
@@ -512,18 +512,18 @@ def differing(session: Session, one: Mapping[Object, str], other: Mapping[Object
 
 
 def _may_be_equal(one: str, other: str) -> bool:
-    """Tell whether the facts are the same, and only the texts are others."""
+    """Tell whether the facts are equal and only the texts differ."""
     return "\n" in one and "\n" in other and one.partition("\n")[0] == other.partition("\n")[0]
 
 
 def settle(session: Session, kind: str, name: str, definition: str) -> set[str]:
-    """Return the words for the text of a definition: its own, and each that the server makes of the one before.
+    """Return all forms of a definition's text: its own, and those that the server prints from each previous form.
 
     Args:
         session: in a transaction that will be rolled back.
-        kind: of the object.
-        name: of the object.
-        definition: from the look.
+        kind: kind of the object.
+        name: name of the object.
+        definition: its definition from the query.
     """
     facts, _, text = definition.partition("\n")
     words = {text}
@@ -531,7 +531,7 @@ def settle(session: Session, kind: str, name: str, definition: str) -> set[str]:
         session.execute("SAVEPOINT settling")
         try:
             text = _read_again(session, kind, name, facts, text)
-        except Exception:  # each driver has its own; what is not understood stays as it is
+        except Exception:  # of any driver; a text that the server rejects stays as it is
             return words
         finally:
             session.execute("ROLLBACK TO SAVEPOINT settling")
@@ -543,9 +543,9 @@ def settle(session: Session, kind: str, name: str, definition: str) -> set[str]:
 
 # One branch for each kind of object.
 def _read_again(session: Session, kind: str, name: str, facts: str, text: str) -> str:  # noqa: PLR0912
-    """Give the server a text, and return how it shows what it understood."""
+    """Let the server parse a text, and return the text that it prints."""
     parts = _NAME.findall(name)
-    owner = name[len(parts[0]) + len(" on ") :]  # of what is called `part on table`
+    owner = name[len(parts[0]) + len(" on ") :]  # of a name like `part on table`
     last = "ORDER BY oid DESC LIMIT 1"
     if kind == "column":
         table, column = ".".join(parts[:2]), parts[2]
@@ -611,14 +611,14 @@ def _read_again(session: Session, kind: str, name: str, facts: str, text: str) -
 
 
 def _beside(session: Session, table: str, more: str = "") -> str:
-    """Make an empty table with the columns of another and its name, so that expressions on it can be read."""
+    """Create an empty temporary table with the name and columns of another one, to parse expressions on it."""
     temporary = f"pg_temp.{_NAME.findall(table)[1]}"
     session.execute(_BESIDE.format(temporary=temporary, table=table, more=more))
     return temporary
 
 
 def _domain(session: Session, name: str, what: str) -> None:
-    """Make a domain like another one with something of its own."""
+    """Create a domain like another one with an additional clause."""
     [row] = session.rows(
         f"SELECT format_type(typbasetype, typtypmod) AS base FROM pg_type WHERE oid = {literal(name)}::regtype"
     )

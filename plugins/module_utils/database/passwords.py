@@ -1,10 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which passwords somebody could guess. What it says never holds one.
+"""Finds passwords that are easy to guess. Its messages never hold a password.
 
 The rules are those of NIST SP 800-63B-4, section 3.1.1.2: at least 15 characters where the password is the only factor,
-as it is for a role of a database; no words that everybody tries, nor names that belong to the service; no rule about
-kinds of characters.
+as it is for a database role; no common words and no names of the service; no rule about kinds of characters.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 SHORTEST = 15
-FEWEST_KINDS = 5  # different characters: fewer make a pattern on a keyboard, not a secret
-LEAST_LEFT = 8  # characters that have to be left without the words below
-# Examples of this project and of others, and the words of the lists that attackers begin with.
+FEWEST_KINDS = 5  # different characters; fewer are a keyboard pattern, not a secret
+LEAST_LEFT = 8  # characters that must remain without the words below
+# Examples of this project and of others, and words of common password lists.
 WORDS = (
     "replace-me", "replaceme", "changeme", "change-me", "password", "passw0rd", "matkhau", "secret", "example",
     "default", "postgresql", "postgres", "physioflow", "database", "admin", "administrator", "root", "test", "demo",
@@ -29,7 +28,7 @@ def password_problems(passwords: Mapping[str, str], names: Iterable[str]) -> lis
 
     Args:
         passwords: passwords by purpose.
-        names: names that belong to the service: of its roles and its database.
+        names: names of the service, its roles and its database.
     """
     own = [*names]
     problems = []
@@ -57,7 +56,7 @@ def password_problems(passwords: Mapping[str, str], names: Iterable[str]) -> lis
 
 
 def rest_of(password: str, names: Iterable[str]) -> str:
-    """Return what is left of a password without words that are guessed, and what separates them."""
+    """Return the rest of a password without common words and their separators."""
     rest = password.casefold()
     for word in sorted({*WORDS, *(name.casefold() for name in names)}, key=len, reverse=True):
         if word:

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which tables hold rows of a clinic, and which statements protect them: row level security, the audit of reads.
+"""Finds the tables with rows of a clinic, and the statements that protect them: row level security, audit of reads.
 
-Pure functions on what TABLES returns. A table belongs to a clinic by a column `clinic_id`, or by a way of foreign keys
-to a table that does. Policies are compared as PostgreSQL prints them, so that one that somebody changed is found.
+Pure functions on the result of TABLES. A table belongs to a clinic by a column `clinic_id`, or by a path of foreign
+keys to a table with one. Policies are compared as PostgreSQL prints them, so that manual changes are found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..sql import identifier
 
 CLINIC = "clinic_id"
-# Columns without a foreign key that name a row of a table all the same, as those of a partitioned table may.
+# Columns that refer to a table, even without a foreign key, as in a partitioned table.
 NAMED = {"patient_id": "patients"}
 CLINIC_POLICY = "physioflow_clinic"
 SHARED_POLICY = "physioflow_shared"
@@ -23,7 +23,7 @@ POLICIES = (CLINIC_POLICY, SHARED_POLICY, OWNER_POLICY)
 WRITES = ("INSERT", "UPDATE", "DELETE")
 NOTE = "Taken from the application: "
 
-# Unset and empty name no clinic, and NULL is equal to none.
+# Unset and empty mean no clinic: NULL equals no id.
 SETTING = "(NULLIF(current_setting('app.clinic_id'::text, true), ''::text))::uuid"
 
 # With search_path = pg_catalog: every name is printed with its schema.
@@ -69,7 +69,7 @@ Table = Mapping[str, Any]  # an entry of TABLES
 
 
 class Way(NamedTuple):
-    """The column by which a table belongs to a clinic, and the table and column that it names; no table: the clinic."""
+    """The column by which a table belongs to a clinic, and its target table and column; no table: the clinic id."""
 
     column: str
     table: Table | None = None
@@ -77,12 +77,12 @@ class Way(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Which rows of a table somebody may see and write.
+    """Which rows of a table a role may see and write.
 
     Attributes:
         condition: as PostgreSQL prints it.
-        role: for whom it is; empty is everybody.
-        reads: whether it is only for reading.
+        role: the role of the rule; empty for all roles.
+        reads: whether the rule is only for reading.
     """
 
     condition: str
@@ -96,15 +96,15 @@ def place(table: Table) -> str:
 
 
 def printed(name: str) -> str:
-    """Return a name as PostgreSQL prints it. Ours need quotes only where they are no plain words."""
+    """Return a name as PostgreSQL prints it, with quotes only where it is no plain word."""
     return name if name.isidentifier() and name == name.lower() and name.isascii() else identifier(name)
 
 
 def ways(tables: Sequence[Table]) -> dict[int, Way]:
-    """Return the way of each table by its oid; a table that is missing has none.
+    """Return the path of each table to the clinic by its oid; tables of no clinic are left out.
 
-    The clinic itself comes first, then the shortest way through columns that are never empty; a partition goes the way
-    of its table.
+    A clinic column of its own comes first, then the shortest path through NOT NULL columns. A partition has the path of
+    its table.
     """
     by_oid = {table["oid"]: table for table in tables}
     by_name = {(table["schema"], table["name"]): table for table in tables}
@@ -116,8 +116,8 @@ def ways(tables: Sequence[Table]) -> dict[int, Way]:
                 continue
             keys = [Way(key["column"], by_oid.get(key["table"]), key["target"]) for key in table["keys"]]
             keys += [Way(column, by_name.get((table["schema"], name)), "id") for column, name in NAMED.items()]
-            # A column that may be empty says of a row only sometimes whose it is: who wrote it, for instance. And a
-            # shared row of the other table would share the rows below it, of whichever patient.
+            # A nullable column does not tell the clinic of each row; it may name the author, for instance. And a shared
+            # row of the other table would share the rows that refer to it, of any patient.
             usable = [
                 way
                 for way in keys
@@ -136,7 +136,7 @@ def ways(tables: Sequence[Table]) -> dict[int, Way]:
 
 
 def is_closed(table: Table | None, found: Mapping[int, Way]) -> bool:
-    """Tell whether every row of a table belongs to one clinic: none is shared by all."""
+    """Tell whether every row of a table belongs to one clinic, so that no row is shared by all."""
     while table is not None:
         way = found[table["oid"]]
         if not table["columns"][way.column]["filled"]:
@@ -146,14 +146,14 @@ def is_closed(table: Table | None, found: Mapping[int, Way]) -> bool:
 
 
 def grown(found: set[int], more: Callable[[set[int]], set[int]]) -> set[int]:
-    """Return oids with those that `more` finds for them, and for these, until there are no more."""
+    """Return the closure of oids under `more`."""
     while step := more(found) - found:
         found = found | step
     return found
 
 
 def patient_tables(tables: Sequence[Table]) -> set[int]:
-    """Return the oids of the tables whose every row belongs to one patient, and of patients themselves."""
+    """Return the oids of the tables with rows of single patients, including the patients themselves."""
     return grown(
         {table["oid"] for table in tables if table["name"] in NAMED.values()},
         lambda found: {
@@ -167,9 +167,9 @@ def patient_tables(tables: Sequence[Table]) -> set[int]:
 
 
 def above(tables: Sequence[Table], found: Iterable[int]) -> set[int]:
-    """Return the oids of the tables that belong to no clinic and that rows of clinics hang on: clinics, organizations.
+    """Return the oids of the tables that belong to no clinic but that rows of clinics refer to: clinics, organizations.
 
-    Foreign keys look past row level security: who deletes such a row deletes patients of every clinic below it.
+    Foreign keys bypass row level security: deleting such a row deletes patients of every clinic below it.
 
     Args:
         tables: the result of TABLES.
@@ -185,8 +185,8 @@ def above(tables: Sequence[Table], found: Iterable[int]) -> set[int]:
 def rules_of(table: Table, way: Way, owner: str) -> dict[str, Rule]:
     """Return the rules of a table by the names of their policies.
 
-    A table that names another one has the rule of that: the query below is itself under row level security. A row
-    without a clinic is everybody's to read, and nobody's to write but the owner's.
+    A table that refers to another one inherits its rule, because row level security also applies to the query below.
+    Every role may read a row without a clinic; only the owner may write it.
     """
     column, other, target = way
     rules = {OWNER_POLICY: owner_rule(owner)}
@@ -205,23 +205,23 @@ def rules_of(table: Table, way: Way, owner: str) -> dict[str, Rule]:
 def owner_rule(owner: str) -> Rule:
     """Return the rule for the owner: migrations see all rows.
 
-    A view or function of the owner runs as the owner for whoever calls it. Who logged in tells one from the other, so
-    through these too the application sees only its clinic.
+    A view or function of the owner runs as the owner, whoever calls it. So the rule checks the session user, and the
+    application sees only its clinic through them, too.
     """
     member = f"( SELECT pg_has_role(SESSION_USER, '{owner}'::name, 'MEMBER'::text) AS pg_has_role)"
     return Rule(member, owner)
 
 
 def protection_statements(tables: Sequence[Table], owner: str, app: str, wanted: bool) -> list[str]:
-    """Return what switches row level security on for every table of a clinic and above it, or off again.
+    """Return the statements that enable row level security on every table of a clinic and above it, or disable it.
 
-    Off leaves tables that have a policy of somebody else enabled.
+    When it is disabled, tables with a policy of another author stay enabled.
 
     Args:
         tables: the result of TABLES.
         owner: the owner of the tables.
         app: the role of the application.
-        wanted: whether it is to be on.
+        wanted: whether to enable it.
     """
     found = ways(tables) if wanted else {}
     read_by_all = above(tables, found)
@@ -250,10 +250,10 @@ def protection_statements(tables: Sequence[Table], owner: str, app: str, wanted:
 
 
 def write_statements(table: Table, app: str, closed: bool, changes: Sequence[str]) -> list[str]:
-    """Return `changes` with what takes the application's writes on a table, or gives those back that were taken.
+    """Return `changes` and the statements that revoke the application's write privileges, or grant them again.
 
-    The policies already let nobody but the owner write; without the privilege the application is told so (42501), where
-    it would change no row and be told nothing. The comment on the policy says what was taken, also in a restored copy.
+    The policies already let only the owner write. Without the privilege, the application gets an error (42501) instead
+    of silently changing no row. The comment on the policy lists the revoked privileges, also in a restored copy.
 
     Args:
         table: an entry of TABLES.
@@ -276,7 +276,7 @@ def write_statements(table: Table, app: str, closed: bool, changes: Sequence[str
 
 
 def policy_statements(table: Table, rules: Mapping[str, Rule]) -> list[str]:
-    """Return what brings our policies of one table to the rules."""
+    """Return the statements that make our policies of one table match the rules."""
     statements = []
     for name in POLICIES:
         has, rule = table["policies"].get(name), rules.get(name)
@@ -292,7 +292,7 @@ def policy_statements(table: Table, rules: Mapping[str, Rule]) -> list[str]:
 
 
 def is_as_wanted(policy: Mapping[str, Any], rule: Rule) -> bool:
-    """Tell whether a policy is the one that we would make."""
+    """Tell whether a policy equals the one that we would create."""
     return (
         policy["command"] == ("r" if rule.reads else "*")
         and policy["permissive"]
@@ -303,7 +303,7 @@ def is_as_wanted(policy: Mapping[str, Any], rule: Rule) -> bool:
 
 
 def audit_statements(tables: Sequence[Table], role: str, wanted: bool) -> list[str]:
-    """Return what lets pgaudit note reads of patients' tables, and of no other, by the privileges of a role."""
+    """Return the statements that let pgaudit log reads of patients' tables only, by the privileges of a role."""
     found = patient_tables(tables) if wanted else set()
     statements = []
     for words, whom, chosen in (

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tells whether a connection pooler in transaction mode stands between a client and the server.
+"""Detects a connection pooler in transaction mode between a client and the server.
 
-Behind one, two statements of one session reach different sessions of the server: locks that a run holds and settings
-that it made are somebody else's a moment later.
+Behind such a pooler, two statements of one client session may reach different server sessions. Locks and settings of a
+run may then end up in the session of another client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 SIGN = "SELECT set_config('physioflow.sign', %(sign)s, false), pg_backend_pid() AS pid"
 LOOK = "SELECT current_setting('physioflow.sign', true) AS sign, pg_backend_pid() AS pid"
-TURNS = "sffsfs"  # who looks; neither a pool of one nor one that goes round can give each the same session each time
+TURNS = "sffsfs"  # order of the checks; neither a pool of one nor a round-robin pool passes all of them
 POOLED = (
     "A connection pooler in transaction mode (PgBouncer or the like) stands between here and the server: two "
     "statements of one session reached different sessions of the server. Locks and settings would be lost on the way. "

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says what is wrong with what is asked for, with the server and with the login role; each sentence has its remedy.
+"""Finds problems of the wanted state, the server and the login role, as sentences with a remedy.
 
-Pure functions on what the queries of `queries.py` return.
+Pure functions on the results of the queries in `queries.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESERVED_DATABASES = ("postgres", "template0", "template1")
 
 
 def input_problems(wanted: Wanted) -> list[str]:
-    """Return a sentence for each value that is refused whatever the server says."""
+    """Return a sentence for each value that is refused on any server."""
     problems = []
     names = {"database_name": wanted.name}
     names |= {("database_owner" if key == "owner" else f"database_{key}_role"): wanted.roles[key] for key in PURPOSES}
@@ -80,12 +80,12 @@ def limit_problems(wanted: Wanted) -> list[str]:
 
 
 def as_it_will_be(wanted: Wanted, cluster: Mapping[str, Any], coming: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a look found, with what the provider is going to change before anything else is done.
+    """Return the state of the server after the coming changes of the provider.
 
     Args:
-        wanted: what is asked for.
+        wanted: the wanted state.
         cluster: the result of CLUSTER.
-        coming: settings by name, and whether new software comes.
+        coming: settings by name, and whether new software is installed.
     """
     settings = coming.get("settings") or {}
     read_only = settings.get("default_transaction_read_only", cluster["read_only"])
@@ -98,12 +98,12 @@ def as_it_will_be(wanted: Wanted, cluster: Mapping[str, Any], coming: Mapping[st
 
 
 def coming_slots(settings: Mapping[str, Any], slots: Mapping[str, int]) -> dict[str, int]:
-    """Return how many sessions a server will have; a setting that is no number is refused by the server itself."""
+    """Return the connection slots that a server will have; the server itself refuses settings that are no number."""
     return dict(slots) | {name: int(settings[name]) for name in slots if re.fullmatch(r"\d+", str(settings.get(name)))}
 
 
 def coming_problems(wanted: Wanted, coming: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each reason not to make the server that the provider is about to make."""
+    """Return a sentence for each reason not to create the server that the provider is about to create."""
     if not coming.get("new"):
         return []
     version = str(coming.get("version", ""))
@@ -117,10 +117,10 @@ def coming_problems(wanted: Wanted, coming: Mapping[str, Any]) -> list[str]:
 
 
 def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> list[str]:
-    """Return a sentence with its remedy for each reason not to touch this server.
+    """Return a sentence with its remedy for each reason not to change this server.
 
     Args:
-        wanted: what is asked for.
+        wanted: the wanted state.
         cluster: the result of CLUSTER.
         login: the role that Ansible logs in as.
     """
@@ -183,7 +183,7 @@ def connection_problems(wanted: Wanted, slots: Mapping[str, int]) -> list[str]:
     """Return a sentence where the limits together let the server run out of connections.
 
     Args:
-        wanted: what is asked for.
+        wanted: the wanted state.
         slots: max_connections, superuser_reserved_connections and reserved_connections of the server.
     """
     free = slots["max_connections"] - slots["superuser_reserved_connections"] - slots["reserved_connections"]
@@ -207,7 +207,7 @@ def connection_problems(wanted: Wanted, slots: Mapping[str, int]) -> list[str]:
 
 
 def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> list[str]:
-    """Return a sentence for each right that a login role that is no superuser lacks, with what gives it."""
+    """Return a sentence for each privilege that a login role without superuser lacks, with the GRANT for it."""
     if login.superuser:
         return []
     me = identifier(login.name)
@@ -238,7 +238,7 @@ def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> 
 
 
 def login_notes(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> list[str]:
-    """Return what is left undone because the login role is no superuser, and does no harm."""
+    """Return a sentence for each harmless omission because the login role is no superuser."""
     if login.superuser:
         return []
     notes = []
@@ -258,7 +258,7 @@ def login_notes(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> lis
 
 
 def notes_of(wanted: Wanted, cluster: Mapping[str, Any], inside: Mapping[str, Any], login: Login) -> list[str]:
-    """Return what is less safe than it could be, and is not ours to change."""
+    """Return a sentence for each weakness that this module must not change."""
     notes = []
     if cluster["strangers"]:
         notes.append(

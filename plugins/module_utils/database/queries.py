@@ -1,12 +1,12 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The queries that the module `database_setup` looks at a server with; each returns one JSON object."""
+"""The queries by which the module `database_setup` reads a server; each returns one JSON object."""
 
 from __future__ import annotations
 
 COLLATION = "vi-VN-x-icu"  # sorts Vietnamese text
 
-# An ACL as {grantee: [privileges]}; {0} is the column, {1} what NULL stands for.
+# An ACL as {grantee: [privileges]}; {0} is the column, {1} the meaning of NULL.
 _ACL = """(SELECT coalesce(json_object_agg(grantee, privileges), '{{}}') FROM (
     SELECT coalesce(r.rolname::text, 'public') AS grantee, json_agg(a.privilege_type) AS privileges
     FROM aclexplode(coalesce({0}, {1})) AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee GROUP BY 1) AS acl)"""
@@ -18,7 +18,7 @@ SELECT rolname::text AS name, rolsuper AS superuser, rolcreaterole AS createrole
 FROM pg_roles WHERE rolname = current_user
 """
 
-# AUTHID is pg_authid for a superuser. Others may not read it; pg_roles shows stars instead of a verifier.
+# AUTHID is pg_authid for a superuser. Other roles may not read it; pg_roles shows stars instead of a verifier.
 _CLUSTER = f"""
 SELECT json_build_object(
     'version', current_setting('server_version'),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Makes and compares SCRAM-SHA-256 verifiers, the form in which PostgreSQL keeps a password (RFC 5803, RFC 7677).
 
-The server is sent the verifier, never the password: a statement with a password in plain text would reach its log.
+The server gets the verifier, never the password: a statement with a password in plain text would reach its log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from base64 import b64decode, b64encode
 
 from ansible_collections.community.postgresql.plugins.module_utils.saslprep import saslprep
 
-ITERATIONS = 4096  # PostgreSQL's own
+ITERATIONS = 4096  # PostgreSQL's default
 VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([^$]+)\$[^$]+")
 
 
@@ -25,7 +25,7 @@ def scram_verifier(password: str, salt: bytes | None = None, iterations: int = I
     try:
         prepared = saslprep(password)
     except (ValueError, TypeError):
-        prepared = password  # as PostgreSQL does with what SASLprep refuses
+        prepared = password  # like PostgreSQL with passwords that SASLprep refuses
     salted = hashlib.pbkdf2_hmac("sha256", prepared.encode(), salt, iterations)
     client = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
@@ -34,7 +34,7 @@ def scram_verifier(password: str, salt: bytes | None = None, iterations: int = I
 
 
 def is_scram_verifier_of(verifier: str, password: str) -> bool:
-    """Tell whether a verifier, as pg_authid.rolpassword holds it, is that of a password."""
+    """Tell whether a verifier, as in pg_authid.rolpassword, belongs to a password."""
     match = VERIFIER.fullmatch(verifier)
     if not match:
         return False

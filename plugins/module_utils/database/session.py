@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The connection of the modules of this role, and how they fail."""
+"""The connection and the error handling of the modules of this role."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ansible_collections.community.postgresql.plugins.module_utils.postgres impo
 from ..server import UnreachableError, open_session
 from .wanted import Statement
 
-LOCK = 7_103_845_201  # any number; two deploys at once on one server wait for each other here
+LOCK = 7_103_845_201  # any number; concurrent deploys on one server wait for each other here
 LOCK_WAIT = "60s"
 
-# What would write down the text of a statement, and its value that does not: a verifier is no password, but whoever has
-# it can try passwords at leisure. pgaudit goes on noting that a role was changed; it leaves out what follows PASSWORD.
-# A managed server's administrator may not change all of them, and the rest stays as its provider has it.
+# Settings that would log the text of a statement, and the values that do not. A verifier is no password, but allows
+# offline guessing. pgaudit still logs that a role was changed, without the text after PASSWORD. The administrator of a
+# managed server may not change all of them; the rest stays as the provider has it.
 SILENCE = """
 SELECT set_config(name, CASE WHEN %(silent)s THEN silence ELSE reset_val END, true)
 FROM (VALUES ('log_statement', 'none'), ('log_min_duration_statement', '-1'), ('log_min_duration_sample', '-1'),
@@ -30,7 +30,7 @@ WHERE has_parameter_privilege(name, 'SET')
 
 
 class Session:
-    """A connection to one database; its failures end the module with what stands and what to do."""
+    """A connection to one database; a failure ends the module with the state and the remedy."""
 
     def __init__(self, module: AnsibleModule, database: str) -> None:
         """Connect, in autocommit."""
@@ -60,7 +60,7 @@ class Session:
         return found
 
     def lock(self) -> None:
-        """Wait for another run of this module on the same server. The end of the session is the end of the lock."""
+        """Wait for another run of this module on the same server. The lock ends with the session."""
         self.cursor.execute(f"SET lock_timeout = '{LOCK_WAIT}'")
         try:
             self.cursor.execute(f"SELECT pg_advisory_lock({LOCK})")
@@ -68,7 +68,7 @@ class Session:
             refuse(self.module, [f"Another deploy changes roles on this server since {LOCK_WAIT}: {words_of(error)}."])
 
     def _execute(self, statement: Statement | str) -> None:
-        """Run one statement. One that holds a verifier, and so is in a transaction, leaves its text in no log."""
+        """Run one statement. The text of a statement with a verifier, which is in a transaction, reaches no log."""
         if not isinstance(statement, Statement) or not statement.shown:
             self.cursor.execute(str(statement))
             return
@@ -77,7 +77,7 @@ class Session:
         self.cursor.execute(SILENCE, {"silent": False})
 
     def run(self, statements: list[Statement], before: list[Statement], transaction: bool = True) -> None:
-        """Run statements, all or none of them; `before` are those that stand already."""
+        """Run statements, all or none in a transaction; `before` are those that are already committed."""
         if not statements:
             return
         texts: list[Statement | str] = ["BEGIN", *statements, "COMMIT"] if transaction else [*statements]
@@ -100,7 +100,7 @@ class Session:
 
 
 def words_of(error: Exception) -> str:
-    """Return SQLSTATE and first line of the server's message."""
+    """Return the SQLSTATE and the first line of the server's message."""
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     words = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
     return f"[{state}] {words}" if state else words

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looks at server and database, and brings them to what is wanted: one way for the look and for the act."""
+"""Compares server and database with the wanted state, and changes them; check and change share one code path."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ SETUP = {
 
 @dataclass
 class Outcome:
-    """What was found and done.
+    """The state found and the changes made.
 
     Attributes:
-        statements: what was run, or would be.
+        statements: the statements that were run, or would be run.
         audit: whether reads of patients' data are to be audited.
-        made: whether the database was made, or would be.
-        reads: whether the database is there, and the login role may read what its owner made.
-        row_security: whether the database has policies that database_patients made.
-        session: a session in the database, where that is there.
+        made: whether the database was created, or would be created.
+        reads: whether the database exists and the login role may read the objects of its owner.
+        row_security: whether the database has policies that database_patients created.
+        session: a session in the database, if it exists.
     """
 
     statements: list[Statement]
@@ -80,14 +80,14 @@ class Outcome:
     session: Session | None = None
 
     def result(self) -> dict[str, Any]:
-        """Return what a module says of it."""
+        """Return the result of a module."""
         shown = [str(statement) for statement in self.statements]
         names = ("audit", "made", "reads", "row_security")
         return {"statements": shown, **{name: getattr(self, name) for name in names}}
 
 
 def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]) -> None:
-    """Note for each role that is there whether its password is the wanted one, by logging in with it."""
+    """Record for each existing role whether its password is the wanted one, by logging in with it."""
     database = wanted.name if wanted.name in (cluster["databases"] or {}) else "postgres"
     for purpose, password in wanted.passwords.items():
         name = wanted.roles[purpose]
@@ -96,7 +96,7 @@ def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]
         place = module.params["connection"] | {"login_db": database, "login_user": name, "login_password": password}
         try:
             driver.psycopg.connect(**{"connect_timeout": 10} | get_conn_params(module, place)).close()
-        except Exception as error:  # as in Session.lock; the server tells a password from all that comes after it
+        except Exception as error:  # as in Session.lock; the server reports a wrong password distinctly
             words = str(error)
             cluster["roles"][name]["logs_in"] = any(
                 after in words for after in ("permission denied for database", "too many connections for role")
@@ -108,12 +108,12 @@ def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]
 
 
 def set_up(module: AnsibleModule, act: bool, coming: Mapping[str, Any]) -> Outcome:
-    """Look at the server, refuse it, and change what differs; without a server, say what would be made.
+    """Check the server, refuse it or change what differs; without a server, return what would be created.
 
     Args:
         module: the module, with the options SETUP.
         act: whether to change anything.
-        coming: what the provider is going to change before.
+        coming: the changes that the provider makes before.
     """
     wanted = Wanted(**{field.name: module.params[field.name] for field in fields(Wanted)})
     if problems := input_problems(wanted) or coming_problems(wanted, coming):
@@ -131,7 +131,7 @@ def set_up(module: AnsibleModule, act: bool, coming: Mapping[str, Any]) -> Outco
 
 
 def set_up_server(module: AnsibleModule, wanted: Wanted, act: bool, coming: Mapping[str, Any]) -> Outcome:
-    """Look at a server, refuse it, and change what differs."""
+    """Check a server, refuse it or change what differs."""
     login = (module.params["connection"].get("login_db") or "postgres").strip()
     session = Session(module, login)
     other = Session(module, login)
@@ -187,7 +187,7 @@ def set_up_server(module: AnsibleModule, wanted: Wanted, act: bool, coming: Mapp
 def set_up_inside(
     inner: Session, wanted: Wanted, database: dict[str, Any], login_role: Login, done: list[Statement], *, act: bool
 ) -> dict[str, Any]:
-    """Bring extensions and privileges of the database to what is wanted; adds to `done`, returns what was found."""
+    """Set up extensions and privileges of the database; add to `done`, and return the state found."""
     about = {"owner": wanted.roles["owner"], "extensions": wanted.extensions}
     inside: dict[str, Any] = inner.json(INSIDE, **about)
     statements = extension_statements(wanted, inside)

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which statements bring the roles, the database and its privileges from what is found to what is wanted.
+"""Returns the statements that change the roles, the database and its privileges to the wanted state.
 
-Pure functions on what the queries of `queries.py` return.
+Pure functions on the results of the queries in `queries.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..sql import identifier, literal
 from .scram import is_scram_verifier_of, scram_verifier
 from .wanted import PUBLIC, PURPOSES, SUPERUSER, Login, Statement, Wanted, audit_is_on, is_ours, refused_groups
 
-# What each role may do with what the owner makes; PUBLIC may do nothing. Keys as in pg_default_acl.defaclobjtype.
+# Privileges of each role on the objects of the owner; PUBLIC has none. Keys as in pg_default_acl.defaclobjtype.
 DEFAULT_PRIVILEGES: dict[str, dict[str, set[str]]] = {
     "r": {"app": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "readonly": {"SELECT"}},
     "S": {"app": {"SELECT", "USAGE"}, "readonly": {"SELECT"}},
@@ -25,12 +25,12 @@ DEFAULT_PRIVILEGES: dict[str, dict[str, set[str]]] = {
 OBJECT_WORDS = {"r": "TABLE", "S": "SEQUENCE", "f": "ROUTINE", "T": "TYPE", "n": "SCHEMA"}
 DATABASE_PRIVILEGES = {"app": {"CONNECT"}, "readonly": {"CONNECT"}, "backup": {"CONNECT"}}
 SCHEMA_PRIVILEGES = {"app": {"USAGE"}, "readonly": {"USAGE"}}
-# uuid_generate_v4() is the default of a column, similarity() searches: whoever works with rows needs them.
+# uuid_generate_v4() is the default of a column, similarity() searches: roles that work with rows need them.
 EXTENSION_PRIVILEGES = {"owner": {"EXECUTE"}, "app": {"EXECUTE"}, "readonly": {"EXECUTE"}}
 
 
 def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login = SUPERUSER) -> list[Statement]:
-    """Return what brings the roles, and the databases that they shall not enter, to what is wanted."""
+    """Return the statements for the roles, and for the databases to which they must not connect."""
     statements: list[Statement] = []
     for purpose in PURPOSES:
         statements += role_statements(wanted, purpose, cluster["roles"].get(wanted.roles[purpose]), login)
@@ -38,7 +38,7 @@ def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login 
         statements += audit_role_statements(wanted, cluster["roles"].get(wanted.audit_role))
     owner = wanted.roles["owner"]
     if not login.superuser and not cluster["roles"].get(owner, {}).get("usable"):
-        # Makes the database for the owner and works inside it; who makes a role may only administer it.
+        # The login role acts as the owner in its database; the creator of a role may only administer that role.
         statements.append(
             Statement(f"GRANT {identifier(owner)} TO {identifier(login.name)} WITH INHERIT TRUE, SET TRUE")
         )
@@ -55,14 +55,14 @@ def cluster_statements(wanted: Wanted, cluster: Mapping[str, Any], login: Login 
 
 
 def audit_role_statements(wanted: Wanted, found: Mapping[str, Any] | None) -> list[Statement]:
-    """Return what makes the role that pgaudit.role names: it audits who uses its privileges, and nobody can be it."""
+    """Return the statements for the role in pgaudit.role: its privileges define the audit; our roles are no members."""
     name = identifier(wanted.audit_role)
     if found is None:
         return [Statement(f"CREATE ROLE {name} NOLOGIN")]
     words = ("LOGIN", "SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
     has = [word for word in words if found.get(word)]
     statements = [Statement(f"ALTER ROLE {name} {' '.join('NO' + word for word in has)}")] if has else []
-    # Who made it without being a superuser administers it, which PostgreSQL does not let go of.
+    # A creator without superuser stays a member with the admin option, which PostgreSQL does not let it revoke.
     members = sorted(set(found["members"]) & set(wanted.roles.values()))
     return statements + [Statement(f"REVOKE {name} FROM {identifier(member)}") for member in members]
 
@@ -70,9 +70,9 @@ def audit_role_statements(wanted: Wanted, found: Mapping[str, Any] | None) -> li
 def role_statements(
     wanted: Wanted, purpose: str, found: Mapping[str, Any] | None, login: Login = SUPERUSER
 ) -> list[Statement]:
-    """Return what makes one role, or brings it to what is wanted.
+    """Return the statements that create one role, or change it to the wanted state.
 
-    Where the verifier of `found` may not be read, its `logs_in` says whether the password is right.
+    Where the verifier in `found` cannot be read, `logs_in` tells whether the password is right.
     """
     name = wanted.roles[purpose]
     statements = []
@@ -98,7 +98,7 @@ def role_statements(
     if options:
         statements.append(Statement(f"ALTER ROLE {identifier(name)} {' '.join(options)}"))
     password = None if purpose in wanted.passwordless else wanted.passwords.get(purpose)
-    # Who is no superuser sees stars instead of a verifier, whether or not there is one.
+    # Without superuser, stars stand for any verifier, even where there is none.
     if purpose in wanted.passwordless and login.superuser and found.get("verifier"):
         statements.append(Statement(f"ALTER ROLE {identifier(name)} PASSWORD NULL"))
     known = found.get("logs_in") or is_scram_verifier_of(found.get("verifier") or "", password or "")
@@ -123,14 +123,14 @@ def role_statements(
 
 
 def setting_text(value: object) -> str:
-    """Return the value of a server setting as PostgreSQL keeps it: YAML's true and false are on and off."""
+    """Return the value of a server setting as PostgreSQL stores it: YAML's true and false become on and off."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(value)
 
 
 def create_statement(wanted: Wanted) -> Statement:
-    """Return what makes the database; template0 has nothing that somebody added."""
+    """Return the statement that creates the database; template0 has no local additions."""
     return Statement(
         f"CREATE DATABASE {identifier(wanted.name)} OWNER {identifier(wanted.roles['owner'])} TEMPLATE template0 "
         f"ENCODING 'UTF8' LOCALE {literal(wanted.locale)} CONNECTION LIMIT {wanted.connection_limit}"
@@ -143,9 +143,9 @@ def new_database(owner: str) -> dict[str, Any]:
 
 
 def environment_statements(wanted: Wanted, database: Mapping[str, Any], login: Login = SUPERUSER) -> list[Statement]:
-    """Return what lets the database say which environment it belongs to.
+    """Return the statement that stores in the database which environment it belongs to.
 
-    A setting that no extension defines takes a superuser (or GRANT SET ON PARAMETER), also for the database's owner.
+    A setting that no extension defines needs a superuser (or GRANT SET ON PARAMETER), even for the owner.
     """
     if not wanted.environment or not login.superuser or database.get("environment") == wanted.environment:
         return []
@@ -154,7 +154,7 @@ def environment_statements(wanted: Wanted, database: Mapping[str, Any], login: L
 
 
 def new_inside() -> dict[str, Any]:
-    """Return what INSIDE returns in a database just made from template0."""
+    """Return the result of INSIDE in a new database from template0."""
     return {
         "extensions": ["plpgsql"],
         "public_schema": {PUBLIC: ["USAGE"]},
@@ -167,7 +167,7 @@ def new_inside() -> dict[str, Any]:
 
 
 def extension_statements(wanted: Wanted, inside: Mapping[str, Any]) -> list[Statement]:
-    """Return what makes the extensions that are missing, so that their routines can be looked at."""
+    """Return the statements that create the missing extensions, so that their routines can be read."""
     return [
         Statement(f"CREATE EXTENSION {identifier(name)}")
         for name in wanted.extensions
@@ -176,9 +176,10 @@ def extension_statements(wanted: Wanted, inside: Mapping[str, Any]) -> list[Stat
 
 
 def routine_statements(wanted: Wanted, inside: Mapping[str, Any], login: Login = SUPERUSER) -> list[Statement]:
-    """Return what closes the routines of our extensions to PUBLIC and keeps them open to those who work with rows.
+    """Return the statements that revoke the routines of our extensions from PUBLIC and grant them to our roles.
 
-    Extensions that PostgreSQL trusts are made as the server's first superuser: nobody else may change their privileges.
+    PostgreSQL creates trusted extensions as the first superuser of the server, so only a superuser may change their
+    privileges.
     """
     if not inside["open_routines"] or not login.superuser:
         return []
@@ -188,13 +189,13 @@ def routine_statements(wanted: Wanted, inside: Mapping[str, Any], login: Login =
 
 
 def inside_statements(wanted: Wanted, database: Mapping[str, Any], inside: Mapping[str, Any]) -> list[Statement]:
-    """Return what brings the privileges of the database to what is wanted.
+    """Return the statements that set the privileges of the database.
 
-    Objects that the owner made and that nobody granted anything on, for instance by hand before the first deploy, get
-    what the default privileges would have given them. What a migration granted or revoked itself stays.
+    Objects of the owner without any grants, for instance created manually before the first deploy, get the privileges
+    that the default privileges would have granted. Grants and revokes of a migration stay.
 
     Args:
-        wanted: what is asked for.
+        wanted: the wanted state.
         database: the entry of the database in the result of CLUSTER, or of `new_database`.
         inside: the result of INSIDE, or of `new_inside`.
     """
@@ -230,14 +231,14 @@ def privilege_statements(
     grantees: Iterable[str],
     prefix: str = "",
 ) -> list[Statement]:
-    """Return the GRANT and REVOKE statements that give each grantee exactly what is wanted.
+    """Return the GRANT and REVOKE statements that give each grantee exactly the wanted privileges.
 
     Args:
-        wanted: privileges by grantee; a grantee that is missing shall have none.
+        wanted: privileges by grantee; a missing grantee gets none.
         found: privileges by grantee.
         target: for instance `ON SCHEMA public`.
-        grantees: whom to look at; what others have stays.
-        prefix: what stands before GRANT, for instance ALTER DEFAULT PRIVILEGES.
+        grantees: the grantees to compare; privileges of other grantees stay.
+        prefix: the text before GRANT, for instance ALTER DEFAULT PRIVILEGES.
     """
     statements = []
     for grantee in grantees:

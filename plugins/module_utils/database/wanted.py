@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is asked for, as whom, and the words of SQL that the other files of this role share."""
+"""The wanted state, the login role, and the SQL statement type that the other files of this role share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PURPOSES = ("owner", "app", "readonly", "backup")
 PUBLIC = "public"  # in our dicts; no role can have this name
 AUDIT = ("auto", "always", "never")
 
-# They run programs and read and write files as the system user of the server: as good as a superuser.
+# Members can run programs and read and write files as the system user of the server, which equals a superuser.
 SERVER_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
-# Of what server roles of PostgreSQL ours may not be members, besides SERVER_ROLES. Who reads all data reads the
-# verifiers of passwords too; who writes all data writes the history of migrations.
+# Predefined roles of which ours may not be members, besides SERVER_ROLES. A role that reads all data also reads the
+# password verifiers; a role that writes all data also writes the history of migrations.
 REFUSED_GROUPS = {
     "owner": ("pg_write_all_data",),
     "app": ("pg_write_all_data", "pg_read_all_data"),
@@ -26,7 +26,7 @@ REFUSED_GROUPS = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the variables of the role `database` ask for; dicts are keyed by PURPOSES."""
+    """The wanted state from the variables of the role `database`; dicts are keyed by PURPOSES."""
 
     name: str
     roles: Mapping[str, str]
@@ -48,15 +48,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Login:
-    """As whom we log in, and what that role may do.
+    """The login role and its privileges.
 
     Attributes:
         name: name of the role.
-        superuser: whether it is one; the rest counts for others only.
-        createrole: whether it may make roles.
-        createdb: whether it may make databases.
-        bypassrls: whether row level security does not count for it; only such a role may give that on.
-        read_all: whether it may make others members of pg_read_all_data.
+        superuser: whether it is a superuser; the other attributes matter only if not.
+        createrole: whether it may create roles.
+        createdb: whether it may create databases.
+        bypassrls: whether it bypasses row level security; only such a role may grant that attribute.
+        read_all: whether it may grant pg_read_all_data to other roles.
     """
 
     name: str = "postgres"
@@ -72,7 +72,7 @@ SUPERUSER = Login()
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement; `shown` replaces the text where that holds a verifier."""
+    """One SQL statement; `shown` replaces a text that holds a verifier."""
 
     sql: str
     shown: str = ""
@@ -83,7 +83,7 @@ class Statement:
 
 
 def audit_is_on(audit: str, preloaded: str | None) -> bool:
-    """Tell whether reads of patients' data are audited: as asked for, or where the server has pgaudit.
+    """Tell whether reads of patients' data are audited: by request, or where the server has pgaudit.
 
     Args:
         audit: one of AUDIT.
@@ -95,11 +95,11 @@ def audit_is_on(audit: str, preloaded: str | None) -> bool:
 
 
 def refused_groups(wanted: Wanted, purpose: str, found: Mapping[str, Any]) -> list[str]:
-    """Return the roles that a role of ours is a member of and may not be."""
+    """Return the forbidden roles of which one of our roles is a member."""
     refused = {*SERVER_ROLES, *REFUSED_GROUPS[purpose], *(set(wanted.roles.values()) - {wanted.roles[purpose]})}
     return sorted(refused & set(found["member_of"]))
 
 
 def is_ours(cluster: Mapping[str, Any], database: str) -> bool:
-    """Tell whether the login role owns a database; one that is yet to be made will be its own."""
+    """Tell whether the login role owns a database, or will own it after creating it."""
     return bool((cluster["databases"] or {}).get(database, {}).get("owned", True))

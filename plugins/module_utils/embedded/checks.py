@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Refuses input that no embedded server can be made from: names, the folder, data of another version, the port."""
+"""Refuses input that does not work for an embedded server: names, the folder, data of another version, the port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LISTENING = "0A"
 
 
 def check_input(params: Mapping[str, Any]) -> None:
-    """Refuse the first of the module's parameters that no server can be made from, by the name of its variable."""
+    """Refuse the first invalid parameter of the module, by the name of its variable."""
     check_path(params["directory"], "postgresql_embedded_directory")
     check_path(params["root_directory"], "postgresql_embedded_root_directory")
     check_port(params["port"])
@@ -33,7 +33,7 @@ def check_input(params: Mapping[str, Any]) -> None:
 
 
 def check_path(path: str, variable: str) -> None:
-    """Refuse the value of a variable that is no absolute folder name, or that PostgreSQL's programs cannot be given.
+    """Refuse the value of a variable that is no absolute folder name, or that PostgreSQL's programs cannot handle.
 
     pg_ctl puts the name between double quotes on a shell command line, and libpq reads it from one line.
     """
@@ -55,7 +55,7 @@ def check_name(name: str, variable: str) -> None:
 
 
 def check_folder(directory: Path) -> None:
-    """Refuse a folder, perhaps one still to be made, that we cannot write, that another user or nobody marked."""
+    """Refuse a folder that is not writable, holds other files without our marker, or belongs to another user."""
     remedy = "nothing was changed; set postgresql_embedded_directory to another folder"
     found = nearest_existing(directory)
     if not found.is_dir():
@@ -82,7 +82,7 @@ def check_folder(directory: Path) -> None:
 def check_data(data: Path, major: int) -> bool:
     """Tell whether there is a data folder, and refuse a damaged one or one of another major version.
 
-    It is never made anew over old data.
+    Old data are never overwritten.
     """
     if not data.exists():
         return False
@@ -104,7 +104,7 @@ def check_data(data: Path, major: int) -> bool:
 
 
 def check_port(port: int) -> None:
-    """Refuse a port that an ordinary user cannot listen on; 0 is none yet."""
+    """Refuse a port that an ordinary user cannot listen on; 0 means none yet."""
     if port and port not in range(1024, 65536):
         raise EmbeddedError(
             f"Port {port} cannot be used: an embedded server listens on 1024 to 65535; nothing was changed; "
@@ -115,7 +115,7 @@ def check_port(port: int) -> None:
 def port_is_taken(port: int) -> bool:
     """Tell whether a server could not listen on a port of 127.0.0.1 now."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as PostgreSQL does
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # like PostgreSQL
         try:
             probe.bind((HOST, port))
         except OSError as error:
@@ -131,7 +131,7 @@ def pick_port(directory: Path) -> int:
 
 
 def check_port_is_free(port: int) -> None:
-    """Refuse a port on which another program listens, by that program's name."""
+    """Refuse a port on which another program listens; name that program."""
     if port_is_taken(port):
         raise EmbeddedError(
             f"Port {port} is taken by {port_holder(port)}, so the embedded server cannot listen there; nothing was "
@@ -140,13 +140,13 @@ def check_port_is_free(port: int) -> None:
 
 
 def port_holder(port: int) -> str:
-    """Name the program that listens on a port, such as "postgres (process 4711)", where the system shows it."""
+    """Return the program that listens on a port, such as "postgres (process 4711)", where the system shows it."""
     sockets = set()
     for table in ("tcp", "tcp6"):
         rows = [row.split() for row in read_text(Path("/proc/net", table)).splitlines()]
         sockets |= {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == _LISTENING}
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it is another user's, or has ended since
+        with suppress(OSError):  # it belongs to another user, or has ended
             if any(str(descriptor.readlink()) in sockets for descriptor in (process / "fd").iterdir()):
                 return f"{read_text(process / 'comm').strip() or 'a program'} (process {process.name})"
     return "a program of another user"

@@ -20,11 +20,11 @@ MARKER = ".physioflow-embedded.json"
 
 
 class EmbeddedError(Exception):
-    """A reason to stop; its text is the whole message for the person who ran Ansible."""
+    """An error that ends the module; its text is the whole message for the user."""
 
 
 def write_file(path: Path, text: str, mode: int = 0o644, owner: pwd.struct_passwd | None = None) -> None:
-    """Replace a file in one step: nobody ever reads half of it, or more than its mode lets them."""
+    """Replace a file atomically, with its final mode from the beginning."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=MARKER, delete=False) as stream:
         if owner:
             os.fchown(stream.fileno(), owner.pw_uid, owner.pw_gid)
@@ -44,7 +44,7 @@ def read_text(path: Path) -> str:
 
 
 def make_link(path: Path, target: str) -> None:
-    """Point a symbolic link at a target in one step, also where it pointed elsewhere."""
+    """Point a symbolic link at a target atomically, also where it pointed elsewhere."""
     fresh = path.with_name(f"{MARKER}.link")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
@@ -57,7 +57,7 @@ def link_is(path: Path, target: str) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (not its target) or a folder with all that is in it, where it is there."""
+    """Remove a file, a link (not its target) or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -76,7 +76,7 @@ def short_hash(text: str) -> str:
 
 @contextmanager
 def locked(folder: Path, seconds: float = 300) -> Iterator[None]:
-    """Hold an existing folder against a second run at the same time; the system lets go when this process ends."""
+    """Lock an existing folder against a concurrent run; the lock ends with this process."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     end = time.monotonic() + seconds
     try:

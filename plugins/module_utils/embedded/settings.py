@@ -27,16 +27,16 @@ _FIXED = {"data_directory", "hba_file", "ident_file", "config_file", "log_direct
 
 
 def setting_values(port: int, log: Path, overrides: Mapping[str, object]) -> dict[str, object]:
-    """Choose the server settings.
+    """Return the server settings.
 
-    Nothing that a statement carried is logged (no parameters, no failed statement, no row in a DETAIL line),
-    because a log is read by more people than a patient's record.
+    The log holds no data of a statement (no parameters, no failed statement, no row in a DETAIL line), because more
+    people read a log than a patient's record.
 
     Args:
         port: TCP port to listen on.
         log: folder of the server's log, absolute.
-        overrides: settings of the user, which win. One that is no setting, has its own variable, or has an
-            impossible value is an EmbeddedError.
+        overrides: settings of the user, which take precedence. One that is no setting, has its own variable, or has an
+            impossible value raises EmbeddedError.
 
     Returns:
         Values by name: str, bool, int or float.
@@ -77,12 +77,12 @@ def setting_values(port: int, log: Path, overrides: Mapping[str, object]) -> dic
 
 
 def setting_text(value: object) -> str:
-    """Return a setting's value as the server reads it on a command line."""
+    """Return a setting's value in the form of a server command line."""
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def settings_text(values: Mapping[str, object]) -> str:
-    """Write the file of our server settings."""
+    """Return the text of our settings file."""
     lines = ["# Made by the Ansible role postgresql_embedded; set postgresql_embedded_settings instead of editing."]
     for name in sorted(values):
         text = setting_text(values[name])
@@ -93,20 +93,20 @@ def settings_text(values: Mapping[str, object]) -> str:
 
 
 def passfile_text(port: int, password: str) -> str:
-    """Write the libpq password file that lets the superuser in, with a password that needs no escapes."""
+    """Return the text of the superuser's libpq password file; the password needs no escapes."""
     return f"{HOST}:{port}:*:{SUPERUSER}:{password}\n"
 
 
 def read_passfile(text: str) -> tuple[int, str] | None:
-    """Read port and password back out of our password file; None where it does not hold our line."""
+    """Return port and password from our password file; None where it does not hold our line."""
     found = re.fullmatch(rf"{re.escape(HOST)}:(\d+):\*:{SUPERUSER}:([^:\\\s]+)\n?", text)
     return (int(found[1]), found[2]) if found else None
 
 
 def service_text(port: int, database: str, role: str, passfile: Path) -> str:
-    """Write the connection service file, so that ``psql service=physioflow`` opens a database.
+    """Return the text of the connection service file, by which ``psql service=physioflow`` opens a database.
 
-    It becomes the role after login; with an empty one it stays the superuser. The file holds no password.
+    The session does SET ROLE after login; with an empty role it stays the superuser. The file holds no password.
     """
     lines = [
         "# Made by the Ansible role postgresql_embedded.",

@@ -1,10 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Describes the statements of a file without transaction, so that it can be told later which of them were done.
+"""Describes the statements of a file without transaction, so that their progress can be checked later.
 
-Runs on the controller, where the parser is. When such a file is interrupted, the catalogs of the database are asked
-for what is described here (`doubt.py`). Statements of which the catalogs know nothing stand alone
-in a file.
+Runs on the controller, which has the parser. After an interruption, `doubt.py` looks up these descriptions in the
+catalogs of the database. A statement that leaves no trace in the catalogs must be alone in its file.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from pglast.stream import RawStream
 
 from ..sql import identifier
 
-PROBE = "physioflow_probe"  # a temporary copy of a table, on which an index is made to compare its definition
+PROBE = "physioflow_probe"  # a temporary copy of a table; an index on it gives a definition to compare
 
-# Kinds of statements: what was made or dropped can be looked for; what may be repeated is repeated.
-# A whole one is done or not done, and an error leaves nothing of it; one with steps may have committed some of them.
+# Kinds of statements. The catalogs show created and dropped objects; a REPEAT statement can simply run again.
+# A WHOLE statement is done or not done, and an error leaves nothing of it. A STEPS statement may commit in between.
 INDEX, DROP, VALUE, REINDEX, REPEAT = "index", "drop", "value", "reindex", "repeat"
 WHOLE, STEPS = "whole", "steps"
 
 
 def describe(node: Any, line: int) -> dict[str, Any]:
-    """Return what is to be known of a statement: {line, kind, ...}."""
+    """Return the description of a statement: {line, kind, ...}."""
     return {"line": line} | _described(node)
 
 
 def undecidable(steps: list[dict[str, Any]]) -> tuple[int, str] | None:
-    """Return line and reason why a file of several statements could not be resolved after an interruption, or None."""
+    """Return line and reason if a file of several statements could not be resolved after an interruption, or None."""
     made: set[str] = set()
     for step in steps:
         if step["kind"] in (WHOLE, STEPS):
@@ -70,14 +69,14 @@ def _described(node: Any) -> dict[str, Any]:
 
 
 def _reindexed(node: Any) -> dict[str, str]:
-    """Return what a REINDEX takes in: a relation, a schema, or the whole database."""
+    """Return the scope of a REINDEX: a relation, a schema, or the whole database."""
     if node.relation:
         return {"relation": identifier(node.relation.schemaname, node.relation.relname)}
     return {"schema": identifier(node.name)} if node.kind == enums.ReindexObjectType.REINDEX_OBJECT_SCHEMA else {}
 
 
 def _probe(node: Any) -> str:
-    """Return the statement that makes the same index on the temporary copy of its table."""
+    """Return the statement that creates the same index on the temporary copy of its table."""
     changed = {"concurrent": False, "if_not_exists": False, "tableSpace": None}
     changed["relation"] = ast.RangeVar(schemaname="pg_temp", relname=PROBE, inh=True, relpersistence="p")
     values = {name: getattr(node, name) for name in node.__slots__} | changed

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Finds the sessions that a migration waited for, names them, and ends them where that is wanted.
+"""Finds the sessions that blocked a migration, describes them, and ends them on request.
 
-A session is named by everything but the text of its query, which may hold a patient's data.
+The description leaves out the query text, which may hold a patient's data.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Whom the locks wait for, the surest answer first; only the first answer that finds somebody counts:
-#   1 who holds a conflicting lock on one of the relations that the statement certainly locks: itself, the table of an
-#     index, and partitions and children where it reaches them
-#   2 who has an older snapshot, where the statement waits for all of them
-#   3 the same as 1 for what it may lock: other partitions and parents, tables that a foreign key connects (ALTER and
-#     DROP lock them too), and what cannot be told from its text
-#   4 who may hold a lock on a row: it has written, and has locked rows of one of the relations
+# Who blocks the locks, the surest answer first. Only the first answer that finds a session counts:
+#   1 sessions with a conflicting lock on a relation that the statement certainly locks: the relation itself, the
+#     table of an index, and partitions and children where the lock includes them
+#   2 sessions with an older snapshot, where the statement waits for all of them
+#   3 the same as 1 for relations that it may lock: other partitions and parents, tables connected by a foreign key
+#     (ALTER and DROP lock them too), and relations that its text does not tell
+#   4 sessions that may hold a row lock: they have written, and have locked rows of one of the relations
 BLOCKERS = """
 WITH RECURSIVE need AS (
     SELECT CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END AS relation, n.modes, coalesce(n.reach, '') AS reach,
@@ -80,12 +80,12 @@ class Blocker:
     words: str
 
     def __str__(self) -> str:
-        """Return what a person needs to find the session, without its query."""
+        """Return the description by which a DBA finds the session, without its query."""
         return self.words
 
 
 def find_blockers(cursor: Any, needs: Sequence[Mapping[str, Any]]) -> list[Blocker]:
-    """Return the sessions that hold what a statement waited for.
+    """Return the sessions that hold the locks for which a statement waited.
 
     Args:
         cursor: of a connection to the database of the migration.
@@ -97,7 +97,7 @@ def find_blockers(cursor: Any, needs: Sequence[Mapping[str, Any]]) -> list[Block
 
 
 def terminate(cursor: Any, blockers: Sequence[Blocker]) -> list[str]:
-    """End the sessions that certainly block, and return a sentence for each, also where it could not be ended."""
+    """End the sessions that certainly block; return a sentence for each, also for those that could not be ended."""
     sentences = []
     for blocker in blockers:
         if not blocker.certain:

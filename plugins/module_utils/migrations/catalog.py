@@ -1,11 +1,11 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads the migrations of a release and refuses what would fail, or worse succeed, on a database.
+"""Reads the migrations of a release and refuses files that would fail or do harm on a database.
 
-Runs on the controller, before any host is touched. A file is judged by PostgreSQL's own parser (pglast), never by
-patterns: what passes here is text that the server will split into the same statements.
+Runs on the controller, before any host is changed. PostgreSQL's own parser (pglast) checks the files, not patterns, so
+the server splits a file into the same statements.
 
-Everything wrong with a release is found in one reading: each problem is a `Finding` with file, line and remedy.
+One reading finds all errors of a release. Each is a `Finding` with file, line and remedy.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ HEADER_LINE = re.compile(
 QUOTED_TOKEN = re.compile(r' at or near "(?P<token>.*)"$', re.DOTALL)
 LONGEST_TOKEN = 30  # characters of the file that a syntax error may repeat
 VERSION = re.compile(r"\d+(?:\.\d+)*")
-# How files have to be named: migrations and rollbacks, and repeatable files.
+# Required file names: migrations and rollbacks, and repeatable files.
 EXAMPLES = ("NNN_name.sql (three digits, lower case, underscores)", "name.sql (lower case, underscores)")
 OF_TRANSACTION = re.compile(r"transaction( snapshot)?|transaction_(isolation|deferrable|read_only)", re.IGNORECASE)
-MANY = 5  # findings that say the same; more of them become one
-# Characters that nobody sees, and that PostgreSQL takes for letters of a name or does not know.
+MANY = 5  # equal findings; if there are more, they are merged into one
+# Invisible characters that PostgreSQL takes for letters of a name or rejects.
 UNSEEN = re.compile("[\x1a\x85\xa0\xad\u1680\u2000-\u200b\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
 PSQL_VARIABLE = re.compile(r""":(?P<quote>['"]?)[A-Za-z_]\w{0,30}(?P=quote)""")
-# White space of PostgreSQL's lexer, where its two kinds of comments end, and where those in C's style nest.
+# White space of PostgreSQL's lexer, the end of its two kinds of comments, and the nesting of C-style comments.
 SPACE = " \t\n\r\f\v"
 END_OF_LINE = re.compile(r"[\n\r]")
 EDGE_OF_COMMENT = re.compile(r"/\*|\*/")
@@ -60,12 +60,12 @@ INSERT = re.compile(rf"INSERT\s+INTO\s+(?P<relation>{IDENTIFIER}(?:\.{IDENTIFIER
 OPENS = re.compile(r"(?:BEGIN|START)\b", re.IGNORECASE)
 LONG_INSERT = 1_000  # characters
 COPY_NEEDS_PSQL = "COPY with standard input or output works in psql only. Use INSERT."
-# Kinds of statements that may stand in any file, and whose effect never leaves the database.
+# Kinds of statements that are allowed in any file and have no effect outside of the database.
 KIND = re.compile(r'"stmt":\{"(\w+)"')
 PLAIN = ("CreateStmt", "CreateTrigStmt", "CreateFunctionStmt", "DeleteStmt", "InsertStmt", "UpdateStmt", "ViewStmt")
 BOM = b"\xef\xbb\xbf"
 
-# Changes of a subscription that look at the publisher's tables again, unless they are told not to.
+# Changes of a subscription that refresh its list of the publisher's tables by default.
 REFRESHING = (
     enums.AlterSubscriptionType.ALTER_SUBSCRIPTION_REFRESH,
     enums.AlterSubscriptionType.ALTER_SUBSCRIPTION_SET_PUBLICATION,
@@ -73,8 +73,8 @@ REFRESHING = (
     enums.AlterSubscriptionType.ALTER_SUBSCRIPTION_DROP_PUBLICATION,
 )
 # Statements that PostgreSQL refuses inside a transaction block (PreventInTransactionBlock), by their parse node, and
-# when. Three depend on more than their text, and are left to the server: REINDEX and CLUSTER of one relation (refused
-# where it is partitioned), and DROP SUBSCRIPTION (refused where it has a slot).
+# the condition. Three depend on more than their text and are left to the server: REINDEX and CLUSTER of one relation
+# (refused where it is partitioned), and DROP SUBSCRIPTION (refused where it has a slot).
 NEVER_IN_TRANSACTION: dict[type, Callable[[Any], bool]] = {
     ast.AlterDatabaseStmt: lambda node: any(option.defname == "tablespace" for option in node.options or ()),
     ast.AlterSubscriptionStmt: lambda node: node.kind in REFRESHING and is_on(node.options, "refresh", usual=True),
@@ -98,9 +98,9 @@ NEVER_IN_TRANSACTION: dict[type, Callable[[Any], bool]] = {
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing that is wrong with a release, as one sentence with its place and its remedy.
+    """One error in a release, as one sentence with its place and its remedy.
 
-    `lacks` is the entry that a header lacks: what is said of many files is said once.
+    `lacks` is the missing header entry, by which equal findings of many files are merged.
     """
 
     file: str
@@ -109,7 +109,7 @@ class Finding:
     lacks: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        """Return `file:line: message`, or `file: message` where no line is meant."""
+        """Return `file:line: message`, or `file: message` without a line."""
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
 
@@ -117,9 +117,9 @@ class Finding:
 class Statement:
     """One top-level statement: its text without the comments before it, and the line it starts at (from 1).
 
-    For the statements that are sent, `needs` are the locks that it takes on relations, and `outside` says what it does
-    outside of the database, as `outside.py` does; `roles` are those that it makes or speaks of. One that
-    `renews` leaves something that only a new session forgets.
+    For the statements that are sent, `needs` are the locks that it takes on relations, `outside` is its effect outside
+    of the database as `outside.py` describes it, and `roles` are the roles that it creates or names. A statement that
+    `renews` leaves a state that only a new session clears.
     """
 
     line: int
@@ -131,12 +131,12 @@ class Statement:
 
     @property
     def node(self) -> Any:
-        """Its parse tree, made anew each time; that of a long INSERT is without its rows."""
+        """Its parse tree, built at each call; the tree of a long INSERT lacks the rows."""
         return parser.parse_sql(self._without_rows)[0].stmt
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is of a kind in PLAIN; the parser says that in a thirtieth of the time of a tree."""
+        """Whether its kind is in PLAIN; this takes a thirtieth of the time that a parse tree takes."""
         kind = KIND.search(parser.parse_sql_json(self._without_rows))
         return kind is not None and kind[1] in PLAIN
 
@@ -151,8 +151,8 @@ class Statement:
 class SqlText:
     """The text of one SQL file as it is hashed, parsed and sent: UTF-8, LF line ends, no BOM.
 
-    `sha256` is of that text, `sha256_raw` of the bytes on disk: equal content with other line ends can be told from
-    an edited file. Of a file that holds both ways, `part` says which one this is, and `sha256` is of its lines alone.
+    `sha256` is the hash of that text, `sha256_raw` that of the bytes on disk. Together they tell other line ends from
+    an edit. In a file with a migration and its rollback, `part` says which one this is, and `sha256` covers only it.
     """
 
     file: str
@@ -177,7 +177,7 @@ class SqlText:
 
     @property
     def statements(self) -> list[Statement]:
-        """Its statements; none where it cannot be parsed, which `check_statements` says."""
+        """Its statements; none where it cannot be parsed, which `check_statements` reports."""
         try:
             return split_file(self.text)
         except parser.ParseError:
@@ -188,18 +188,18 @@ class SqlText:
         return self.text.count("\n", 0, offset) + 1
 
     def finding(self, line: int, message: str, lacks: str = "") -> Finding:
-        """Return what is wrong with it at a line; 0 is the file as a whole."""
+        """Return a finding for a line of the file; 0 is the whole file."""
         return Finding(self.file, line, message, lacks)
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One migration of a release; everything but its SQL.
+    """One migration of a release, without its SQL.
 
     `steps` are the statements of a file without transaction, as `alone.py` describes them. A `linear` one
-    did not say what it depends on, and so depends on the one before it. A repeatable file has the version R, and
-    depends on names. `outside` are the statements whose effect leaves the database, {line, what}. `down_mark` begins
-    the way back in a file that holds both.
+    states no dependencies, and so depends on the one before it. A repeatable file has the version R, and depends on
+    names. `outside` are the statements with an effect outside of the database, {line, what}. `down_mark` is the mark
+    before the rollback in a file that holds both.
     """
 
     version: str
@@ -219,16 +219,16 @@ class Migration:
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Migration:
-        """Return the migration that an entry of a plan holds; what a plan adds to it is left out."""
+        """Return the migration of a plan's entry, without the keys that the plan adds."""
         values: dict[str, Any] = {each.name: entry[each.name] for each in fields(cls) if each.name in entry}
         return cls(**values | {name: tuple(value) for name, value in values.items() if isinstance(value, list)})
 
 
 @dataclass
 class Catalog:
-    """All migrations of a release in the order in which they are applied, and what was found wrong.
+    """All migrations of a release in the order in which they are applied, and the findings.
 
-    `warnings` are sentences about what lies in the folder and is not applied.
+    `warnings` are sentences about files in the folder that are not applied.
     """
 
     migrations: list[Migration] = field(default_factory=list)
@@ -248,10 +248,10 @@ def read_catalog(release: Path, header_required: bool = True) -> Catalog:
 
     Args:
         release: folder of the release.
-        header_required: whether files that are named like ours have to have our header.
+        header_required: whether files that are named like ours must have our header.
 
     Returns:
-        The catalog. Nothing may be done with its migrations while it has findings.
+        The catalog. Its migrations must not be used while it has findings.
     """
     catalog = Catalog()
     findings = catalog.findings
@@ -277,12 +277,12 @@ def read_catalog(release: Path, header_required: bool = True) -> Catalog:
 
 
 def read_text(path: Path, file: str, way: str = UP) -> SqlText:
-    """Read one SQL file as it will be hashed and sent. Whoever reads a file of a release reads it here.
+    """Read one SQL file as it will be hashed and sent. All files of a release are read here.
 
     Args:
         path: the file on disk.
-        file: its name in messages: relative to the folder that holds the release.
-        way: which part of a file that holds both ways, `up` or `down`; other files are read as a whole.
+        file: its name in messages, relative to the parent folder of the release.
+        way: the part of a file with a migration and its rollback, `up` or `down`; other files are read as a whole.
 
     Raises:
         ValueError: with a `Finding` as its only argument, where the bytes are not UTF-8 or hold a NUL byte.
@@ -315,7 +315,7 @@ def read_text(path: Path, file: str, way: str = UP) -> SqlText:
 
 
 def said_once(findings: Sequence[Finding]) -> list[Finding]:
-    """Return findings with those that say the same of many files said once, with their number."""
+    """Return findings, with equal findings of many files merged into one that holds their number."""
     alike: dict[str, list[Finding]] = {}
     for finding in findings:
         alike.setdefault("its header has no " if finding.lacks else finding.message, []).append(finding)
@@ -339,9 +339,9 @@ def said_once(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def comments_before(text: str, begin: int = 0, end: int | None = None) -> tuple[int, list[tuple[int, str]]]:
-    """Return where the first statement of a piece of text begins, and the comments in SQL's style before it.
+    """Return where the first statement of a text begins, and the SQL-style comments before it.
 
-    Reads as PostgreSQL's lexer does: `--` ends at LF or CR, `/*` nests to any depth.
+    Reads like PostgreSQL's lexer: `--` ends at LF or CR, `/*` nests to any depth.
 
     Returns:
         The offset of the statement, or `end`; and (offset, words) of each comment that begins with `--`.
@@ -372,7 +372,7 @@ def comments_before(text: str, begin: int = 0, end: int | None = None) -> tuple[
 def split_file(text: str) -> list[Statement]:
     """Split a file into its top-level statements.
 
-    PostgreSQL's parser splits it without handing out a tree: that of a file of 20 MB would take gigabytes.
+    PostgreSQL's parser splits it without returning a tree: the tree of a file of 20 MB would take gigabytes.
 
     Raises:
         parser.ParseError: where PostgreSQL would refuse the text; its second argument is the offset in characters.
@@ -404,22 +404,22 @@ def own_statements(text: str) -> list[Statement]:
 
 
 def _renews(statement: Statement, node: Any) -> bool:
-    """Tell whether a statement leaves something in its session that RESET ALL and DISCARD do not take away.
+    """Tell whether a statement leaves a state in its session that RESET ALL and DISCARD do not clear.
 
-    That is a setting of one's own, `SET app.clinic = ...`: it is empty from then on, where a new session has none. And
-    what a session begins with is changed by ALTER DATABASE or ALTER ROLE.
+    A custom setting, `SET app.clinic = ...`, stays defined with an empty value; in a new session it is undefined. ALTER
+    DATABASE and ALTER ROLE change the settings with which a session begins.
     """
     own = isinstance(node, ast.VariableSetStmt) and "." in (node.name or "")
     return own or bool(leaves(node)) or "set_config" in statement.text.lower()
 
 
 def check_statements(sql: SqlText, transactional: bool, outside: list[dict[str, Any]] | None = None) -> list[Finding]:
-    """Return what in a file's statements would break the run, or break out of it.
+    """Return findings for statements of a file that would break the run, or break out of its transaction.
 
     Args:
         sql: the file.
         transactional: whether it runs in a transaction.
-        outside: where to add the statements whose effect leaves the database, {line, what}.
+        outside: a list to which statements with an effect outside of the database are added, {line, what}.
     """
     try:
         statements = sql.statements or split_file(sql.text)
@@ -446,7 +446,7 @@ def check_statements(sql: SqlText, transactional: bool, outside: list[dict[str, 
 
 
 def duplicate_versions(migrations: Iterable[Migration]) -> list[Finding]:
-    """Return a finding for each file that takes a version another file has."""
+    """Return a finding for each file whose version another file already has."""
     first: dict[tuple[int, ...], Migration] = {}
     return [
         Finding(each.file, 0, f"version {each.version} is also the version of {other.file}. Renumber the newer file.")
@@ -474,7 +474,7 @@ def broken_dependencies(migrations: Collection[Migration]) -> list[Finding]:
 
 
 def _circles(files: Mapping[str, Migration]) -> tuple[list[Finding], set[str]]:
-    """Return a finding for each circle of dependencies, and the keys of all files that are on one."""
+    """Return a finding for each dependency cycle, and the keys of all files on a cycle."""
     findings = []
     on_circle: set[str] = set()
     ordered = {*in_order({key: file.depends for key, file in files.items()})}
@@ -495,7 +495,7 @@ def _folder_of_migrations(release: Path) -> str:
 def _read_folder(
     release: Path, folder: str, header_required: bool, findings: list[Finding], warnings: list[str]
 ) -> list[tuple[SqlText, Name]]:
-    """Read every file of a folder; hidden files are none of our business, nor what lies beside other tools' files."""
+    """Read every file of a folder, except hidden files and what lies beside other tools' files."""
     directory = release / folder
     paths = _listed(directory) if directory.is_dir() else []
     if folder == "":
@@ -541,7 +541,7 @@ def _read_folder(
 
 
 def _read_texts(files: Mapping[Path, str], findings: list[Finding]) -> dict[Path, SqlText]:
-    """Read the SQL files among some, {path: name in messages}, and add to `findings` those that cannot be read."""
+    """Read the SQL files among `files`, {path: name in messages}; add unreadable ones to `findings`."""
     texts = {}
     for path, file in files.items():
         if path.suffix != ".sql" or not path.is_file():
@@ -556,7 +556,7 @@ def _read_texts(files: Mapping[Path, str], findings: list[Finding]) -> dict[Path
 
 
 def _not_read(path: Path, below: Sequence[Path], theirs: bool) -> str:
-    """Return why something in a folder is no file of it; empty where only its name can say so."""
+    """Return why an entry of a folder is not read; empty where only its name can tell."""
     if path.is_symlink() and not path.exists():
         return f"is a link that leads nowhere: there is no {path.readlink()}. Correct or remove it."
     if below:
@@ -568,12 +568,12 @@ def _not_read(path: Path, below: Sequence[Path], theirs: bool) -> str:
 
 
 def _listed(directory: Path) -> list[Path]:
-    """Return what lies in a folder and is not hidden, by name."""
+    """Return the entries of a folder that are not hidden, sorted by name."""
     return [path for path in sorted(directory.iterdir()) if not path.name.startswith(".")]
 
 
 def _sql_below(directory: Path, above: tuple[Path, ...] = ()) -> list[Path]:
-    """Return the SQL files of a folder and of those in it; a link that leads back up is not followed."""
+    """Return the SQL files of a folder and its subfolders; do not follow links that lead back up."""
     real = directory.resolve()
     if real in above:
         return []
@@ -587,7 +587,7 @@ def _sql_below(directory: Path, above: tuple[Path, ...] = ()) -> list[Path]:
 
 
 def _down_part(release: Path, sql: SqlText) -> SqlText | None:
-    """Return the way back that a file holds beside its migration; a part without statements is none."""
+    """Return the rollback in the file of a migration; None where that part has no statements."""
     if not sql.part:
         return None
     down = read_text(release.parent / sql.file, sql.file, DOWN)
@@ -596,7 +596,7 @@ def _down_part(release: Path, sql: SqlText) -> SqlText | None:
 
 
 def _check_part(sql: SqlText) -> Iterator[Finding]:
-    """Yield what is wrong with the marks of a file that holds both ways."""
+    """Yield findings for the marks of a file that holds a migration and its rollback."""
     if not sql.part:
         return
     for line, problem in sql.part.problems:
@@ -609,7 +609,7 @@ def _check_part(sql: SqlText) -> Iterator[Finding]:
 
 
 def _check_file(sql: SqlText, name: Name, findings: list[Finding]) -> Migration:
-    """Make the catalog's entry of a migration or a repeatable file, and add to `findings` what is wrong with it."""
+    """Return the catalog's entry of a migration or a repeatable file; add its errors to `findings`."""
     repeatable = name.kind == REPEAT
     if not repeatable:
         findings.extend(_check_part(sql))
@@ -627,7 +627,7 @@ def _check_file(sql: SqlText, name: Name, findings: list[Finding]) -> Migration:
         transactional = _is_transactional(sql, name)
         if not all(VERSION.fullmatch(part) for part in depends):
             depends = ()
-            linear = name.foreign  # a word of theirs, and no header of ours
+            linear = name.foreign  # the word belongs to another tool, not to our header
             if not linear:
                 message = "`Depends on` is `none` or a list of versions like `001, 002`. Correct it."
                 findings.append(sql.finding(line, message))
@@ -658,7 +658,8 @@ def _says_no_transaction(sql: SqlText) -> bool:
 def _is_transactional(sql: SqlText, name: Name) -> bool:
     """Tell whether a file runs in a transaction.
 
-    Without our header, it does not where none of its statements can: other tools find that out, or do not ask.
+    A file without our header does not, if none of its statements can run in one: other tools detect that, or never use
+    a transaction.
     """
     if sql.part and not sql.part.transactional:
         return False
@@ -669,18 +670,18 @@ def _is_transactional(sql: SqlText, name: Name) -> bool:
 
 
 def _after_each_other(migrations: Iterable[Migration]) -> Iterator[Migration]:
-    """Let a file that does not say what it depends on depend on the one before it."""
+    """Let a file without stated dependencies depend on the one before it."""
     before: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
     for migration in migrations:
-        if not last or version_key(migration.version) != version_key(last[0]):  # else it is refused for its version
+        if not last or version_key(migration.version) != version_key(last[0]):  # else the version is refused
             before = last
         yield replace(migration, depends=before) if migration.linear else migration
         last = (migration.version,)
 
 
 def _order_repeatable(files: Sequence[Migration], findings: list[Finding]) -> list[Migration]:
-    """Bring repeatable files into their order, and add to `findings` those that have none."""
+    """Sort repeatable files by their dependencies; add those on a cycle to `findings`."""
     by_name: dict[str, Migration] = {}
     for file in files:
         if (other := by_name.setdefault(file.name, file)) is not file:
@@ -695,12 +696,12 @@ def _order_repeatable(files: Sequence[Migration], findings: list[Finding]) -> li
 
 
 def _steps(sql: SqlText) -> list[dict[str, Any]]:
-    """Describe the statements of a file without transaction; of a file with errors there are none."""
+    """Describe the statements of a file without transaction; return none for a file with errors."""
     return [describe(statement.node, statement.line) for statement in _unwrapped(sql.statements)]
 
 
 def _check_header(sql: SqlText, title: str) -> Iterator[Finding]:
-    """Yield what is missing or wrong in a header."""
+    """Yield findings for missing or wrong entries of a header."""
     stem = Path(sql.file).stem
     for key in (title, "Description", *(["Depends on"] if title == "Migration" else [])):
         if not sql.says(key):
@@ -717,12 +718,12 @@ def _check_header(sql: SqlText, title: str) -> Iterator[Finding]:
 def _check_rollbacks(
     rollbacks: Sequence[tuple[SqlText, Name]], migrations: Sequence[Migration], findings: list[Finding]
 ) -> dict[str, str]:
-    """Return the way back of each version, and add to `findings` what is wrong with them."""
+    """Return the rollback of each version; add errors in rollbacks to `findings`."""
     by_name = {(m.version, m.name): m for m in migrations}
     by_version = {version_key(m.version): m for m in migrations}
     ways_back: dict[str, str] = {}
     for sql, name in rollbacks:
-        # Other tools pair the two ways by their version alone; ours, and what lies in a folder of ours, by the name.
+        # Other tools match a rollback by version alone; our files, and files in a folder of ours, match by name.
         paired = name.foreign and "/rollbacks/" not in sql.file
         migration = by_version.get(version_key(name.version)) if paired else by_name.get((name.version, name.name))
         if migration is None:
@@ -733,19 +734,19 @@ def _check_rollbacks(
         else:
             if not name.foreign:
                 findings.extend(_check_header(sql, "Rollback"))
-            # A mark without transaction is of both ways of a file; the way back has none only where it needs that.
+            # The mark "no transaction" covers both parts of a file; the rollback runs without one only if it needs to.
             transactional = not runs_alone(sql) if sql.part else _is_transactional(sql, name)
             findings.extend(check_statements(sql, transactional))
     return ways_back
 
 
 def runs_alone(sql: SqlText) -> bool:
-    """Tell whether a way back says that it needs no transaction, or has a statement that PostgreSQL runs in none."""
+    """Tell whether a rollback is marked to run without transaction, or has a statement that cannot run in one."""
     return _says_no_transaction(sql) or any(_needs_no_transaction(statement.node) for statement in sql.statements)
 
 
 def _unseen(sql: SqlText) -> list[Finding]:
-    """Return the places where a character that nobody sees stands between the words of a statement."""
+    """Return findings for invisible characters between the words of a statement."""
     if not UNSEEN.search(sql.text):
         return []
     text = sql.text
@@ -754,7 +755,7 @@ def _unseen(sql: SqlText) -> list[Finding]:
         tokens = [token for token in parser.scan(text) if token.name == "IDENT" and text[token.start] != '"']
         pieces = [(token.start, token.end + 1) for token in tokens]
     except parser.ParseError as error:
-        # The scanner stops there; the character is the one that it does not know, or is not at fault.
+        # The scanner stops here; either it rejects this character, or the error has another cause.
         at = error.args[1]
         pieces = [(at, at + 1)] if at is not None else []
     for begin, end in pieces:
@@ -769,13 +770,13 @@ def _unseen(sql: SqlText) -> list[Finding]:
 
 
 def _code_point(character: str) -> str:
-    """Name a character that nobody sees."""
+    """Name an invisible character."""
     return f"the character U+{ord(character):04X} ({unicodedata.name(character, 'a control character').lower()})"
 
 
 def _unwrapped(statements: list[Statement]) -> list[Statement]:
     """Drop a BEGIN that is the first and a COMMIT that is the last statement of a file."""
-    if len(statements) < 2 or not OPENS.match(statements[0].text):  # noqa: PLR2004 - a pair; a parse would cost more
+    if len(statements) < 2 or not OPENS.match(statements[0].text):  # noqa: PLR2004 - a pair; cheaper than a parse
         return statements
     ends = (statements[0].node, statements[-1].node)
     kinds = [node.kind if isinstance(node, ast.TransactionStmt) else None for node in ends]
@@ -785,7 +786,7 @@ def _unwrapped(statements: list[Statement]) -> list[Statement]:
 
 
 def _problem(node: Any, transactional: bool) -> str | None:  # noqa: PLR0911 - a table of statements
-    """Return why a statement cannot stand in a migration, or None."""
+    """Return why a statement is not allowed in a migration, or None."""
     if isinstance(node, ast.TransactionStmt):
         return (
             "transaction control (BEGIN, COMMIT, ROLLBACK, SAVEPOINT): each file is one transaction together with its "
@@ -809,7 +810,7 @@ def _problem(node: Any, transactional: bool) -> str | None:  # noqa: PLR0911 - a
 
 
 def _selects_into(node: ast.SelectStmt) -> bool:
-    """Tell whether a query makes a table; of a UNION, the first one says so."""
+    """Tell whether a query creates a table (SELECT INTO); in a UNION, the first query tells."""
     while node.larg:
         node = node.larg
     return node.intoClause is not None
@@ -837,7 +838,7 @@ def _circle_from(start: str, files: Mapping[str, Migration]) -> list[str] | None
 
 
 def _syntax_finding(sql: SqlText, error: parser.ParseError) -> Finding:
-    """Turn a parser's error into a finding that names the cause a person would name."""
+    """Turn a parser error into a finding that names the likely cause."""
     message, offset = error.args
     offset = len(sql.text.rstrip()) if offset is None else offset  # None: at the end of the text
     line = sql.line_of(offset)
@@ -859,7 +860,7 @@ def _syntax_finding(sql: SqlText, error: parser.ParseError) -> Finding:
 
 
 def shorten_token(message: str) -> str:
-    """Cut the piece of SQL that PostgreSQL repeats in a syntax error: an open quote would show the whole file."""
+    """Shorten the SQL that PostgreSQL repeats in a syntax error: an open quote would show the whole file."""
     match = QUOTED_TOKEN.search(message)
     if match and (len(match["token"]) > LONGEST_TOKEN or "\n" in match["token"]):
         return message[: match.start()]

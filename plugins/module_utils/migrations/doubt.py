@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tells how far an interrupted file without transaction came, by asking the catalogs of the database.
+"""Reads from the catalogs how far an interrupted file without transaction came.
 
-The answer to each statement is one of: it was done; it is to do; it left an INVALID index behind, which is dropped
-before the statement is sent again; it cannot be told, and a person has to decide.
+Each statement has one of these answers: it was done; it must still be done; it left an INVALID index behind, which is
+dropped before the statement is sent again; or it is unknown, and a person has to decide.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DONE, TO_DO, AGAIN, OPEN = "done", "to do", "again", "open"
 RETRY, APPLIED = "retry", "applied"
 DECISION = re.compile(r"(?P<version>[^:,\s]+):(?P<word>retry|applied)")
 
-# What the catalogs know of each statement. `found` is null where the object is not there.
+# The catalog entries for each statement. `found` is null where the object does not exist.
 LOOK = """
 SELECT json_build_object('found', (
     SELECT json_build_object(
@@ -56,14 +56,14 @@ PROBE_DEFINITION = "SELECT pg_get_indexdef(format('pg_temp.%%I', %(name)s::text)
 
 @dataclass(frozen=True)
 class Answer:
-    """How far one statement came.
+    """The progress of one statement.
 
     Attributes:
-        line: where the statement stands.
+        line: line of the statement.
         state: DONE, TO_DO, AGAIN or OPEN.
         drop: the invalid indexes to drop before it is sent again.
-        stay: those of TOAST tables that only a superuser can drop, and the session is none.
-        look: the query that shows a person what is there, where the state is OPEN.
+        stay: invalid indexes of TOAST tables that only a superuser can drop, where the session is none.
+        look: the query by which a person can check, where the state is OPEN.
     """
 
     line: int
@@ -74,7 +74,7 @@ class Answer:
 
 
 def edited(begun: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
-    """Tell whether a file is another one than when it began: its row in the history, its entry of the catalog."""
+    """Tell whether a file changed since it began, from its history row and its catalog entry."""
     return begun.get("sha256") not in (None, entry["sha256"])
 
 
@@ -84,7 +84,7 @@ def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]], in_order: bool = Tr
     Args:
         cursor: of a connection in autocommit.
         steps: the statements as `alone.py` describes them.
-        in_order: whether nothing can have been done behind what was not: False where the file was edited.
+        in_order: whether no statement can be done after one that was not; False where the file was edited.
     """
     cursor.execute(LOOK, {"steps": json.dumps(list(steps))})
     known = [json.loads(dict(row)["known"]) for row in cursor.fetchall()]
@@ -94,8 +94,8 @@ def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]], in_order: bool = Tr
     for step, answer in zip(steps, answers, strict=True):
         state = answer.state
         if step["kind"] == "drop" and {unquoted(name.rpartition(".")[2]) for name in step["names"]} <= made:
-            state = DONE  # dropped and made anew in one file, and made: then it had been dropped before
-        # What stands behind a statement that was not done is sent: what it makes was there before, and is an error.
+            state = DONE  # dropped and recreated in one file: if it exists again, it was dropped
+        # Statements after one that was not done are sent. If their object exists, it existed before, and is an error.
         found.append(Answer(answer.line, TO_DO) if stopped and state == DONE else replace(answer, state=state))
         stopped |= in_order and (state == AGAIN or (state == TO_DO and step["kind"] in ("index", "drop", "value")))
     return found
@@ -104,13 +104,13 @@ def look_at(cursor: Any, steps: Sequence[Mapping[str, Any]], in_order: bool = Tr
 def left_nothing(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer], line: int | None) -> bool:
     """Tell whether a file that failed with an error left nothing behind.
 
-    An error takes back its own statement, but for an INVALID index and for what commits in the middle. What stood
-    before it in the file was done, unless it may be repeated.
+    An error undoes its own statement, except for an INVALID index and for statements that commit in between. The
+    statements before it in the file were done, unless they may be repeated.
 
     Args:
         steps: the statements as `alone.py` describes them.
-        answers: how far each of them came.
-        line: where the statement stands that failed.
+        answers: the progress of each statement.
+        line: line of the failed statement.
     """
     pairs = list(zip(steps, answers, strict=True))
     failed = [(step["kind"], answer.state) for step, answer in pairs if step["line"] == line]
@@ -124,10 +124,10 @@ def left_nothing(steps: Sequence[Mapping[str, Any]], answers: Sequence[Answer], 
 
 
 def read_decisions(text: str) -> dict[str, str]:
-    """Read what a person decided: `016:retry,017:applied`.
+    """Parse the decisions of a person: `016:retry,017:applied`.
 
     Raises:
-        ValueError: where it is not written so.
+        ValueError: where the text has another form.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     matches = [DECISION.fullmatch(part) for part in parts]
@@ -137,7 +137,7 @@ def read_decisions(text: str) -> dict[str, str]:
 
 
 def decide(answers: Sequence[Answer], decision: str | None) -> list[Answer]:
-    """Let a person's decision stand where the catalogs cannot tell, or against them where it is `applied`."""
+    """Use a person's decision where the catalogs cannot tell; `applied` also overrides the catalogs."""
     if decision == APPLIED:
         return [Answer(answer.line, DONE) for answer in answers]
     if decision == RETRY:
@@ -146,7 +146,7 @@ def decide(answers: Sequence[Answer], decision: str | None) -> list[Answer]:
 
 
 def sentences(answers: Sequence[Answer]) -> list[str]:
-    """Say what the next run does about each statement, and what is the way by hand."""
+    """Return what the next run does with each statement, and the manual alternative."""
     words = []
     for answer in answers:
         if answer.drop:
@@ -168,12 +168,12 @@ def sentences(answers: Sequence[Answer]) -> list[str]:
 
 
 def drops(names: Sequence[str]) -> str:
-    """Return the statements that drop indexes by hand."""
+    """Return the statements that drop indexes manually."""
     return "; ".join(f"DROP INDEX CONCURRENTLY {name}" for name in names)
 
 
 def _answer(cursor: Any, step: Mapping[str, Any], known: Mapping[str, Any]) -> Answer:
-    """Judge one statement by what the catalogs know of it."""
+    """Judge one statement by its catalog entries."""
     line, kind = step["line"], step["kind"]
     look = "read the statement, and look for what it makes"
     done = {"drop": not known["left_to_drop"], "value": known["has_value"], "repeat": False}
@@ -193,7 +193,7 @@ def _answer(cursor: Any, step: Mapping[str, Any], known: Mapping[str, Any]) -> A
 
 
 def _definition(cursor: Any, step: Mapping[str, Any]) -> str | None:
-    """Return the definition that the index of a statement would have, made on an empty copy of its table."""
+    """Return the definition that the index of a statement would have, created on an empty copy of its table."""
     cursor.execute("BEGIN")
     try:
         cursor.execute(PROBE_TABLE.format(table=step["table"]))

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-LONGEST = 100  # characters of a definition that is shown; of a longer one it is only said that it differs
+LONGEST = 100  # characters of a definition that is shown; a longer one is only reported as different
 
-# Whose business they are not: privileges are the role database's, and the order of columns nobody's.
+# Not compared: privileges belong to the role database, and the order of columns does not matter.
 NOT_COMPARED = ("privileges", "default privileges", "order of columns", "user mapping", "subscription")
 _WHOLE = ("table", "type", "view", "materialized view")
 
@@ -19,12 +19,12 @@ Object = tuple[str, str]
 def differences(
     live: Mapping[Object, str], promised: Mapping[Object, str], keys: Iterable[Object]
 ) -> list[dict[str, Any]]:
-    """Return what differs, `{kind, name, difference}`; a table speaks for its columns and all else on it.
+    """Return the differences, `{kind, name, difference}`; a table on one side only stands for its parts.
 
     Args:
-        live: definition by kind and name of each object of the database, from `database.objects.MIGRATED`.
-        promised: the same of a database that was made by the migrations alone.
-        keys: of the objects that are not the same in other words only, as `database.objects.differing` returns them.
+        live: the definition of each object of the database by kind and name, from `database.objects.MIGRATED`.
+        promised: the same for a database that only the migrations made.
+        keys: the objects that differ in more than wording, as `database.objects.differing` returns them.
     """
     found = []
     for kind, name in keys:
@@ -47,7 +47,7 @@ def lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _spoken_for(kind: str, name: str, there: Mapping[Object, str], absent: Mapping[Object, str]) -> bool:
-    """Tell whether an object goes with another one that is on the same side only."""
+    """Tell whether an object belongs to another one that also exists on one side only."""
 
     def alone(one: Object) -> bool:
         return one in there and one not in absent
@@ -70,12 +70,12 @@ def _spoken_for(kind: str, name: str, there: Mapping[Object, str], absent: Mappi
 
 
 def _plain(name: str) -> str:
-    """Return a name without schema public, which is meant where none is named."""
+    """Return a name without schema public, which is the default."""
     return " ".join(name.replace("public.", "").split())
 
 
 def _other(live: str, promised: str) -> str:
-    """Say how a definition differs, where that is short enough to be read."""
+    """Return how a definition differs, if that is short enough to show."""
     if max(len(live), len(promised)) > LONGEST:
         return "another definition"
     return f"{_plain(live) or 'nothing'}, promised {_plain(promised) or 'nothing'}"

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Finds the place and the cause of a failed run in what community.postgresql.postgresql_script says of it.
+"""Finds the place and the cause of a failed run in the message of community.postgresql.postgresql_script.
 
-That module repeats the whole script in its message, and PostgreSQL shows rows in DETAIL. Nothing of either passes
-through here: only the place, the SQLSTATE, the message and the hint.
+That message repeats the whole script, and PostgreSQL shows rows in DETAIL. This module passes on neither: only the
+place, the SQLSTATE, the message and the hint.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MODULE_MESSAGE_END = "' None: "  # what stands between the script and PostgreSQL's words
-QUERY_LIST = ", query list: ["  # what postgresql_query puts after PostgreSQL's words
-ANOTHER_RUN = "another run holds the lock"  # words of files/lock.sql, apply.sql and keep_lock.sql
-APPLIED_MEANWHILE = "another run has applied it"  # words of files/apply.sql and record.sql
+MODULE_MESSAGE_END = "' None: "  # between the script and PostgreSQL's message
+QUERY_LIST = ", query list: ["  # postgresql_query adds it after PostgreSQL's message
+ANOTHER_RUN = "another run holds the lock"  # text in files/lock.sql, apply.sql and keep_lock.sql
+APPLIED_MEANWHILE = "another run has applied it"  # text in files/apply.sql and record.sql
 STATEMENT_BEGIN = "Cannot execute SQL '/* migration-statement"  # a statement of a file without transaction
-# Where PostgreSQL's message is all there is, its words (in English) tell the SQLSTATE.
+# Where only PostgreSQL's message is available, its English text tells the SQLSTATE.
 SQLSTATE_OF_WORDS = {
     "canceling statement due to lock timeout": "55P03",
     "could not obtain lock": "55P03",
@@ -30,12 +30,12 @@ SQLSTATE_OF_WORDS = {
     "terminating connection due to administrator command": "57P01",
     "cannot run inside a transaction block": "25001",
 }
-OVERTAKEN = "another run changed what stands"  # words of files/apply.sql and record.sql
+OVERTAKEN = "another run changed what stands"  # text in files/apply.sql and record.sql
 QUOTED_VALUE = re.compile(r'"[^"]*"')
-# Somebody else was in the way: lock_not_available, deadlock_detected, serialization_failure.
-# The session ended, and nobody could say in which file.
+# Another session was in the way: lock_not_available, deadlock_detected, serialization_failure.
+# The session ended, and no message names the file.
 LOST = ("server closed the connection", "terminating connection", "connection already closed", "connection is closed")
-OUTSIDE = "PF003"  # of files/apply.sql: a file in a copy of the database would reach outside of it
+OUTSIDE = "PF003"  # of files/apply.sql: in a copy of the database, a file would have an effect outside of it
 LOCKED = ("55P03", "40P01", "40001")
 # Classes of SQLSTATE whose messages quote values of rows, not names: data exception, invalid text representation.
 DATA_CLASSES = ("22",)
@@ -45,7 +45,7 @@ DATA_CLASSES = ("22",)
 class Failure:
     """Why a run stopped. `file` is None where the failure belongs to no file (connection, lock, crash).
 
-    `needs` are the locks of the statement that failed, as `locks.py` says them.
+    `needs` are the locks of the failed statement, as `locks.py` returns them.
     """
 
     message: str
@@ -58,7 +58,7 @@ class Failure:
 
     @property
     def place(self) -> dict[str, Any]:
-        """Return what a module says of it besides the words."""
+        """Return the module's return values for it, besides the message."""
         return {"sqlstate": self.sqlstate, "file": self.file}
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ def read_failure(module_message: str, run_id: str) -> Failure:
 
     Args:
         module_message: `msg` of the failed result; holds the script and must not be shown.
-        run_id: id of the run, to tell its failure from any text in a file.
+        run_id: id of the run, which tells its failure from any text in a file.
     """
     _, marked, rest = module_message.rpartition(f"migration-failure {run_id} ")
     if marked:
@@ -101,9 +101,9 @@ def read_failure(module_message: str, run_id: str) -> Failure:
 
 
 def read_loss(module_message: str, run_id: str) -> list[dict[str, Any]] | None:
-    """Return what files/rollback.sql found, [{table, rows, what}], or None where it did not come to that.
+    """Return what files/rollback.sql found, [{table, rows, what}], or None where it did not get that far.
 
-    Its arguments are those of `read_failure`.
+    The arguments are those of `read_failure`.
     """
     _, marked, rest = module_message.rpartition(f"migration-loss {run_id} ")
     if not marked:
@@ -125,12 +125,12 @@ def loss_failure(loss: Sequence[Mapping[str, Any]]) -> Failure:
 
 
 def sqlstate_of(message: str) -> str | None:
-    """Return the SQLSTATE of a message, where its words tell it."""
+    """Return the SQLSTATE of a message, if its text tells it."""
     return next((state for words, state in SQLSTATE_OF_WORDS.items() if words in message), None)
 
 
 def lost(failure: Failure) -> bool:
-    """Tell whether the session ended before its end: a crash, an administrator, the network."""
+    """Tell whether the session was lost: a crash, an administrator, the network."""
     return any(words in failure.message for words in LOST)
 
 
@@ -153,18 +153,18 @@ def explain(
     counting: bool = False,
     findings: Sequence[str] = (),
 ) -> str:
-    """Return what to tell a person: what failed, in which state the database is, what to do next.
+    """Return the error message: what failed, the state of the database, and the next step.
 
     Args:
         failure: why the run stopped.
         planned: names of the files of the run, in order (`migrations/007_billing_tables.sql`).
-        applied: those of them that this run applied.
-        theirs: those of them that another run applied meanwhile.
-        in_doubt: those of them that began without a transaction and whose end is not recorded.
+        applied: the files that this run applied.
+        theirs: the files that another run applied meanwhile.
+        in_doubt: the files without transaction whose beginning is recorded, but not their end.
         database: name of the database.
         done: what the run does to the files: `applied`, `rolled back`, ...
         counting: whether the run only tried what a rollback would do.
-        findings: sentences on what else was found: who holds a lock, what an interrupted file left behind.
+        findings: sentences about lock holders and about leftovers of an interrupted file.
     """
     spans = {
         "ours": span([file for file in planned if file in applied]),

@@ -25,7 +25,7 @@ SELECT version, name, sha256, sha256_raw, act, run_id::text, backup_id, release,
        duration_ms::float8 AS duration_ms
 FROM migrations.applied ORDER BY version
 """
-# The newest act of each version. An attempt that left nothing behind (start, fail) is as if it had never been.
+# The newest act of each version. An attempt that left nothing behind (start, fail) does not count.
 NEWEST = """(
     SELECT DISTINCT ON (version) * FROM migrations.history AS h
     WHERE act <> 'fail' AND NOT (act = 'start' AND EXISTS (
@@ -58,7 +58,7 @@ FROM (
 ) AS newest
 ORDER BY id
 """
-# What a server says that will be there in a moment.
+# Messages of a server that will accept connections soon.
 COMES_BACK = ("starting up", "in recovery mode", "not yet accepting connections", "Connection refused", "shutting down")
 ASK = 0.3  # seconds between two tries
 FULL = ("too many clients", "remaining connection slots")
@@ -69,16 +69,16 @@ ROLLED_BACK = f"SELECT version, name, run_id::text FROM {NEWEST} WHERE act = 'ro
 
 @dataclass
 class History:
-    """What a database says of its migrations.
+    """The history of migrations in a database.
 
     Attributes:
         exists: whether the database has the schema migrations.
         tables: number of tables in schema public.
         applied: rows of the view migrations.applied.
-        format: what files/history.sql says of itself.
+        format: version of the history format, from files/history.sql.
         repeated: the newest row of each repeatable file since the last rollback.
-        in_doubt: files without transaction that began and whose end was not recorded.
-        rolled_back: the newest row of versions that were rolled back and not applied again.
+        in_doubt: files without transaction whose beginning is recorded, but not their end.
+        rolled_back: the newest row of versions that were rolled back and not applied again since.
         invalid: names of INVALID indexes, where a file is in doubt.
         server_version: for instance 16.14; empty where there is no server yet.
     """
@@ -102,20 +102,20 @@ class History:
 def history_argument_spec() -> dict[str, Any]:
     """Return the options of a module that reads the history.
 
-    `connection` is left out only in check mode, where the server may be one that the run would make.
+    `connection` is left out only in check mode, where the run may be about to create the server.
     """
     return {**connection_argument_spec(), "database": {"type": "str", "required": True}}
 
 
 def open_database(module: AnsibleModule, patience: float = 0.0, before: str = "") -> Any:
-    """Connect to the database; None stands for one that does not exist yet (check mode only).
+    """Connect to the database; return None where it does not exist yet (check mode only).
 
     Fails the module where the database cannot be reached.
 
     Args:
         module: the module, with the options of `history_argument_spec`.
-        patience: how many seconds a server may take that starts or recovers from a crash.
-        before: what the message begins with where the database cannot be reached.
+        patience: seconds to wait for a server that starts or recovers from a crash.
+        before: beginning of the message where the database cannot be reached.
     """
     if module.params["connection"] is None:
         if not module.check_mode:

@@ -1,14 +1,14 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which relations a statement locks, and how strongly, from its parse tree: the one table of lock modes.
+"""Derives from its parse tree which relations a statement locks, and in which mode: the only table of lock modes.
 
-Runs on the controller, where the parser is. The plan shows the locks before a run (`run_locks`). When a statement could
-not get its lock, its wait is over by the time anybody can look; whom it waited for is then who holds a lock on these
-relations that does not go together with what is said here (`Reader.needs`, `blockers.py`).
+Runs on the controller, which has the parser. The plan shows the locks before a run (`run_locks`). After a lock timeout,
+the wait is over before it can be examined. The blockers are then the sessions that hold a lock on these relations
+that conflicts with the modes given here (`Reader.needs`, `blockers.py`).
 
 The modes are those of PostgreSQL 16. tests/integration/test_locks.py compares them with pg_locks of a server, statement
-by statement. What no text tells is left out: what functions, DO blocks and triggers do, the tables below a view, the
-partitions of a table, the tables at the other end of a foreign key that is dropped, the objects that CASCADE reaches.
+by statement. Locks that the text does not tell are left out: those of functions, DO blocks and triggers, of tables
+below a view, of partitions, of tables at the other end of a dropped foreign key, and of objects reached by CASCADE.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _KIND = enums.ObjectType
 _ALTER = enums.AlterTableType
-# How far a lock reaches below its relation.
+# Relations below its own that a lock includes.
 PARTITIONS, CHILDREN = "partitions", "children"  # the second: partitions and tables that inherit
 
 _SCHEMAS_OF_SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
@@ -61,17 +61,17 @@ class Mode(IntEnum):
 
     @property
     def blocks(self) -> str:
-        """Return what an application cannot do meanwhile."""
+        """Return what an application cannot do while the lock is held."""
         waits = [words for mode, words in _APPLICATION.items() if mode in CONFLICTS[self]]
         return " and ".join(word for word in waits if word != "row locks" or "reads" not in waits) or "nothing"
 
 
-# PostgreSQL's table of conflicts (chapter 13.3.1 of its documentation): for each mode the numbers of those that wait.
+# PostgreSQL's table of conflicts (chapter 13.3.1 of its documentation): for each mode the conflicting modes.
 CONFLICTS = {
     mode: frozenset(Mode(int(number)) for number in numbers)
     for mode, numbers in zip(Mode, ("8", "78", "5678", "45678", "34678", "345678", "2345678", "12345678"), strict=True)
 }
-# What an application does, by the lock that it takes: SELECT; INSERT, UPDATE, DELETE; SELECT FOR UPDATE or SHARE.
+# Statements of an application, by the lock that they take: SELECT; INSERT, UPDATE, DELETE; SELECT FOR UPDATE or SHARE.
 _APPLICATION = {Mode.ACCESS_SHARE: "reads", Mode.ROW_EXCLUSIVE: "writes", Mode.ROW_SHARE: "row locks"}
 
 # ALTER TABLE: all its kinds, as AlterTableGetLockLevel in PostgreSQL's src/backend/commands/tablecmds.c has them. Those
@@ -94,7 +94,7 @@ _ALTERS = {
     }.items()
     for kind in kinds.split()
 }
-# Those that lock partitions and children just so, unless ONLY is said.
+# Those that lock partitions and children in the same mode, unless ONLY is given.
 _REACHING = {
     _ALTER[f"AT_{kind}"]: reach
     for reach, kinds in {
@@ -124,11 +124,11 @@ class Lock:
     Attributes:
         name: schema and name of the relation.
         mode: what is taken.
-        of_index: the relation is an index, and the lock is on its table.
-        reach: what below the relation is locked just so: nothing, PARTITIONS or CHILDREN.
-        waits: a mode that is waited for as if it were taken.
-        snapshots: whether the statement also waits for everybody who has an older snapshot.
-        certain: whether the lock is taken for sure; where the text does not tell, nobody is ended because of it.
+        of_index: whether the relation is an index, and the lock is on its table.
+        reach: relations below that are locked in the same mode: none, PARTITIONS or CHILDREN.
+        waits: a mode whose conflicts are waited for without taking it.
+        snapshots: whether the statement also waits for all sessions with an older snapshot.
+        certain: whether the lock is certainly taken; without certainty no session is ended because of it.
     """
 
     name: Name
@@ -140,9 +140,9 @@ class Lock:
     certain: bool = True
 
     def as_need(self) -> dict[str, Any]:
-        """Return plain data for `blockers.find_blockers`: `modes` are those that it waits for; no key, where it is off.
+        """Return plain data for `blockers.find_blockers`: `modes` conflict with it; false flags have no key.
 
-        CREATE INDEX CONCURRENTLY takes SHARE UPDATE EXCLUSIVE, and waits for the end of all whom SHARE would wait for.
+        CREATE INDEX CONCURRENTLY takes SHARE UPDATE EXCLUSIVE, and waits for all sessions that conflict with SHARE.
         """
         modes = CONFLICTS[self.mode] | CONFLICTS[self.waits or self.mode]
         need = {
@@ -156,21 +156,21 @@ class Lock:
         return {key: value for key, value in need.items() if value}
 
     def __str__(self) -> str:
-        """Return what is locked as the plan shows it."""
+        """Return the lock as the plan shows it."""
         name = ".".join(part if _SIMPLE.fullmatch(part) else identifier(part) for part in _plain(self.name) if part)
         return f"the table of index {name}" if self.of_index else name
 
 
 @dataclass
 class Reader:
-    """Reads the statements of one file after the other, and remembers what they make: that is nobody else's yet.
+    """Reads the statements file by file, and remembers the relations that they create: no other session uses them yet.
 
     Attributes:
-        made: relations that statements before made.
-        perhaps: relations that they made if they were not there (IF NOT EXISTS).
-        temporary: those of `made` that go with the session.
-        tables: the tables of indexes that they made.
-        moved: whether search_path was set: who can say then where a name without schema leads?
+        made: relations that earlier statements created.
+        perhaps: relations that they created unless they existed (IF NOT EXISTS).
+        temporary: those of `made` that end with the session.
+        tables: the tables of indexes that they created.
+        moved: whether search_path was set, after which the schema of an unqualified name is unknown.
     """
 
     made: set[Name] = field(default_factory=set)
@@ -184,11 +184,11 @@ class Reader:
         return [lock.as_need() for lock in self.locks(node)]
 
     def locks(self, node: Any) -> list[Lock]:
-        """Return the locks that the next statement takes on what others can see, the strongest of each relation."""
+        """Return the strongest lock of the next statement on each relation that other sessions can see."""
         strongest: dict[tuple[Any, ...], Lock] = {}
         for lock in _statement(node):
             if lock.of_index and (table := self.tables.get(_plain(lock.name))):
-                lock = replace(lock, name=table, of_index=False)  # noqa: PLW2901 - the same lock, named better
+                lock = replace(lock, name=table, of_index=False)  # noqa: PLW2901 - the same lock, by the table's name
             if _plain(lock.name) in self.made or _of_system(lock):
                 continue
             if self.moved and not lock.name[0]:
@@ -200,13 +200,13 @@ class Reader:
         return list(strongest.values())
 
     def next_file(self) -> None:
-        """Forget what ends with a file."""
+        """Forget the state that ends with a file."""
         self.made -= self.temporary
         self.temporary.clear()
         self.moved = False
 
     def _remember(self, node: Any) -> None:
-        """Note what a statement makes."""
+        """Remember the relations that a statement creates."""
         self.moved = self.moved or _moves_search_path(node)
         for name, temporary, if_not_exists in _made(node):
             plain = _plain(name)
@@ -220,13 +220,13 @@ class Reader:
 def run_locks(
     files: Iterable[tuple[str, Iterable[Statement]]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the strongest lock that a run takes on each relation that is there before it.
+    """Return the strongest lock that a run takes on each relation that exists before it.
 
     Args:
         files: name and statements of each file, in order.
 
     Returns:
-        `[{table, lock, blocks, file, line}]`, strongest first, and `[{file, line}]` of what cannot be known.
+        `[{table, lock, blocks, file, line}]`, strongest first, and `[{file, line}]` of unknown locks.
     """
     reader = Reader()
     strongest: dict[str, tuple[Mode, dict[str, Any]]] = {}
@@ -238,7 +238,7 @@ def run_locks(
             if is_unreadable(node):
                 unknown.append(place)
             locks = reader.locks(node)
-            tables = {lock.name for lock in locks if lock.of_index}  # said of the table, it is not said of the index
+            tables = {lock.name for lock in locks if lock.of_index}  # not shown for the index, too
             for lock in locks:
                 if _plain(lock.name) in reader.perhaps or (lock.name in tables and not lock.of_index):
                     continue
@@ -255,7 +255,7 @@ def is_unreadable(node: Any) -> bool:
     """Tell whether a statement locks relations that its text does not name."""
     if isinstance(node, ast.AlterDomainStmt):  # the tables that have a column of the domain
         return node.subtype in "OV" or (node.subtype == "C" and not node.def_.skip_validation)
-    if isinstance(node, ast.VacuumStmt | ast.ClusterStmt | ast.ReindexStmt):  # all tables that are there
+    if isinstance(node, ast.VacuumStmt | ast.ClusterStmt | ast.ReindexStmt):  # all existing tables
         return not (node.rels if isinstance(node, ast.VacuumStmt) else node.relation)
     if isinstance(node, ast.DropStmt) and node.removeType == _KIND.OBJECT_STATISTIC_EXT:
         return True
@@ -265,7 +265,7 @@ def is_unreadable(node: Any) -> bool:
 
 
 def is_on(options: Iterable[Any] | None, name: str, usual: bool = False) -> bool:
-    """Tell whether a list of options turns one of them on; `usual` is what counts where it is not named."""
+    """Tell whether a list of options turns one of them on; `usual` is the default where it is not named."""
     found = [option.arg for option in options or () if option.defname == name]
     if not found or found[-1] is None:  # not named, or named without a value
         return bool(found) or usual
@@ -279,30 +279,30 @@ def _name(relation: Any) -> Name:
 
 
 def _names(parts: Iterable[Any]) -> Name:
-    """Return the name that a list of String nodes is; a database before the schema is left out."""
+    """Return the name in a list of String nodes, without a database before the schema."""
     texts = [part.sval for part in parts]
     return (texts[-2] if len(texts) > 1 else None), texts[-1]
 
 
 def _plain(name: Name) -> Name:
-    """Return a name without the schema that is usual."""
+    """Return a name without the default schema."""
     return (None if name[0] == "public" else name[0]), name[1]
 
 
 def _of_system(lock: Lock) -> bool:
-    """Tell whether a lock is on a catalog or on a temporary table: no application is in the way there."""
+    """Tell whether a lock is on a catalog or on a temporary table, where no application blocks it."""
     schema, name = lock.name
     if schema is None:
-        return name.startswith("pg_") and lock.mode == Mode.ACCESS_SHARE  # a table may be named so, too
+        return name.startswith("pg_") and lock.mode == Mode.ACCESS_SHARE  # a user table may have such a name, too
     return schema in _SCHEMAS_OF_SYSTEM or schema.startswith("pg_temp")
 
 
 def _statement(node: Any) -> Iterator[Lock]:
-    """Yield the locks of a statement, a relation more than once where it is named more than once."""
+    """Yield the locks of a statement; a relation that is named twice is yielded twice."""
     rule = _RULES.get(type(node))
     if rule is not None:
         yield from rule(node)
-    elif not isinstance(node, _LOCKS_NOTHING + _UNREADABLE):  # a kind that is not known: it may take all or nothing
+    elif not isinstance(node, _LOCKS_NOTHING + _UNREADABLE):  # an unknown kind: it may take any lock or none
         yield from (replace(lock, mode=Mode.ACCESS_EXCLUSIVE, certain=False) for lock in _query(node))
 
 
@@ -311,7 +311,7 @@ def _query(node: Any, queries: frozenset[str] = frozenset()) -> Iterator[Lock]:
 
     Args:
         node: a query, a part of it or a list of parts.
-        queries: names that stand for queries of a WITH here, not for relations.
+        queries: names that mean queries of a WITH here, not relations.
     """
     if isinstance(node, tuple):
         for part in node:
@@ -343,7 +343,7 @@ def _query(node: Any, queries: frozenset[str] = frozenset()) -> Iterator[Lock]:
 
 
 def _row_locks(items: Iterable[Any], wanted: set[str], queries: frozenset[str]) -> Iterator[Lock]:
-    """Yield the locks of FOR UPDATE and the like: on all of FROM, or on what OF names, and in subqueries there."""
+    """Yield the locks of FOR UPDATE and the like: on all of FROM, or on the names in OF, and in subqueries there."""
     for item in items:
         if isinstance(item, ast.JoinExpr):
             yield from _row_locks((item.larg, item.rarg), wanted, queries)
@@ -360,7 +360,7 @@ def _row_locks(items: Iterable[Any], wanted: set[str], queries: frozenset[str]) 
 
 
 def _moves_search_path(node: Any) -> bool:
-    """Tell whether names without schema may lead elsewhere after a statement."""
+    """Tell whether a statement may change the schema of unqualified names."""
     if isinstance(node, ast.VariableSetStmt):
         return bool(node.name == "search_path" or node.kind == enums.VariableSetKind.VAR_RESET_ALL)
     if isinstance(node, ast.SelectStmt):
@@ -370,7 +370,7 @@ def _moves_search_path(node: Any) -> bool:
 
 
 def _made(node: Any) -> Iterator[tuple[Name, bool, bool]]:
-    """Yield what a statement makes: its name, whether it is temporary, whether it may have been there."""
+    """Yield what a statement creates: its name, whether it is temporary, whether it may have existed before."""
     relation, may_exist = None, bool(getattr(node, "if_not_exists", False))
     if isinstance(node, ast.CreateForeignTableStmt):
         node, may_exist = node.base, bool(node.base.if_not_exists)
@@ -387,7 +387,7 @@ def _made(node: Any) -> Iterator[tuple[Name, bool, bool]]:
     elif isinstance(node, ast.IndexStmt) and node.idxname:
         yield (node.relation.schemaname, node.idxname), False, may_exist
     elif isinstance(node, ast.RenameStmt) and node.relation and node.renameType in _RELATIONS:
-        yield (node.relation.schemaname, node.newname), False, False  # its lock stands under the old name
+        yield (node.relation.schemaname, node.newname), False, False  # its lock is listed under the old name
     elif isinstance(node, ast.AlterObjectSchemaStmt) and node.relation:
         yield (node.newschema, node.relation.relname), False, False
     if relation:
@@ -396,7 +396,7 @@ def _made(node: Any) -> Iterator[tuple[Name, bool, bool]]:
 
 
 def _take(relations: Any, mode: Mode, reach: str = "") -> Iterator[Lock]:
-    """Yield a lock on a relation of the parse tree, or on each of several; ONLY keeps it from reaching further."""
+    """Yield a lock on a relation of the parse tree, or on each of several; ONLY limits it to the relation itself."""
     for relation in relations if isinstance(relations, tuple) else (relations,):
         if isinstance(relation, ast.RangeVar):
             yield Lock(_name(relation), mode, reach=reach if relation.inh else "")
@@ -407,7 +407,7 @@ def _take(relations: Any, mode: Mode, reach: str = "") -> Iterator[Lock]:
 
 def _alter(node: Any) -> Iterator[Lock]:
     if node.objtype == _KIND.OBJECT_TYPE:
-        return  # nobody locks a type; the tables of that type are reached by CASCADE
+        return  # a type has no lock; CASCADE reaches the tables of that type
     own = Lock(_name(node.relation), Mode.ACCESS_SHARE)
     for command in node.cmds:
         mode, certain = _mode_of_change(command)
@@ -425,7 +425,7 @@ def _alter(node: Any) -> Iterator[Lock]:
 
 
 def _mode_of_change(command: Any) -> tuple[Mode, bool]:
-    """Return what one part of ALTER TABLE takes on its relation, and whether that is certain."""
+    """Return the mode that one part of ALTER TABLE takes on its relation, and whether that is certain."""
     definition = command.def_
     if command.subtype in (_ALTER.AT_SetRelOptions, _ALTER.AT_ResetRelOptions, _ALTER.AT_ReplaceRelOptions):
         names = [option.defname for option in definition or ()]
@@ -477,7 +477,7 @@ def _create(node: Any) -> Iterator[Lock]:
 def _create_schema(node: Any) -> Iterator[Lock]:
     made = {name[1] for element in node.schemaElts or () for name, *_ in _made(element)}
     for element in node.schemaElts or ():
-        for lock in _statement(element):  # names without schema lead to the new one first
+        for lock in _statement(element):  # unqualified names resolve to the new schema first
             if lock.name[0] or lock.name[1] not in made:
                 yield replace(lock, certain=lock.certain and bool(lock.name[0]))
 
@@ -491,7 +491,7 @@ def _create_function(node: Any) -> Iterator[Lock]:
             statements = parser.parse_sql(body[0].sval)
         except parser.ParseError:
             return
-        for statement in statements:  # looked at when it is made, unless check_function_bodies is off
+        for statement in statements:  # checked at creation, unless check_function_bodies is off
             if isinstance(statement.stmt, _QUERIES):
                 yield from (replace(lock, certain=False) for lock in _query(statement.stmt))
 
@@ -621,9 +621,9 @@ def _statements(names: str) -> tuple[type, ...]:
     return tuple(getattr(ast, f"{name}Stmt") for name in names.split())
 
 
-# What they lock their text does not say at all.
+# Their text tells nothing about their locks.
 _UNREADABLE = _statements("AlterExtension AlterTableMoveAll Call Do DropOwned Execute ReassignOwned")
-# They lock no relation, or only some that they make.
+# They lock no relation, or only relations that they create.
 _LOCKS_NOTHING = _statements(
     """AlterCollation AlterDatabaseRefreshColl AlterDatabaseSet AlterDatabase AlterDefaultPrivileges AlterDomain
     AlterEnum AlterEventTrig AlterFdw AlterForeignServer AlterFunction AlterOpFamily AlterOperator AlterOwner

@@ -1,13 +1,13 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads what the name of a file says: ours, and those of the migration tools that other people come from.
+"""Reads the version and kind of a file from its name: our names, and those of other migration tools.
 
     007_billing_tables.sql                                  ours, with a header
     000007_billing.up.sql, 000007_billing.down.sql          golang-migrate and its relatives
     V7__billing.sql, V7.1__fees.sql, U7__billing.sql, R__views.sql    Flyway
     20240131120000_billing.sql, 7-billing.sql               dbmate, goose, sql-migrate, where the file has their marks
 
-A version is kept as the file has it, without Flyway's letter; numbers decide about order and equality.
+A version is kept as written, without Flyway's letter. Order and equality are numeric.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MIGRATE, ROLLBACK, REPEAT = "migrate", "rollback", "repeat"
-REPEATABLE = "R"  # what stands for the version of a repeatable file
+REPEATABLE = "R"  # in place of the version of a repeatable file
 
 OURS = re.compile(r"(?P<version>\d{3,})_(?P<name>[a-z0-9]+(?:_[a-z0-9]+)*)\.sql")
 OUR_REPEATABLE = re.compile(r"(?P<name>[a-z][a-z0-9]*(?:_[a-z0-9]+)*)\.sql")
@@ -35,7 +35,7 @@ WITHOUT_HEADER = re.compile(rf"(?P<version>\d+)_(?P<name>{WORDS})\.sql")
 
 @dataclass(frozen=True)
 class Name:
-    """What a file name says. `foreign` files need no header: without one they depend on the file before them."""
+    """The parts of a file name. `foreign` files need no header: without one they depend on the file before them."""
 
     kind: str
     version: str
@@ -44,13 +44,13 @@ class Name:
 
 
 def read_name(file: str, folder: str, header_required: bool = True, marked: bool = False) -> Name | None:
-    """Return what a file name says; None where it is no name of a migration.
+    """Return the parts of a file name; None where it is not the name of a migration.
 
     Args:
         file: name of the file, without folder.
-        folder: `migrations`, `rollbacks` or `repeatable`: where it lies by our own rules.
-        header_required: whether a file with a name like ours has to have our header.
-        marked: whether the file has marks of another tool: then its name is that tool's.
+        folder: `migrations`, `rollbacks` or `repeatable`: its folder by our own rules.
+        header_required: whether a file with a name like ours must have our header.
+        marked: whether the file has marks of another tool; its name then follows that tool.
     """
     if folder == "repeatable":
         match = OUR_REPEATABLE.fullmatch(file)
@@ -68,17 +68,17 @@ def read_name(file: str, folder: str, header_required: bool = True, marked: bool
 
 
 def is_flyways(file: str) -> bool:
-    """Tell whether a name is one that Flyway reads, which reads folders with all that is in them."""
+    """Tell whether Flyway reads a file of this name; Flyway also reads subfolders."""
     return bool(FLYWAY.fullmatch(file) or FLYWAY_REPEATABLE.fullmatch(file))
 
 
 def stands_between(file: str) -> bool:
-    """Tell whether a file is a migration that is no SQL: its name has a version."""
+    """Tell whether a file is a migration in another language than SQL: its name has a version."""
     return bool(NO_SQL.fullmatch(file)) and not file.endswith("_test.go")
 
 
 def other_name(file: str, folder: str, header_required: bool = True) -> str:
-    """Return what is wrong with a name that says nothing to `read_name`; empty where no more is known."""
+    """Return the error in a name that `read_name` does not accept; empty where it is unknown."""
     if CALLBACK.fullmatch(file):
         return "is a callback of Flyway, which nothing calls here. Make it a migration, or move it out."
     if BASELINE.fullmatch(file):
@@ -93,12 +93,12 @@ def other_name(file: str, folder: str, header_required: bool = True) -> str:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return what versions are ordered by: their numbers, so that 1.10 comes after 1.9 and 0002 is 2."""
+    """Return the sort key of a version: its numbers, so that 1.10 comes after 1.9 and 0002 equals 2."""
     return tuple(int(part) for part in version.split("."))
 
 
 def known_version(given: str, known: Iterable[str]) -> str:
-    """Return the known version of this number, so that a person may type 15 for 015; what is given where none is."""
+    """Return the known version of this number, so that 15 means 015; return `given` where none is known."""
     if given.replace(".", "").isdigit() and all(given.split(".")):
         return next((each for each in known if version_key(each) == version_key(given)), given)
     return given

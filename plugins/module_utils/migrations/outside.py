@@ -1,10 +1,10 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Names the statements whose effect leaves the database that they are sent to.
+"""Names the statements with an effect outside of the database in which they run.
 
-They change what all databases of a server share (roles, settings of databases, tablespaces), or what lies outside of
-the server. A copy of the database must never see them: there they would change the real one. What a function or a DO
-block does no parser can tell; files/apply.sql looks at the shared catalogs for that.
+They change shared objects of the server (roles, settings of databases, tablespaces), or something outside of the
+server. They must never run in a copy of the database, because they would affect the real one. No parser can tell the
+effects of a function or a DO block; files/apply.sql checks the shared catalogs for these.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ALWAYS = {
     }.items()
     for name in names
 }
-# Those that do so where their object, which the attribute names, is a shared one.
+# Statements that do so where their object, in the named attribute, is a shared one.
 _SOMETIMES = {
     ast.AlterOwnerStmt: ("objectType", "ALTER"),
     ast.CommentStmt: ("objtype", "COMMENT ON"),
@@ -47,7 +47,7 @@ _SOMETIMES = {
 
 
 def leaves(node: Any) -> str:
-    """Return what a statement does outside of its database, in a word or two; empty where it does nothing."""
+    """Return the effect of a statement outside of its database, in a few words; empty where it has none."""
     gives = "GRANT" if getattr(node, "is_grant", False) else "REVOKE"
     words = _ALWAYS.get(type(node), "")
     if type(node) in _SOMETIMES:
@@ -76,7 +76,7 @@ class _Roles(Visitor):  # type: ignore[misc]  # pglast has no types
 
 
 def roles(node: Any) -> tuple[str, ...]:
-    """Return the names of the roles that a statement makes or speaks of, in order."""
+    """Return the names of the roles that a statement creates or names, in order."""
     found = _Roles()
     found(node)
     if isinstance(node, ast.CreateRoleStmt):

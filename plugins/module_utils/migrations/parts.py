@@ -1,13 +1,13 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads files that hold a migration and its way back, as dbmate, goose and sql-migrate write them.
+"""Reads files that hold a migration and its rollback, in the formats of dbmate, goose and sql-migrate.
 
     -- migrate:up [transaction:false]     -- migrate:down      dbmate
     -- +goose Up, -- +goose NO TRANSACTION    -- +goose Down       goose
     -- +migrate Up [notransaction]        -- +migrate Down     sql-migrate
 
-The marks decide, not the name of the file. What the other tools split by (StatementBegin, StatementEnd) is a comment:
-PostgreSQL's parser splits the text.
+The marks decide, not the name of the file. The marks for splitting (StatementBegin, StatementEnd) are ignored as
+comments, because PostgreSQL's parser splits the text.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ DOWN_MARKS = {"dbmate": "-- migrate:down", "goose": "-- +goose Down", "migrate":
 
 @dataclass(frozen=True)
 class Part:
-    """One way of a file with marks.
+    """One part of a file with marks: the migration or its rollback.
 
     Attributes:
-        text: the file with the other way's lines emptied, so that its lines keep their numbers.
-        own: the lines of this way alone, without white space at the end: what its checksum is of.
-        transactional: whether its tool would run it in a transaction.
-        down_mark: the mark that begins the way back, as the tool of this file writes it.
-        begin: where the first mark begins.
-        problems: (line, sentence) for what cannot be read as its tool does.
+        text: the file with the lines of the other part emptied, so that line numbers stay the same.
+        own: only the lines of this part, without trailing white space; the checksum is made from it.
+        transactional: whether the other tool would run it in a transaction.
+        down_mark: the mark that begins the rollback, in the notation of the tool.
+        begin: offset of the first mark.
+        problems: (line, sentence) for marks that cannot be read as the tool reads them.
     """
 
     text: str
@@ -49,9 +49,9 @@ class Part:
 
 
 def read_part(text: str, way: str) -> Part | None:
-    """Return one way of a file, `up` or `down`; None where the file has no marks.
+    """Return one part of a file, `up` or `down`; None where the file has no marks.
 
-    What stands before the first mark belongs to both ways.
+    The text before the first mark belongs to both parts.
     """
     marks = _marks(text)
     ways = [(mark, found) for mark, _, found in marks if found in (UP, DOWN)]
@@ -88,13 +88,13 @@ def read_part(text: str, way: str) -> Part | None:
 
 
 def _marks(text: str) -> list[tuple[re.Match[str], str, str]]:
-    """Return the marks of a file with their tool and what they say.
+    """Return the marks of a file with their tool and their text.
 
-    They are comments, but not what only looks like one in a text or in another comment.
+    Marks are comments. Similar text inside a literal or another comment is no mark.
     """
     marks = [(mark, tool, mark[tool].lower()) for mark in MARK.finditer(text) for tool in DOWN_MARKS if mark[tool]]
     try:
         comments = {token.start for token in parser.scan(text) if token.name == "SQL_COMMENT"} if marks else set()
     except parser.ParseError:
-        return marks  # a part of it is refused for the same reason, with its line
+        return marks  # reading a part refuses it for the same reason, with the line
     return [mark for mark in marks if mark[0].start() in comments]

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Compares a release with the history in a database: what is pending, and what makes a run unsafe.
+"""Compares a release with the history in a database: the pending migrations, and whatever makes a run unsafe.
 
-Pure functions on plain data. A plan with problems is never carried out; each problem says the way out of it.
+Pure functions on plain data. A plan with problems is never carried out; each problem names its remedy.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from .names import REPEATABLE, known_version, version_key
 from .repeatable import due
 
 Row = Mapping[str, Any]
-# What a row of the history has beside an entry of the catalog, of one that is not written yet.
+# Columns that a history row has and a catalog entry lacks, for a row that is not written yet.
 NOT_YET = {"run_id": "", "backup_id": None, "release": "", "started_at": "", "duration_ms": 0.0}
 
 
 @dataclass
 class Plan:
-    """What a run would do.
+    """The plan of a run.
 
     Attributes:
         applied: rows of the view migrations.applied, in order of version.
         pending: entries of the catalog to apply, in order.
         problems: sentences; while there is one, nothing may be applied.
         notes: sentences about differences that are harmless.
-        baseline: entries of the catalog that are only to be recorded: the database was migrated by hand.
-        accepted: entries whose edit is to be recorded as reviewed.
+        baseline: entries of the catalog to record only, because the database was migrated by hand.
+        accepted: entries whose edit will be recorded as reviewed.
     """
 
     applied: list[Row] = field(default_factory=list)
@@ -66,22 +66,22 @@ def make_plan(
     Args:
         catalog: entries of the release (version, name, file, sha256, sha256_raw, depends) in order of version.
         applied: rows of migrations.applied (version, name, sha256, sha256_raw).
-        in_doubt: the newest history rows of versions whose act is still `start`.
-        answers: how far each of them came, by version, with the decisions of a person in it.
-        repeatable: entries of the repeatable files, in order; they come after the last version of the release.
+        in_doubt: the newest history rows of versions with `start` as their last act.
+        answers: the progress of the files in doubt, by version, including the decisions of a person.
+        repeatable: entries of the repeatable files, in order; they run after the last version of the release.
         repeated: the newest history row of each of them.
-        rolled_back: the newest history rows of versions that were rolled back: they are pending, and never late.
-        target: the last version to apply; None is the release's last.
+        rolled_back: the newest history rows of rolled-back versions; these are pending and never count as late.
+        target: the last version to apply; None means the last of the release.
         out_of_order: apply a pending file although a later one is applied.
         untracked_tables: number of tables in schema public where there is no history at all.
-        report_untracked: whether somebody else looks into them, and refuses.
-        baseline: the version that a database without history is said to be at.
+        report_untracked: whether the caller examines these tables and refuses them.
+        baseline: the version that the user gave for a database without history.
         accept: versions whose edit was reviewed.
-        reason: why it is accepted.
+        reason: why the edit is accepted.
         invalid: names of INVALID indexes of the database, where a file is in doubt.
 
     Returns:
-        The plan; with problems where the two contradict each other.
+        The plan, with problems where release and history contradict each other.
     """
     by_version = {entry["version"]: entry for entry in catalog}
     target = None if target is None else known_version(target, by_version)
@@ -129,7 +129,7 @@ def make_plan(
 
 
 def outcome(plan: Plan, history: History, check_mode: bool) -> dict[str, Any]:
-    """Return what the module `migration_plan` does."""
+    """Return the result of the module `migration_plan`."""
     unwritten = {entry["version"] for entry in plan.baseline} if check_mode else set()
     standing = [row["version"] for row in plan.applied if row["version"] not in unwritten]
     if not check_mode:
@@ -157,7 +157,7 @@ def outcome(plan: Plan, history: History, check_mode: bool) -> dict[str, Any]:
 def _resume(
     row: Row, by_version: Mapping[str, Row], answers: Sequence[Answer], plan: Plan, invalid: Sequence[str]
 ) -> list[dict[str, Any]] | None:
-    """Say how an interrupted file without transaction goes on; None where that cannot be told, which is a problem."""
+    """Return how an interrupted file without transaction continues; None, with a problem, where that is unknown."""
     name = f"{row['version']}_{row['name']}.sql"
     begun = f"began at {row['started_at']} and its end was never recorded"
     doubt = f"{name} is in doubt: it runs without a transaction, {begun}"
@@ -194,7 +194,7 @@ def _last_name(applied: Sequence[Row]) -> str:
 
 
 def _unknown_target(by_version: Mapping[str, Row], target: str | None, applied: Sequence[Row]) -> list[str]:
-    """Return what is wrong with the wish to stop at a version."""
+    """Return the problems of a target version."""
     if target is None:
         return []
     if target not in by_version:
@@ -211,7 +211,7 @@ def _unknown_target(by_version: Mapping[str, Row], target: str | None, applied: 
 
 
 def _adopt(plan: Plan, catalog: Sequence[Row], applied: Sequence[Row], baseline: str, tables: int) -> None:
-    """Add the entries of a baseline to a plan, or what is wrong with it."""
+    """Add the entries of a baseline, or its problems, to a plan."""
     if all(entry["version"] != baseline for entry in catalog):
         plan.problems.append(
             f"The baseline {baseline} is no version of this release, which goes from {catalog[0]['version']} to "
@@ -235,7 +235,7 @@ def _adopt(plan: Plan, catalog: Sequence[Row], applied: Sequence[Row], baseline:
 
 
 def _not_acceptable(plan: Plan, applied: Sequence[Row], accept: Collection[str], reason: str) -> list[str]:
-    """Return what is wrong with the wish to accept edited files."""
+    """Return the problems of a request to accept edited files."""
     problems = []
     if accept and not reason.strip():
         problems.append(
@@ -292,5 +292,5 @@ def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan, accept: Collec
 
 
 def _renamed(entry: Row, applied: Sequence[Row], by_version: Mapping[str, Row]) -> bool:
-    """Tell whether an entry is an applied file under another version (said once, by `_compare`)."""
+    """Tell whether an entry is an applied file under another version (reported once, by `_compare`)."""
     return any(row["sha256"] == entry["sha256"] and row["version"] not in by_version for row in applied)

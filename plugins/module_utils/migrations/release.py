@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads and checks a release folder, and the names of the variables that were given for its deploy."""
+"""Reads and checks a release folder and the names of the variables for its deploy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_release(
     extra_variables: Sequence[str] = (),
     shared_variables: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Read and check a release; the arguments are those of the action `migration_release`, and so is the result."""
+    """Read and check a release; arguments and result are those of the action `migration_release`."""
     catalog = Catalog()
     problems: list[str] = []
     if directory:

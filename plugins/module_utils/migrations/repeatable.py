@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which repeatable files (views, functions) are to be applied again.
+"""Finds the repeatable files (views, functions) to apply again.
 
 Pure functions on plain data.
 """
@@ -17,8 +17,8 @@ Row = Mapping[str, Any]
 def due(repeatable: Sequence[Row], repeated: Sequence[Row]) -> list[Row]:
     """Return the repeatable files to apply, in order.
 
-    A file is due when its content is another than the one applied last, and when one that it depends on is due:
-    whatever that one drops and makes anew may have taken this one with it.
+    A file is due when its content differs from the last applied one, or when a file that it depends on is due: that
+    file may drop and recreate its objects, and the drop may cascade to the objects of this file.
 
     Args:
         repeatable: entries of the catalog, in their order.
@@ -35,10 +35,10 @@ def due(repeatable: Sequence[Row], repeated: Sequence[Row]) -> list[Row]:
 
 
 def in_order(depends: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return names so that each comes after those it depends on, otherwise by name; those on a circle are left out.
+    """Return names sorted by dependencies, then by name; leave out names on a cycle.
 
     Args:
-        depends: what each name depends on; names that are no key do not count.
+        depends: the dependencies of each name; dependencies that are no key are ignored.
     """
     left = {name: {other for other in others if other in depends} for name, others in depends.items()}
     followers: dict[str, list[str]] = {name: [] for name in depends}

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says of each migration where it stands, and reads what squawk finds. Pure functions on plain data."""
+"""Reports the state of each migration, and reads the findings of squawk. Pure functions on plain data."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def states(
         catalog: entries of the release.
         applied: rows of the view migrations.applied.
         pending: entries that a deploy would apply.
-        in_doubt: files without transaction that began and never ended.
-        rolled_back: versions that were taken back.
+        in_doubt: files without transaction whose beginning is recorded, but not their end.
+        rolled_back: versions that were rolled back.
 
     Returns:
-        `{version, name, state, depends, since}`. A state other than applied, pending, pending again and after the
+        `{version, name, state, depends, since}`. Any state but applied, pending, pending again and after the
         target is a contradiction.
     """
     entries = {entry["version"]: entry for entry in catalog}
@@ -77,11 +77,11 @@ def read_squawk(output: str, names: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the findings of `squawk --reporter json`.
 
     Args:
-        output: what it printed.
-        names: name in messages of each path.
+        output: the output of squawk.
+        names: the name of each path in messages.
 
     Raises:
-        ValueError: where it printed something else.
+        ValueError: where the output has another form.
     """
     return [
         {

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Decides whether a failed run is worth another attempt, and when.
+"""Decides whether and when to repeat a failed run.
 
-Only what passes by itself is tried again: a lock that somebody else held, a deadlock, a serialization failure, and
-another run of migrations at the same time. Every attempt plans anew.
+Only temporary failures are retried: a lock held by another session, a deadlock, a serialization failure, and another
+run of migrations at the same time. Every attempt plans anew.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from .failure import ANOTHER_RUN, APPLIED_MEANWHILE, LOCKED, Failure
 
 DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|min|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, None: 1.0}
-JITTER = 0.25  # a pause is shorter or longer by up to this share: two runs that met do not meet again
+JITTER = 0.25  # a pause varies by up to this share, so that two runs do not collide again
 
 
 def waits_for_application(failure: Failure) -> bool:
-    """Tell whether a run failed because of a session of somebody else that will end or can be ended."""
+    """Tell whether a run failed because of another session that will end or can be ended."""
     return failure.sqlstate in LOCKED and not waits_for_run(failure)
 
 
 def waited_in_vain(failure: Failure) -> bool:
-    """Tell whether a session of somebody else can have been in the way: a serialization failure waits for nobody."""
+    """Tell whether another session may have blocked the run: a serialization failure waits for no session."""
     return waits_for_application(failure) and failure.sqlstate != "40001"
 
 
 def waits_for_run(failure: Failure) -> bool:
-    """Tell whether a run failed because another run of migrations is at work, or was."""
+    """Tell whether a run failed because another run of migrations is or was active."""
     return ANOTHER_RUN in failure.message or APPLIED_MEANWHILE in failure.message
 
 
@@ -49,12 +49,12 @@ def read_duration(text: str) -> float:
 def pause_before(
     attempt: int, pause: float, growth: float = 2.0, uniform: Callable[[float, float], float] = random.uniform
 ) -> float:
-    """Return how many seconds to wait before an attempt, the second being the first that waits.
+    """Return how many seconds to wait before an attempt; the first attempt does not wait.
 
     Args:
         attempt: number of the attempt, from 2.
         pause: seconds before the second attempt.
-        growth: by how much each further pause is longer.
-        uniform: where chance comes from.
+        growth: factor by which each further pause is longer.
+        uniform: the random function.
     """
     return round(pause * growth ** (attempt - 2) * uniform(1 - JITTER, 1 + JITTER), 3)

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which migrations a wish to go back means, in which order, and why it cannot be.
+"""Finds the migrations of a requested rollback, their order, and why the rollback is impossible.
 
-Pure functions on plain data, but for the reading of one file.
+Pure functions on plain data, except that one file is read.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SETS_FILE = "rollback_sets.yml"
 
 @dataclass
 class Rollback:
-    """What a rollback would do.
+    """The plan of a rollback.
 
     Attributes:
-        steps: entries of the catalog to roll back, in order: what depends on another one comes before it.
+        steps: entries of the catalog to roll back, in order: dependent ones first.
         problems: sentences; while there is one, nothing may be rolled back.
     """
 
@@ -36,10 +36,10 @@ class Rollback:
 def read_sets(release: Path) -> tuple[dict[str, list[str]], list[str]]:
     """Read the named sets of a release, which may have none.
 
-    Whether the release has the versions is asked when a set is used: a file that is missing is to be said first.
+    Whether the release has the versions is checked when a set is used, because a missing file is reported first.
 
     Returns:
-        The versions of each set, and a sentence for each thing that is wrong with the file.
+        The versions of each set, and a sentence for each error in the file.
     """
     path = release / SETS_FILE
     file = f"{release.name}/{SETS_FILE}"
@@ -71,18 +71,18 @@ def plan_rollback(
     named: str = "",
     sets: Mapping[str, Sequence[str]] | None = None,
 ) -> Rollback:
-    """Say what is to be rolled back.
+    """Return the plan of a rollback.
 
     Args:
         catalog: entries of the release (version, name, file, depends, rollback).
-        applied: versions that stand in the database, all of them known to the release.
+        applied: the applied versions, all of them known to the release.
         to: roll back everything after this version; all zeros for everything.
         only: roll back this version.
-        named: roll back what stands of this set.
+        named: roll back the applied versions of this set.
         sets: the sets of the release.
 
     Returns:
-        The steps, none where nothing that is meant stands; or problems.
+        The steps, or problems. There are no steps where none of the requested versions is applied.
     """
     by_version = {entry["version"]: entry for entry in catalog}
     to, only = known_version(to, by_version), known_version(only, by_version)
@@ -128,7 +128,7 @@ def plan_rollback(
 
 
 def _way_back(entry: Row) -> str:
-    """Return where the way back of a migration has to stand, in the style of its folder."""
+    """Return the required place of the rollback of a migration, in the style of its folder."""
     if entry.get("down_mark"):
         return f"`{entry['down_mark']}` part with a statement in the same file"
     folder, _, file = entry["file"].rpartition("/")
@@ -141,7 +141,7 @@ def _way_back(entry: Row) -> str:
 
 
 def _not_in_sets(name: str, sets: Mapping[str, Sequence[str]], by_version: Mapping[str, Row]) -> list[str]:
-    """Return what is wrong with the name of a set, or with the versions in it."""
+    """Return the problems of a set's name or versions."""
     if name not in sets:
         known = f"it has {', '.join(sorted(sets))}" if sets else f"it has no {SETS_FILE}"
         return [f"The release has no set {name}; {known}. Correct rollback_set."]
@@ -150,7 +150,7 @@ def _not_in_sets(name: str, sets: Mapping[str, Sequence[str]], by_version: Mappi
 
 
 def _not_applied(version: str, by_version: Mapping[str, Row], applied: Collection[str], variable: str) -> list[str]:
-    """Return what is wrong with a version that does not stand."""
+    """Return the problems of a version that is not applied."""
     if version not in by_version:
         return [
             f"{version} is no version of this release, which goes from {min(by_version, key=version_key)} to "
@@ -163,7 +163,7 @@ def _not_applied(version: str, by_version: Mapping[str, Row], applied: Collectio
 
 
 def _before(version: str, applied: Collection[str]) -> str:
-    """Return the newest applied version before one, to go back to; zeros where there is none."""
+    """Return the newest applied version before the given one; zeros where there is none."""
     return max((one for one in applied if version_key(one) < version_key(version)), key=version_key, default="000")
 
 

@@ -1,12 +1,12 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Writes what a run sends: every pending file in a transaction of its own, with its history row.
+"""Writes the SQL of a run: every pending file in a transaction of its own, with its history row.
 
-Consecutive files go in one script that community.postgresql.postgresql_script sends as one query, which costs one
-connection and one round trip for any number of files. PostgreSQL parses the whole text before it runs any of it; what
-each file may contain is therefore settled before, statement by statement, by `catalog.py`.
+Consecutive files share one script that community.postgresql.postgresql_script sends as one query. This costs one
+connection and one round trip for any number of files. PostgreSQL parses the whole text before it runs any of it.
+Therefore `catalog.py` has checked each statement of each file before.
 
-The SQL stands in the role's files/*.sql, one subject a file, with `'@name@'` where a literal is filled in.
+The SQL is in the role's files/*.sql, one subject per file, with `'@name@'` as the placeholder of a literal.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Files = Sequence[tuple[Migration, Sequence[Statement]]]
 
 @dataclass(frozen=True)
 class Run:
-    """Who runs the migrations, recorded in each history row.
+    """The data of a run, recorded in each history row.
 
     Attributes:
-        act: what the history calls it: apply, rollback, baseline or accept.
-        applied_versions: the versions that stand when a rollback begins.
-        copy: whether the database is a copy that is dropped again: then nothing may reach outside of it.
+        act: the act in the history: apply, rollback, baseline or accept.
+        applied_versions: the applied versions at the beginning of a rollback.
+        copy: whether the database is a copy that is dropped later; no file may then have an effect outside of it.
     """
 
     release: str
@@ -48,7 +48,7 @@ class Run:
 
 
 def quote(text: str) -> str:
-    """Quote a text as a dollar-quoted literal, with a tag that neither occurs in it nor begins at its end."""
+    """Return a text as a dollar-quoted literal, with a tag that the text does not contain or begin at its end."""
     number = 0
     tag = "$sql"
     while tag in text:
@@ -67,18 +67,18 @@ class Script:
 
         Args:
             folder: the role's `files`.
-            run: what the history says of this run.
-            owner: the role that owns what the files make.
-            run_lock_wait: how long it may wait for another run, as an interval of PostgreSQL; 0 is for ever.
-            statement_timeout: how long one file may take.
+            run: the data of this run for the history.
+            owner: the role that owns the objects of the files.
+            run_lock_wait: time limit of the wait for another run, as an interval of PostgreSQL; 0 means no limit.
+            statement_timeout: time limit of one file.
         """
         self.sql = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.sql")}
         self.run, self.owner, self.run_lock_wait, self.statement_timeout = run, owner, run_lock_wait, statement_timeout
         self.fresh = [statement.text for statement in split_file(self.sql["fresh"])]
-        self.left_out: set[str] = set()  # the roles of statements that a copy does not see
+        self.left_out: set[str] = set()  # the roles of statements that are left out in a copy
 
     def begin(self, history: bool) -> list[str]:
-        """Return what every session begins with: the lock, and the history where the database has none."""
+        """Return the SQL at the beginning of every session: the lock, and the history where the database has none."""
         # In a transaction of its own: without one, its settings would last into that of the first file.
         lock = "\n".join(["BEGIN;", self._fill("lock", wait=self.run_lock_wait), "COMMIT;"])
         return [lock, self._transaction(self.sql["history"].strip())] if history else [lock]
@@ -91,11 +91,11 @@ class Script:
         ]
 
     def count(self, files: Files) -> list[str]:
-        """Return the transaction that finds out what rollbacks would lose together; it ends with an error."""
+        """Return the transaction that finds the rows that rollbacks would lose together; it ends with an error."""
         return [self._transaction(self._rollback("count", files))]
 
     def rollback(self, files: Files) -> list[str]:
-        """Return the transactions that roll back in order and refuse, file by file, to lose a row."""
+        """Return the transactions that roll back in order; each file is refused if it would lose a row."""
         return [
             self._transaction(self._rollback("rollback", [file]), self._record("rollback", file[0])) for file in files
         ]
@@ -107,10 +107,10 @@ class Script:
     def alone(
         self, migration: Migration, statements: Sequence[Statement], resume: Sequence[Mapping[str, Any]]
     ) -> list[str]:
-        """Return what one session sends, one after the other, to apply a file without transaction.
+        """Return the queries that one session sends in order to apply a file without transaction.
 
-        The session holds the lock of the migrations from its beginning to its end. Should it end before its last query,
-        the file is in doubt, and the next plan says so.
+        The session holds the lock of the migrations from its beginning to its end. If it ends before its last query,
+        the file is in doubt, and the next plan reports it.
 
         Args:
             migration: the file.
@@ -124,7 +124,7 @@ class Script:
         for statement, step in zip(statements, resume or [{}] * len(statements), strict=True):
             place = self._place(migration, statement)
             for name in step.get("drop", ()):
-                # The owner of a table cannot reach the index of its TOAST table: that one is dropped by the login.
+                # The owner of a table cannot access the index of its TOAST table, so the login role drops it.
                 drops = first if name.startswith("pg_toast.") else sent
                 drops.append(f"{place} DROP INDEX CONCURRENTLY IF EXISTS {name}")
             if step.get("send", True) and not (self.run.copy and statement.outside):
@@ -164,7 +164,7 @@ class Script:
         )
 
     def _rollback(self, mode: str, files: Files) -> str:
-        """Return the statement that finds out what rollbacks lose, and in mode `rollback` rolls one back."""
+        """Return the statement that finds the rows that rollbacks lose, and in mode `rollback` rolls one back."""
         tried = replace(self.run, copy=True)
         return self._fill(
             "rollback",
@@ -181,7 +181,7 @@ class Script:
         return self._fill("record", act=act, run=_json(asdict(self.run)), migration=_described(migration))
 
     def _transaction(self, *statements: str) -> str:
-        """Wrap statements in a transaction, after which nothing of the session remains but the lock."""
+        """Wrap statements in a transaction, after which the session keeps no state but the lock."""
         timeout = f"SET LOCAL statement_timeout = {quote(self.statement_timeout)};"
         return "\n".join(["BEGIN;", timeout, *statements, *(f"{statement};" for statement in self.fresh), "COMMIT;"])
 
@@ -205,7 +205,7 @@ class Script:
 
 
 def application_name(migration: Migration) -> str:
-    """Return the name that the session carries while it is at a file."""
+    """Return the application_name of the session while it applies a file."""
     name = migration.file.rpartition("/")[2].removesuffix(".sql")
     return f"physioflow {name}".encode()[:LONGEST_NAME].decode(errors="ignore")
 
@@ -215,6 +215,6 @@ def _json(value: Any) -> str:
 
 
 def _described(migration: Migration) -> str:
-    """Return what the history says of a file, as JSON."""
+    """Return the description of a file in the history, as JSON."""
     names = ("version", "name", "description", "file", "sha256", "sha256_raw")
     return _json({name: getattr(migration, name) for name in names})

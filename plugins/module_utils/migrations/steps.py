@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Divides a run into the scripts that are sent one after the other, each in a session of its own."""
+"""Divides a run into scripts that are sent in order, each in a session of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .catalog import Migration, Statement, own_statements, read_text
 from .parts import DOWN, UP
 from .script import Run, Script
 
-# What is asked for, and the act in the history; and what the files are then.
+# The act in the history for each action, and the state of the files after it.
 ACTS = {"apply": "apply", "count": "rollback", "rollback": "rollback", "baseline": "baseline", "accept": "accept"}
 KINDS = {
     "apply": "pending migrations",
@@ -38,9 +38,9 @@ class Prepared:
     Attributes:
         run_id: of the run in the history.
         texts: each script by its name, in order: SQL for postgresql_script, or a list of queries for postgresql_query.
-        alone: of each script, the file that goes alone in it; empty for the others.
-        title: what the files are, and how many.
-        shown: the SQL of the files, for a person.
+        alone: for each script, the file without transaction in it; empty for other scripts.
+        title: the kind and number of the files.
+        shown: the SQL of the files, to show to the user.
     """
 
     run_id: str
@@ -54,10 +54,10 @@ def prepare(params: Mapping[str, Any]) -> Prepared:
     """Read the pending files and write their scripts.
 
     Args:
-        params: the options of migration_script, whose documentation says what each is.
+        params: the options of migration_script, as documented there.
 
     Raises:
-        ChangedError: a file is not what was planned.
+        ChangedError: a file changed since the plan.
     """
     files = read_pending(params)
     run = Run(
@@ -94,7 +94,7 @@ def read_pending(params: Mapping[str, Any]) -> list[tuple[Migration, str]]:
 
 
 def steps_of(params: Mapping[str, Any], files: list[tuple[Migration, str]], run: Run) -> list[tuple[str, list[str]]]:
-    """Return what each script of a run sends, after the name of the file that goes alone in it, if one does."""
+    """Return for each script of a run its file without transaction, or an empty name, and its queries."""
     script = Script(Path(params["engine"]), run, params["owner"], params["run_lock_wait"], params["statement_timeout"])
     begin = script.begin(history=not params["has_history"])
     if run.act in ("baseline", "accept"):
@@ -119,10 +119,10 @@ def steps_of(params: Mapping[str, Any], files: list[tuple[Migration, str]], run:
 
 
 def in_sessions(files: Sequence[tuple[Migration, list[Statement]]]) -> list[list[tuple[Migration, list[Statement]]]]:
-    """Return the files by the session that they share.
+    """Return the files grouped by session.
 
-    A file without transaction has one of its own. After a file that changes what a new session begins with (ALTER
-    DATABASE ... SET, ALTER ROLE ... SET) or leaves what only a new session forgets (SET app.clinic), a new one begins.
+    A file without transaction has a session of its own. A new session also begins after a file that changes the initial
+    settings of a session (ALTER DATABASE ... SET, ALTER ROLE ... SET) or leaves a setting behind (SET app.clinic).
     """
     sessions: list[list[tuple[Migration, list[Statement]]]] = []
     joins = False

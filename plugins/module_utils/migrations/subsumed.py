@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Finds the rollbacks of a run that change rows of tables which another rollback of the run drops.
+"""Finds the rollbacks of a run that only change rows of tables which another rollback of the run drops.
 
-Such a file is subsumed: whatever it does to these rows goes with the tables, so nothing of it is sent. It may not even
-be possible, where rows of a table that goes as well refer to the seeded ones. In doubt a file is not subsumed.
+Such a file is subsumed: the drop removes these rows anyway, so the file is not sent. It might even fail, where rows of
+another dropped table refer to the seeded ones. In case of doubt a file is not subsumed.
 
 Runs on the controller: it reads statements with PostgreSQL's own parser.
 """
@@ -21,9 +21,9 @@ from .catalog import Statement, own_statements
 
 Name = tuple[str, str]  # schema, table
 
-# What a statement before the drop may do to a table without carrying its rows anywhere.
+# What a statement before the drop may do to a table without copying its rows elsewhere.
 HARMLESS = (ast.CommentStmt, ast.GrantStmt, ast.IndexStmt, ast.DropStmt)
-# Afterwards a partition or a child stands by itself, with its rows.
+# After these, a partition or a child is a separate table that keeps its rows.
 TAKES_OUT = (
     enums.AlterTableType.AT_DetachPartition,
     enums.AlterTableType.AT_DetachPartitionFinalize,
@@ -44,7 +44,7 @@ def subsumed(files: Mapping[str, str]) -> set[str]:
         for statement in own_statements(text)
     ]
     drops = [*_drops(statements)]
-    found: dict[int, dict[Name, int]] = {}  # for each file where its tables are dropped
+    found: dict[int, dict[Name, int]] = {}  # by file, the index in drops that drops each table
     for position in range(len(names)):
         tables = _only_changes([node for at, _, node in statements if at == position])
         ends = {
@@ -54,7 +54,7 @@ def subsumed(files: Mapping[str, str]) -> set[str]:
         }
         if tables and min(ends.values()) >= 0:
             found[position] = ends
-    # What one that is sent reads of a table has to find the rows that it would find.
+    # A file that is sent and reads a table must find the same rows as without this.
     while carried := [
         position
         for position, ends in found.items()
@@ -80,7 +80,7 @@ def _drops(statements: Iterable[tuple[int, Statement, Any]]) -> Iterator[tuple[i
 
 
 class _Changes(Visitor):  # type: ignore[misc]
-    """Collects the tables whose rows a statement changes, in its WITH queries too; `more` where it does more."""
+    """Collects the tables whose rows a statement changes, also in WITH queries; `more` is true if it does more."""
 
     def __init__(self) -> None:
         self.tables: set[Name] = set()
@@ -102,20 +102,20 @@ class _Changes(Visitor):  # type: ignore[misc]
 
 
 def _only_changes(nodes: Sequence[Any]) -> set[Name]:
-    """Return the tables whose rows are deleted or changed; none where the statements do more than that."""
+    """Return the tables whose rows are deleted or updated; none where the statements do more than that."""
     changes = _Changes()
     for node in nodes:
         if not isinstance(node, (ast.DeleteStmt, ast.UpdateStmt, ast.TruncateStmt)):
             return set()
-        if getattr(node, "returningList", None):  # somebody is to see these rows
+        if getattr(node, "returningList", None):  # the rows are returned
             return set()
         changes(node)
     return set() if changes.more else changes.tables
 
 
 def _uses(statement: Statement, node: Any, table: Name) -> bool:
-    """Tell whether a statement may read, rename or take apart a table; a name in a text or a comment counts."""
-    # PostgreSQL's word characters; the name of a table in quotes stands as it is in the text.
+    """Tell whether a statement may read, rename or detach a table; a name in a literal or a comment counts."""
+    # PostgreSQL's word characters; a quoted table name appears unchanged in the text.
     if not re.search(rf"(?<![\w$]){re.escape(table[1])}(?![\w$])", statement.text, re.IGNORECASE):
         return False
     if isinstance(node, ast.AlterTableStmt):

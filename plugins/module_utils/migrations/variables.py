@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Finds variables that were meant for a role and that no role knows: Ansible itself would ignore them."""
+"""Finds variables that were meant for a role but that no role knows, which Ansible itself would ignore."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import yaml
 
 from ..status.limits import LIMITS
 
-# The first words of our roles' variables. In an inventory they are also those of others: nobody owns `backup_server`.
+# Prefixes of our roles' variables. In an inventory other variables may have them, too, such as `backup_server`.
 OURS = re.compile(
     r"_*(postgresql|database|migrations|status|verification|release|backup|restore|drill|rollback|plan)_\w+"
 )
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it, takes a tenth of the time
-CLOSE = 0.75  # similarity of two names from which on one is proposed for the other
-SAME = 0.9  # and from which on it is hardly somebody else's: one letter or two are wrong
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, if available, takes a tenth of the time
+CLOSE = 0.75  # minimum similarity to propose one name for another
+SAME = 0.9  # minimum similarity to assume a typing error of one or two letters
 
-# Former names of variables and what is set instead. They count for one release more; the role says how.
+# Former names of variables and their successors. They work for one more release; the role says how.
 RENAMED = {f"status_{limit}": f"status_limits.{limit}" for limit in LIMITS}
 
-# Former variables that nothing took the place of.
+# Former variables without a successor.
 REMOVED = frozenset(
     {
         "backup_lock_wait",
@@ -55,7 +55,7 @@ def declared_variables(roles: Path) -> list[str]:
 
 
 def former_variables(names: Iterable[str]) -> list[str]:
-    """Return a sentence for each variable, of the inventory or of the command, that has another name now or none."""
+    """Return a sentence for each variable of inventory or command that was renamed or removed."""
     given = set(names)
     return [
         f"The variable {name} is called {RENAMED[name]} now. Its old name counts until the next release."
@@ -64,9 +64,9 @@ def former_variables(names: Iterable[str]) -> list[str]:
 
 
 def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return a sentence for each variable of the inventory that is nearly called as one of ours.
+    """Return a sentence for each inventory variable whose name resembles one of ours.
 
-    An inventory serves other roles, too, so this refuses nothing, and other names that begin as ours are not mentioned.
+    An inventory serves other roles, too. So nothing is refused, and other names with our prefixes are not mentioned.
 
     Args:
         names: names found in the inventory.
@@ -79,10 +79,10 @@ def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str
 
 
 def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return a sentence for each variable of a command that starts like one of ours and is declared by no role.
+    """Return a sentence for each variable of a command that has one of our prefixes but that no role declares.
 
     Args:
-        names: names given with -e: they are meant for this command.
+        names: names given with -e, which are meant for this command.
         known: names in the roles' argument specs.
     """
     sentences = []
@@ -95,5 +95,5 @@ def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def _near(name: str, known: Iterable[str], similarity: float) -> str:
-    """Return the name that is most like another one, or nothing."""
+    """Return the most similar name, or an empty string."""
     return next(iter(difflib.get_close_matches(name, sorted({*known}), 1, similarity)), "")

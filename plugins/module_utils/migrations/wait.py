@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Waits for the end of another run of migrations, or says who it is.
+"""Waits for the end of another run of migrations, or describes that run.
 
-It asks again and again, each time in a statement of its own: a statement that itself waited would hold a snapshot, and
-CREATE INDEX CONCURRENTLY of the other run would wait for that snapshot in turn.
+It polls with separate statements. A statement that waited for the lock would hold a snapshot, and CREATE INDEX
+CONCURRENTLY of the other run would wait for that snapshot in turn.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-ASK = 0.2  # seconds between two questions
+ASK = 0.2  # seconds between two polls
 KEY = "hashtextextended('migrations.history', 0)"
-# Taken and given back at once: the run itself takes it for good, and looks again whether its plan still holds.
+# Taken and released at once. The run itself takes the lock again and keeps it, and checks that its plan still holds.
 IS_FREE = f"SELECT pg_try_advisory_lock({KEY}) AS free"
 GIVE_BACK = f"SELECT pg_advisory_unlock({KEY})"
 SECONDS = "SELECT extract(epoch FROM %(wait)s::interval)::float8 AS seconds"
@@ -36,7 +36,7 @@ def wait_for_run(cursor: Any, wait: str) -> tuple[float, str]:
         wait: how long, as an interval of PostgreSQL.
 
     Returns:
-        The seconds waited, and a sentence on the holder where the lock is still held after them.
+        The seconds waited, and a sentence about the holder where the lock is still held after that time.
     """
     cursor.execute(SECONDS, {"wait": wait})
     begun = time.monotonic()

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Draws charts as SVG that stands inside a page: no script, no style of its own; page.css gives colours and fonts.
+"""Draws charts as inline SVG without scripts and styles; page.css sets colours and fonts.
 
-A chart is 400 units wide, so that its letters of 13 can be read on a phone and are no giants on a desk. All functions
+A chart is 400 units wide, so that its 13-unit text is readable on a phone and not too large on a desktop. All functions
 are pure.
 """
 
@@ -20,14 +20,14 @@ try:
     from pygal.style import Style
 
     MISSING = False
-except ImportError:  # the module says so
+except ImportError:  # the module reports that
     MISSING = True
 
 WIDTH, LETTER = 400, 13
 ROW = 26  # height of a bar and its gap
 AXIS = 34  # height of an axis and its labels
 ROOM = 1.42  # right of the longest bar, for its figure
-LONGEST = 24  # letters of a label
+LONGEST = 24  # characters of a label
 DOT = 6
 _DROPPED = ("defs", "title", "desc")
 _DROPPED_CLASSES = ("background", "tooltip-overlay", "titles")
@@ -35,7 +35,7 @@ _DROPPED_CLASSES = ("background", "tooltip-overlay", "titles")
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: what it is of, how long it is, and its colour as CSS has it; empty for that of all."""
+    """One bar: its label, its value, and its CSS colour; empty for the default colour."""
 
     label: str
     value: float
@@ -44,19 +44,19 @@ class Bar:
 
 @dataclass(frozen=True)
 class Dot:
-    """Something that happened at a moment (seconds since 1970)."""
+    """An event at a moment (seconds since 1970)."""
 
     at: float
     color: str = ""
 
 
 def bars(label: str, shown: Sequence[Bar], text: Callable[[float], str]) -> Markup:
-    """Return horizontal bars, the first one above; nothing where there are none.
+    """Return horizontal bars, the first one on top; an empty text where there are none.
 
     Args:
-        label: what a screen reader says.
+        label: text for screen readers.
         shown: the bars.
-        text: writes a value.
+        text: formats a value.
     """
     if not shown:
         return Markup("")
@@ -70,14 +70,14 @@ def bars(label: str, shown: Sequence[Bar], text: Callable[[float], str]) -> Mark
         margin_bottom=0,
         formatter=text,
     )
-    # It begins below.
+    # The chart begins at the bottom.
     chart.x_labels = [_short(bar.label) for bar in reversed(shown)]
     chart.add("", [_value(bar.value, bar.color) for bar in reversed(shown)])
     return _svg(chart, label)
 
 
 def columns(label: str, shown: Sequence[Bar], text: Callable[[float], str]) -> Markup:
-    """Return upright bars, for years and other times; arguments as for `bars`."""
+    """Return vertical bars, for years and other times; arguments as for `bars`."""
     chart = pygal.Bar(
         **_settings(190),
         print_values=True,
@@ -98,10 +98,10 @@ def timeline(
     """Return dots on one line for each lane, from the first moment to the last.
 
     Args:
-        label: what a screen reader says.
-        lanes: name and dots of each, the first one above.
+        label: text for screen readers.
+        lanes: name and dots of each lane, the first one on top.
         until: the right end (seconds since 1970).
-        text: writes a moment, given the seconds that the whole line spans.
+        text: formats a moment, given the length of the whole line in seconds.
     """
     moments = [dot.at for _, dots in lanes for dot in dots]
     first, last = min([*moments, until]), max([*moments, until])
@@ -135,7 +135,7 @@ def _settings(height: float) -> dict[str, Any]:
         "no_prefix": True,
         "show_legend": False,
         "truncate_label": -1,
-        # Of these it only takes the size, to make room.
+        # Only the size of these is used, to reserve space.
         "style": Style(label_font_size=LETTER, major_label_font_size=LETTER, value_font_size=LETTER),
     }
 
@@ -149,7 +149,7 @@ def _short(label: str) -> str:
 
 
 def _svg(chart: Any, label: str) -> Markup:
-    """Return a chart without what a page does not need: it has a style, a table of the figures, and no scripts."""
+    """Return a chart without the parts that a page does not need."""
     root = chart.render_tree()
     for parent in list(root.iter()):
         for child in list(parent):

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Renders the page: what of it is shown, and how each language writes it. Runs on the controller."""
+"""Renders the page: selects its content, and formats it for each language. Runs on the controller."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NEWEST = 12  # backups in the chart
 Act = Mapping[str, Any]
 COMMA = {"vi"}  # languages with a decimal comma
 SHOWN = ("Migrations", "Verification", "Backup", "Drill", "Tables", "Connections", "Locks", "Disk", "Cache", "Server")
-# Matters of the status screen that the tile of another one shows too.
+# Subjects of the status screen that are shown in the tile of another one.
 WITHIN = {"In doubt": "Migrations", "Drift": "Migrations", "Transactions": "Locks", "Partitions": "Tables"}
 SECOND = 1000  # milliseconds
 DAY = 86400  # seconds
-# Of a span: name of the unit in the words, its seconds, and until how many seconds it is taken.
+# For a span: name of the unit in the words, its seconds, and up to how many seconds it is used.
 SPANS = (("seconds", 1, 120), ("minutes", 60, 7200), ("hours", 3600, 2 * DAY), ("days", DAY, float("inf")))
 
 
@@ -47,10 +47,10 @@ def render(
     """Return the page.
 
     Args:
-        templates: folder of page.html.j2, and of its words and sentences in each language.
-        host: its name in the inventory.
-        language: that the page opens with.
-        timezone: in which it gives times.
+        templates: folder of page.html.j2 and of its words and sentences in each language.
+        host: name of the host in the inventory.
+        language: the language in which the page opens.
+        timezone: time zone of the times on the page.
         status: what database_status returned, with its details.
         verification: what database_verification returned, also where promises are broken.
     """
@@ -82,7 +82,7 @@ def render(
 
 
 def read_words(templates: Path) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-    """Return the words by language and name, and the Vietnamese names of the status screen's matters."""
+    """Return the words by language and name, and the Vietnamese names of the status screen's subjects."""
     found = yaml.safe_load((templates / "words.yml").read_text(encoding="utf-8"))
     words = {language: {name: texts[language] for name, texts in found["words"].items()} for language in ("vi", "en")}
     return words, found["matters"]
@@ -133,13 +133,13 @@ def _view(status: Mapping[str, Any], verification: Mapping[str, Any]) -> dict[st
 
 
 def worst_first(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the findings that are not well."""
+    """Return the findings of other levels than ok, the worst first."""
     wrong = [finding for finding in findings if finding["level"] != "ok"]
     return sorted(wrong, key=lambda finding: -LEVELS.index(finding["level"]))
 
 
 def levels(wrong: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the worst level of each matter, of findings with the worst first."""
+    """Return the worst level of each subject, from findings with the worst first."""
     found = {WITHIN.get(finding["matter"], finding["matter"]): finding["level"] for finding in reversed(wrong)}
     return dict.fromkeys((*SHOWN, "Indexes"), "ok") | found
 
@@ -166,15 +166,15 @@ def _verification_finding(verified: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _aged(things: Sequence[Mapping[str, Any]], now: str) -> dict[str, Any] | None:
-    """Return the last thing with its age in seconds."""
+    """Return the last entry with its age in seconds."""
     return {**things[-1], "age": max(stamp(now) - stamp(things[-1]["at"]), 0)} if things else None
 
 
 def runs(acts: Sequence[Act]) -> list[dict[str, Any]]:
     """Return the runs of Ansible that changed the history, the newest first.
 
-    Each is {at, operator, controller, release, acts, counts: how many acts of each kind, ms: that its files took};
-    `start` is no act of its own once the file ended.
+    Each is {at, operator, controller, release, acts, counts: number of acts by kind, ms: duration of its files}.
+    `start` does not count as an act after the file ended.
     """
     found = []
     for _, group in groupby(acts, key=lambda act: act["run"]):
@@ -193,7 +193,7 @@ def runs(acts: Sequence[Act]) -> list[dict[str, Any]]:
 
 
 def durations(acts: Sequence[Act]) -> list[Act]:
-    """Return the act that applied each migration that stands, by version."""
+    """Return the act that applied each currently applied migration, by version."""
     applied: dict[str, Act] = {}
     for act in acts:
         if act["act"] == "apply":
@@ -210,13 +210,13 @@ def stamp(moment: str) -> float:
 
 @dataclass(frozen=True)
 class Format:
-    """How a language writes numbers, sizes and times.
+    """The formats of numbers, sizes and times in one language.
 
     Attributes:
-        words: those of the language.
-        zone: in which times are given.
-        comma: the decimal sign; the other one stands between thousands.
-        table: sentences of others, which are English, in the language.
+        words: the words of the language.
+        zone: time zone of the times.
+        comma: the decimal sign; the other one separates thousands.
+        table: translations of English sentences of other modules.
     """
 
     words: Mapping[str, str]
@@ -226,11 +226,11 @@ class Format:
 
     @cached_property
     def sentences(self) -> Sentences:
-        """The table, ready."""
+        """The compiled table."""
         return Sentences(self.table, {"number": self._local, "day": self.day, "time": self._utc})
 
     def say(self, text: str) -> str | None:
-        """Return an English sentence in the language; None where it is left as it is."""
+        """Return an English sentence in the language; None where it stays unchanged."""
         return self.sentences.say(text)
 
     def _local(self, text: str) -> str:
@@ -249,7 +249,7 @@ class Format:
         return f"{self.plain(value, 1)} ms" if value < SECOND else f"{self.plain(value / SECOND, 1)} s"
 
     def number(self, value: float, digits: int = 0, figure: str = "") -> Markup:
-        """Write a number for the page, with its name where a program may look for it."""
+        """Write a number for the page, with its name for programs that read the page."""
         return self._data(value, self.plain(value, digits), figure)
 
     def size(self, value: float, figure: str = "") -> Markup:
@@ -266,7 +266,7 @@ class Format:
         return Markup('<data{} value="{}">{}</data>').format(name, value, text.replace(" ", "\N{NO-BREAK SPACE}"))
 
     def span(self, seconds: float) -> str:
-        """Write how long something lasts or is ago."""
+        """Write a duration or an age."""
         name, size = next((name, size) for name, size, until in SPANS if seconds < until)
         number = round(seconds / size)
         return f"{number} {self.words[name if number != 1 else name[:-1]]}"
@@ -291,7 +291,7 @@ class Format:
         return date.fromisoformat(value).strftime(self.words["day_pattern"])
 
     def tick(self, at: float, span: float) -> str:
-        """Write a moment (seconds since 1970) below a line of time that spans so many seconds."""
+        """Write a moment (seconds since 1970) below a timeline of `span` seconds."""
         here = datetime.fromtimestamp(at, self.zone)
         return here.strftime("%H:%M" if span < DAY else self.words["tick_pattern"])
 

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says English sentences in another language, by a table of patterns. Pure; runs on the controller."""
+"""Translates English sentences by a table of patterns. Pure; runs on the controller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 NAME = re.compile(r"\{(\w+)\}")
-# What a name of a pattern stands for where it begins so; every other one stands for anything.
+# The text that a placeholder matches, by the beginning of its name; any other placeholder matches any text.
 FITS = {
     "number": r"[\d.,]+(?: [kMGT]?B)?",  # a size, too
     "day": r"\d{4}-\d\d-\d\d",
@@ -20,22 +20,22 @@ class Sentences:
     """A table of sentences.
 
     Attributes:
-        used: the English patterns that fitted so far.
+        used: the English patterns that have matched so far.
     """
 
     def __init__(self, table: Sequence[Mapping[str, str]], write: Mapping[str, Callable[[str], str]]) -> None:
         """Compile a table.
 
         Args:
-            table: patterns, each as {en, vi}; the first that fits counts.
-            write: how the other language writes each of FITS.
+            table: patterns, each as {en, vi}; the first match counts.
+            write: the format of each of FITS in the other language.
         """
         self._patterns = [(_pattern(entry["en"]), entry["en"], entry["vi"]) for entry in table]
         self._write = write
         self.used: set[str] = set()
 
     def say(self, text: str) -> str | None:
-        """Return a sentence in the other language, with the parts of it that are known; None where none fits."""
+        """Return a sentence in the other language, including its known parts; None where no pattern matches."""
         for pattern, english, other in self._patterns:
             if found := pattern.fullmatch(text):
                 self.used.add(english)
@@ -52,7 +52,7 @@ def _kind(name: str) -> str:
 
 
 def _pattern(english: str) -> re.Pattern[str]:
-    """Return what fits a sentence; where several parts could be longer, the first is the shortest."""
+    """Return the regular expression of a sentence; placeholders for any text match as little as possible."""
     texts = NAME.split(english)  # text, name, text, name, text
     parts = [
         f"(?P<{text}>{FITS.get(_kind(text), '.+?')})" if place % 2 else re.escape(text)

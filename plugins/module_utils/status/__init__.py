@@ -1,1 +1,1 @@
-"""What stands in a database and what runs on it, and its metrics. Runs on hosts also without Ansible."""
+"""The status of a database, its activity and its metrics. Also runs on hosts without Ansible."""

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Judges what was seen of a database: what is well, what to look at, what has failed, and the command that comes next.
+"""Judges the facts of a database: what is in order, what needs attention, what has failed, and the next command.
 
-The facts are those of status_look, and `plan` ({pending, problems}) and `drift` (lines), which are None where nobody
-asked. All functions are pure.
+The facts are those of `look.py`, and `plan` ({pending, problems}) and `drift` (lines), which are None where they were
+not requested. All functions are pure.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Limits = Mapping[str, Any]  # as limits.read_limits returns them
 OK, WARN, FAIL = LEVELS = ("ok", "warn", "fail")
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 MB = 1_000_000
-FEW_BLOCKS = 100_000  # read since the statistics began; before that, a cold cache says nothing
-# At 2,000 million the server stops to write; autovacuum begins to work against it at 200 million.
+FEW_BLOCKS = 100_000  # read since the statistics began; with fewer, the cache is still cold
+# At 2,000 million the server stops accepting writes; autovacuum acts against it from 200 million.
 TRANSACTION_IDS = 500_000_000
-SHOWN = 3  # of a list, in a sentence
+SHOWN = 3  # entries of a list in a sentence
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of one matter.
+    """One finding about one subject.
 
     Attributes:
-        matter: its name on the screen; of one matter there may be several findings.
+        matter: name of the subject on the screen; a subject may have several findings.
         level: ok, warn or fail.
         text: a sentence.
-        next: the command that comes next; `findings` leaves it out where nothing is wrong.
-        more: further lines, which are shown as they are.
+        next: the next command; `findings` leaves it out where nothing is wrong.
+        more: further lines, shown unchanged.
     """
 
     matter: str
@@ -46,7 +46,7 @@ class Finding:
 
 
 def findings(facts: Facts, limits: Limits) -> list[Finding]:
-    """Return what there is to say, in the order of the screen."""
+    """Return the findings in the order of the screen."""
     found = (finding for check in CHECKS for finding in check(facts, limits))
     return [replace(finding, next="") if finding.level == OK else finding for finding in found]
 
@@ -57,7 +57,7 @@ def worst(found: Sequence[Finding]) -> str:
 
 
 def verdict(found: Sequence[Finding]) -> str:
-    """Return one sentence about what has failed, and the first command that comes next; empty where nothing has."""
+    """Return a sentence about the failures, with the first next command; empty where nothing failed."""
     failed = [finding for finding in found if finding.level == FAIL]
     matters = dict.fromkeys(finding.matter.lower() for finding in failed)
     return f"{', '.join(matters)} failed. Next: {failed[0].next}" if failed else ""
@@ -69,7 +69,7 @@ def described(found: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def age_text(seconds: float) -> str:
-    """Return a span of time as a person reads it."""
+    """Return a time span as readable text."""
     for unit, size, until in (("s", 1, 2 * MINUTE), ("min", MINUTE, 2 * HOUR), ("h", HOUR, 2 * DAY)):
         if seconds < until:
             return f"{seconds / size:.0f} {unit}"
@@ -82,11 +82,11 @@ def since(facts: Facts, moment: str) -> float:
 
 
 def covered_until(days: Sequence[Sequence[str]], today: date) -> date | None:
-    """Return the first day from today on that no partition holds; None where today has none.
+    """Return the first day from today on without a partition; None where today has none.
 
     Args:
         days: first day of each partition, and the first day after it, in order.
-        today: the day.
+        today: the current day.
     """
     end = None
     for first, after in sorted((date.fromisoformat(first), date.fromisoformat(after)) for first, after in days):
@@ -115,7 +115,7 @@ def _version(text: str) -> list[int]:
 
 
 def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """Its version, whether that has known faults, and since when it runs."""
+    """Judge the server's version, its known faults, and its start time."""
     seen = facts["figures"]
     text = f"PostgreSQL {seen['version']}, up {age_text(seen['up'])}{', a standby' if seen['standby'] else ''}"
     built = facts.get("built")
@@ -147,7 +147,7 @@ def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def running(facts: Facts, _: Limits) -> Iterator[Finding]:
-    """The runs of migrations and backups that are at work."""
+    """List the active runs of migrations and backups."""
     for run in facts["figures"]["runs"] or ():
         yield Finding("Running", OK, _run_text(run), more=tuple(_run_lines(run)))
     if not facts["figures"]["runs"]:
@@ -155,14 +155,14 @@ def running(facts: Facts, _: Limits) -> Iterator[Finding]:
 
 
 def _run_text(run: Facts) -> str:
-    """Say what one session is at: its file, and for how long."""
+    """Return what one session works on: its file, and for how long."""
     file = run["application"].removeprefix("physioflow ").removeprefix("physioflow-")
     lasts = "" if run["age"] is None else f" for {run['age']} s"
     return f"{file}{lasts} (pid {run['pid']}{'' if run['state'] == 'active' else ', ' + str(run['state'])})"
 
 
 def _run_lines(run: Facts) -> Iterator[str]:
-    """Say how far it is, and for whom it waits."""
+    """Yield the progress of a run, and the sessions that it waits for."""
     for step in run["progress"] or ():
         percent = "" if step["percent"] is None else f", {step['percent']:.0f} %"
         yield f"{step['command']} on {step['relation']}: {step['phase']}{percent}"
@@ -174,7 +174,7 @@ def _run_lines(run: Facts) -> Iterator[str]:
 
 
 def migrations(facts: Facts, _: Limits) -> Iterator[Finding]:
-    """Those that stand and those that the release has more, contradictions, and files in doubt."""
+    """Judge applied and pending migrations, contradictions, and files in doubt."""
     history, plan, runs = facts["history"], facts.get("plan"), facts["figures"]["runs"] or []
     pending, problems = (plan["pending"], plan["problems"]) if plan else ([], [])
     text = "no history"
@@ -182,7 +182,7 @@ def migrations(facts: Facts, _: Limits) -> Iterator[Finding]:
         newest = history["newest"]
         text = f"{history['applied']} applied"
         text += f", the newest {newest['version']} {newest['name']} at {newest['at']} UTC" if newest else ""
-    # A file that runs right now has begun and not ended either, and what comes after it is pending.
+    # A file that is running has no recorded end either, and the files after it are pending.
     at_work = {run["application"].removeprefix("physioflow ") for run in runs}
     doubt = [file for file in (history or {}).get("in_doubt") or () if file.removesuffix(".sql")[:52] not in at_work]
     waiting = f"; {len(pending)} pending" if pending else ""
@@ -200,7 +200,7 @@ def migrations(facts: Facts, _: Limits) -> Iterator[Finding]:
 
 
 def drift(facts: Facts, _: Limits) -> Iterator[Finding]:
-    """Whether the schema is what the migrations made."""
+    """Judge whether the schema matches the migrations."""
     if lines := facts.get("drift"):
         yield Finding(
             "Drift",
@@ -214,7 +214,7 @@ def drift(facts: Facts, _: Limits) -> Iterator[Finding]:
 
 
 def backup(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """The age of the newest verified one."""
+    """Judge the age of the newest verified backup."""
     seen = facts.get("backups")
     if seen is None:
         return
@@ -236,7 +236,7 @@ def backup(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def drill(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """Whether the last one proved a backup, and when."""
+    """Judge whether the last drill proved a backup, and when."""
     seen = facts.get("backups")
     if seen is None or seen["problem"]:
         return
@@ -257,7 +257,7 @@ def drill(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def partitions(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """Until when each table that is partitioned by date takes rows."""
+    """Judge until which day each table partitioned by date accepts rows."""
     today = date.fromisoformat(facts["figures"]["now"][:10])
     make = "ansible-playbook playbooks/partitions.yml"
     for table, days in sorted((facts["figures"]["partitions"] or {}).items()):
@@ -276,7 +276,7 @@ def partitions(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def connections(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """The fullest of the server, the database and each role."""
+    """Judge the connections of the server, the database or the role that is closest to its limit."""
     places = facts["figures"]["connections"]
     fullest = max(places, key=lambda place: place["used"] / place["most"])
     level = _level(
@@ -291,7 +291,7 @@ def connections(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """Those that last long: they hold locks, and keep VACUUM from its work."""
+    """Judge long transactions, which hold locks and keep VACUUM from removing rows."""
     seen = facts["figures"]
     if not seen["sees_sessions"]:
         yield Finding("Transactions", OK, "cannot be seen without pg_read_all_stats")
@@ -311,7 +311,7 @@ def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def locks(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """Who waits for a lock, and for whom."""
+    """Judge the sessions that wait for a lock, and their blockers."""
     waiting = facts["figures"]["locks"] or []
     long = [entry for entry in waiting if _level(entry["age"], limits["lock_warn_seconds"]) != OK]
     for entry in long:
@@ -328,7 +328,7 @@ def locks(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def cache(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """How many blocks were found in memory."""
+    """Judge the share of blocks found in memory."""
     seen = facts["figures"]["database"]
     total = seen["hit"] + seen["read"]
     if not total:
@@ -341,7 +341,7 @@ def cache(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def disks(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """How full the file systems of data and backups are."""
+    """Judge how full the file systems of data and backups are."""
     for disk in facts.get("disks") or ():
         percent = 100 * (1 - disk["free"] / disk["bytes"]) if disk["bytes"] else 0
         level = _level(percent, limits["disk_warn_percent"], limits["disk_fail_percent"])
@@ -350,7 +350,7 @@ def disks(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """How far behind the replicas are, and slots that nobody reads, whose WAL fills the disk."""
+    """Judge the lag of the standbys, and unused slots, whose WAL fills the disk."""
     seen = facts["figures"]
     for replica in seen["replicas"] or ():
         lag = replica["lag"]
@@ -368,7 +368,7 @@ def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def indexes(facts: Facts, limits: Limits) -> Iterator[Finding]:
-    """Those that are invalid, sorted by old rules, used by nobody, and tables that are read in full too often."""
+    """Judge indexes that are invalid, unused or built with an old collation, and tables with many sequential scans."""
     seen = facts["figures"]
     found = list(_index_findings(seen, limits))
     yield from found or [Finding("Indexes", OK, "none is invalid, unused or missing by the figures")]
@@ -414,7 +414,7 @@ def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def tables(facts: Facts, _: Limits) -> Iterator[Finding]:
-    """How many, and the largest with rows and size."""
+    """List the number of tables, and the largest ones with rows and size."""
     seen = facts["figures"]
     found = seen["tables"] or []
     rows, size = sum(table["rows"] for table in found), size_text(seen["database"]["bytes"])

@@ -1,13 +1,13 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The limits of the status screen: their names, and which values they take."""
+"""The limits of the status screen: their names and permitted values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# The keys of status_limits, of which the role has the usual values.
+# The keys of status_limits; the role has the default values.
 LIMITS = (
     "minimum_version",
     "build_warn_days",
@@ -30,10 +30,10 @@ LIMITS = (
 
 
 def read_limits(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the role's limits, from where on something is to be looked at (warn), or has failed; 0 switches one off.
+    """Return the role's limits for warnings (warn) and failures; 0 disables one.
 
     Raises:
-        ValueError: what is missing, unknown or no number from 0 on.
+        ValueError: where a limit is missing, unknown, or no number of at least 0.
     """
     if wrong := sorted({*LIMITS} ^ {*given}):
         raise ValueError(f"missing or unknown limits: {', '.join(wrong)}")

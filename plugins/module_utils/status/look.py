@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looks at a database and at the folders of its host, for the status screen and for the metrics. Only reads."""
+"""Reads the state of a database and the folders of its host, for the status screen and the metrics."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .queries import ACTS, DETAILS, FIGURES, HISTORY
 
 Facts = dict[str, Any]
 PACKAGES = Path("/usr")
-NEWEST = ("id", "at", "size", "off_host")  # what the screen knows of a backup
+NEWEST = ("id", "at", "size", "off_host")  # the data of a backup on the screen
 
 
 def look_at_database(cursor: Any, *, details: bool = False) -> Facts:
     """Return {figures, history}; with `details` also {acts, years, waiting, open} of the report.
 
-    Nobody waits for a screen or a page that waits itself.
+    Timeouts limit the wait for a lock and the time of a statement, so that the caller does not wait for long.
 
     Args:
         cursor: of a connection in autocommit mode, whose rows are tuples or dictionaries.
-        details: read the whole history, and the rows of each partition by day, too.
+        details: also read the whole history, and the rows of each partition by day.
     """
 
     def ask(query: str) -> Any:
@@ -46,7 +46,7 @@ def look_at_database(cursor: Any, *, details: bool = False) -> Facts:
 
 
 def look_at_host(database: str, backup_directory: Path, bin_dir: Path, data_directory: str | None) -> Facts:
-    """Return what the host says of backups, disks and the server's programs."""
+    """Return the facts of the host about backups, disks and the server's programs."""
     folders = [*([Path(data_directory)] if data_directory else []), backup_directory]
     return {
         "backups": look_at_backups(database, backup_directory, bin_dir),
@@ -56,11 +56,11 @@ def look_at_host(database: str, backup_directory: Path, bin_dir: Path, data_dire
 
 
 def look_at_backups(database: str, directory: Path, bin_dir: Path) -> Facts:
-    """Return how many backups there are, the newest verified one of the whole database, and the last drill.
+    """Return the number of backups, the newest verified one of the whole database, and the last drill.
 
     Returns:
         {directory, count, newest: {id, at, size, off_host} or None, damaged: ids of damaged ones that are newer,
-        drill: {backup, at, ok} or None, proven: time of the last drill that went well or None, problem, and for the
+        drill: {backup, at, ok} or None, proven: time of the last successful drill or None, problem, and for the
         report `all` backups and all `drills`, the oldest first}. Times are ISO 8601 in UTC.
     """
     store = Store(Settings(database=database, directory=directory, bin_dir=bin_dir))
@@ -110,7 +110,7 @@ def _described(backup: Backup) -> Facts:
 
 
 def look_at_disks(folders: Iterable[Path]) -> list[Facts]:
-    """Return size and free space (bytes) of each file system that folders are in, once; there may be no such folder."""
+    """Return size and free space (bytes) of each file system with one of the folders, once; folders may be missing."""
     found: dict[int, Facts] = {}
     for folder in folders:
         try:
@@ -129,7 +129,7 @@ def look_at_disks(folders: Iterable[Path]) -> list[Facts]:
 
 
 def _built(program: Path) -> str | None:
-    """Return when the server was built: its package keeps the time of the file, which no other way of copying does."""
+    """Return when the server of a package was built: only a package preserves the time of the file."""
     try:
         seconds = program.stat().st_mtime
     except OSError:

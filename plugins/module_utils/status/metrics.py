@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The figures of a database as metrics of Prometheus, in the text format that node-exporter reads from a file."""
+"""The figures of a database as Prometheus metrics, in the text format that node-exporter reads from a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sample(NamedTuple):
     labels: Mapping[str, str] = {}
 
 
-# Every metric that there is, and what it says. All are gauges.
+# All metrics with their help texts. All are gauges.
 HELP = {
     "physioflow_up": "Whether the database could be looked at",
     "physioflow_check": "0: well, 1: to be looked at, 2: failed; the limits are those of the status screen",
@@ -63,9 +63,9 @@ def metrics(facts: Facts, found: list[Finding], now: datetime) -> str:
     """Return the text of a file for node-exporter.
 
     Args:
-        facts: of status_look; `figures` is None where the database could not be looked at.
+        facts: the facts of `look.py`; `figures` is None where the database could not be read.
         found: the findings of these facts.
-        now: when they were read.
+        now: the time of reading.
     """
     samples = [Sample("physioflow_up", float(facts["figures"] is not None)), *_checks(found), *_backups(facts)]
     if facts["figures"] is not None:
@@ -111,7 +111,7 @@ def _backups(facts: Facts) -> Iterator[Sample]:
         return
     yield Sample("physioflow_backups", seen["count"])
     yield Sample("physioflow_backups_damaged", len(seen["damaged"]))
-    # 0 is 1970: older than any limit.
+    # 0 means 1970, older than any limit.
     newest = seen["newest"]
     yield Sample("physioflow_backup_last_success_timestamp_seconds", _seconds(newest["at"]) if newest else 0)
     yield Sample("physioflow_backup_size_bytes", newest["size"] if newest else 0)

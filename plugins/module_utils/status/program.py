@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The program that a timer of the host runs: looks at the database and prints its metrics."""
+"""The program that a timer of the host runs: it reads the database and prints its metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = Path("/etc/physioflow-status/settings.json")
 
 
 def text_of(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the metrics, and why the database could not be looked at; empty where it could.
+    """Return the metrics, and why the database could not be read; empty where it could.
 
     Args:
         settings: database, backup_directory, bin_dir, connection (libpq's keywords), limits, and release (the versions
@@ -48,7 +48,7 @@ def text_of(settings: Mapping[str, Any]) -> tuple[str, str]:
         "drift": None,
     }
     now = datetime.now(timezone.utc)  # noqa: UP017 - Ubuntu 22.04 has Python 3.10
-    if seen["figures"] is None:  # what can be judged without
+    if seen["figures"] is None:  # judge what does not need the database
         facts["figures"] = {"now": now.isoformat()}
         found = [finding for check in (backup, drill, disks) for finding in check(facts, limits)]
         facts["figures"] = None
@@ -58,13 +58,13 @@ def text_of(settings: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def pending(release: list[str], history: Mapping[str, Any] | None) -> list[str]:
-    """Return the versions of a release that do not stand in the database."""
+    """Return the versions of a release that are not applied."""
     standing = set((history or {}).get("versions") or ())
     return [version for version in release if version not in standing]
 
 
 def main() -> int:
-    """Print the metrics. A database that cannot be looked at is one of them, and no failure of this program."""
+    """Print the metrics; an unreadable database is a metric, not a failure of this program."""
     parser = argparse.ArgumentParser(prog="physioflow.pyz status", description="Metrics of the PhysioFlow database.")
     parser.add_argument("--settings", type=Path, default=SETTINGS)
     text, problem = text_of(json.loads(parser.parse_args().settings.read_text(encoding="utf-8")))

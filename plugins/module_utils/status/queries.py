@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a database is asked for the status screen, the metrics and the report: each statement returns one JSON object.
+"""The queries for the status screen, the metrics and the report; each statement returns one JSON object.
 
-None reads the text of a query, which may hold patients' data, nor waits for a lock on a table: sizes are those that
-the last VACUUM or ANALYZE noted, where pg_total_relation_size() would wait for a migration that alters the table.
+None reads query texts, which may hold patients' data, or waits for a table lock: sizes are those that the last VACUUM
+or ANALYZE recorded, because pg_total_relation_size() would wait for a migration that alters the table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BYTES = """(SELECT sum(p.relpages::bigint) * current_setting('block_size')::big
                 OR p.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN ({0}.oid, {0}.reltoastrelid)))"""
 _SECONDS = "round(extract(epoch FROM clock_timestamp() - {}))::bigint"
 
-# Sessions of runs carry the name of the file that they are at.
+# Sessions of runs have the name of their current file as application_name.
 _RUNS = f"""
 SELECT json_agg(json_build_object(
     'pid', a.pid, 'application', a.application_name, 'state', a.state, 'wait', a.wait_event,
@@ -49,7 +49,7 @@ SELECT json_agg(json_build_object(
 FROM sessions AS a WHERE a.datname = current_database() AND a.application_name LIKE 'physioflow%'
 """
 
-# The server's own places, those of the database and those of each role: whichever is full refuses the next session.
+# Connection limits of the server, the database and each role: if one is reached, the next session is refused.
 _CONNECTIONS = """
 SELECT json_agg(p) FROM (
     SELECT 'server' AS "of", count(*) AS used, current_setting('max_connections')::int
@@ -101,7 +101,7 @@ SELECT json_agg(t ORDER BY bytes DESC, name) FROM (
 ) AS t
 """
 
-# Those that only make searches quicker: what keeps rows unique has its use also where nobody searches by it.
+# Only indexes that speed up searches: a unique index is useful even without scans.
 _INDEXES = f"""
 SELECT json_agg(i ORDER BY bytes DESC, name) FROM (
     SELECT {_NAME} AS name, sum(s.idx_scan) AS scans,
@@ -136,7 +136,7 @@ SELECT json_agg(c) FROM (
 ) AS c WHERE recorded <> actual
 """
 
-# Of tables that are partitioned by date, the days that each partition holds; the last one is not in it any more.
+# For tables partitioned by date, the days of each partition; the last day is exclusive.
 _PARTITIONS = rf"""
 SELECT json_object_agg(name, parts) FROM (
     SELECT {_NAME} AS name, (
@@ -203,7 +203,7 @@ SELECT json_build_object(
                  WHERE act = 'start'))::text AS j
 """
 
-# What only the report shows.
+# Only for the report.
 ACTS = """
 SELECT coalesce(json_agg(json_build_object(
     'act', act, 'version', version, 'name', name, 'release', release, 'run', run_id, 'operator', operator,
@@ -212,7 +212,7 @@ SELECT coalesce(json_agg(json_build_object(
 FROM migrations.history
 """
 
-# Partitions of the tables that are partitioned by date, indexes and TOAST included; a whole year is called by it.
+# Partitions of the tables partitioned by date, including indexes and TOAST; a whole year is labelled with the year.
 _YEARS = rf"""
 SELECT json_agg(y ORDER BY y.table, y.first) FROM (
     SELECT root.relname AS table, days[1] AS first, to_char(days[2]::date - 1, 'YYYY-MM-DD') AS last,
@@ -230,7 +230,7 @@ SELECT json_agg(y ORDER BY y.table, y.first) FROM (
 ) AS y
 """
 
-# The status screen lists the oldest of them; these are all of the application's.
+# The status screen lists the oldest ones; these are all sessions of the application.
 DETAILS = f"""
 WITH sessions AS (
     SELECT * FROM pg_stat_activity

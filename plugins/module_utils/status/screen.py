@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lays the findings of one database out for a person: 100 columns, of which Ansible takes eight to indent them."""
+"""Formats the findings of one database for the terminal: 100 columns, of which Ansible uses eight to indent them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def screen(title: str, found: Sequence[Finding]) -> list[str]:
     """Return the lines to show.
 
     Args:
-        title: what was looked at, and when.
-        found: in the order of the screen.
+        title: name of the database, and the time.
+        found: the findings in the order of the screen.
     """
     counts = [(sum(finding.level == level for finding in found), level) for level in (FAIL, WARN)]
     words = [f"{number} {MARKS[level]}" for number, level in counts if number]

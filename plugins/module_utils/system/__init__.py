@@ -1,1 +1,1 @@
-"""A PostgreSQL server of the packages, under systemd, and programs on its host."""
+"""A PostgreSQL server from packages, under systemd, and programs on its host."""

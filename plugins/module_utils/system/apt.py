@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says in one sentence why apt failed, and what to do. Pure."""
+"""Explains in one sentence why apt failed, with the remedy. Pure."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ STATE = "Nothing was installed without a valid signature, and a server that runs
 
 
 def explain(message: str, *, repository: str, proxy: str, holder: str, unfinished: str, waited: int) -> str:
-    """Return what failed, why, what stands and what to do.
+    """Return the failure, its cause, the state and the remedy.
 
     Args:
-        message: what apt and Ansible's module said.
-        repository: address of PostgreSQL's repository; empty for the distribution's own.
+        message: the output of apt and Ansible's module.
+        repository: address of the PostgreSQL repository; empty for that of the distribution.
         proxy: the proxy in use; empty for none.
         holder: the process that holds the lock of apt; empty for none.
-        unfinished: what `dpkg --audit` says; empty where every package is whole.
-        waited: seconds that the run waited for the lock.
+        unfinished: output of `dpkg --audit`; empty where every package is complete.
+        waited: seconds of waiting for the lock.
     """
     said = " ".join(message.split())
     where = repository or "the repositories of the distribution"

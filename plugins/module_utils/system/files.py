@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is wrong with what an inventory asks of a server: its settings, its access rules, its cluster. Pure."""
+"""Problems of the server options in an inventory: settings, access rules and cluster. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 SUPERUSER = "postgres"
 
 _SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
-_WORD = re.compile(r"[\w+./:$-]+")  # of pg_hba.conf: it needs no quotes and cannot be two words
+_WORD = re.compile(r"[\w+./:$-]+")  # in pg_hba.conf: needs no quotes and is a single word
 _ROLE = re.compile(r"[a-z_][a-z0-9_]*")
 _NOT_ONE_ROLE = (SUPERUSER, "all", "samerole", "samegroup", "replication")
 _TYPES = ("hostssl", "local")
 _METHODS = ("scram-sha-256", "cert", "peer", "reject")
-_WIDEST = {4: 8, 6: 32}  # bits of a network, by version of IP
+_WIDEST = {4: 8, 6: 32}  # minimum prefix length of a network, by IP version
 _EVERYWHERE = ("*", "0.0.0.0", "::")  # noqa: S104 - refused
-# Weaker than the role promises, whatever an inventory says.
+# Refused in any inventory, because they weaken the guarantees of the role.
 _WEAK = {
     "ssl": ("off", "false", "no", "0"),
     "password_encryption": ("md5",),
@@ -37,7 +37,7 @@ _ELSEWHERE = {
 
 
 def setting_problems(settings: Mapping[Any, object]) -> list[str]:
-    """Return a sentence for each entry of `postgresql_settings` that no server has to see to refuse it."""
+    """Return a sentence for each entry of `postgresql_settings` that can be refused without a server."""
     problems = []
     for name, value in settings.items():
         if not isinstance(name, str) or not _SETTING.fullmatch(name):
@@ -55,7 +55,7 @@ def setting_problems(settings: Mapping[Any, object]) -> list[str]:
 
 
 def _setting_text(value: object) -> str:
-    """Return a value as the server's file has it: a text in quotes, YAML's true and false as on and off."""
+    """Return a value in the notation of the server's file: texts in quotes, YAML's true and false as on and off."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else repr(value)
 
 
@@ -70,13 +70,13 @@ def listen_problems(addresses: Iterable[str]) -> list[str]:
 
 
 def _address_problem(address: str) -> str:
-    """Return what is wrong with where a rule lets people in from; empty for names of hosts and narrow networks."""
+    """Return the problem of a rule's client address; empty for host names and narrow networks."""
     if address == "all":
         return "lets in all addresses. Name the application's network, for instance 10.0.0.0/24."
     try:
         network = ipaddress.ip_network(address, strict=False)
     except ValueError:
-        return ""  # a name of a host, samehost, samenet; the server refuses what is none
+        return ""  # a host name, samehost, samenet; the server refuses anything else
     if network.prefixlen < _WIDEST[network.version]:
         return (
             f"lets in {address}, which is wider than /{_WIDEST[network.version]}. Name the application's network, for "
@@ -86,7 +86,7 @@ def _address_problem(address: str) -> str:
 
 
 def _access_problems(rule: Mapping[str, Any]) -> list[str]:
-    """Return what a rule would let in that nobody should; each completes "Rule 1 of postgresql_hba"."""
+    """Return the forbidden accesses that a rule allows; each text completes "Rule 1 of postgresql_hba"."""
     problems = []
     if rule["type"] not in _TYPES:
         problems.append(f"is of type {rule['type']}. Use hostssl (over the network, with TLS) or local (the socket).")
@@ -109,7 +109,7 @@ def _access_problems(rule: Mapping[str, Any]) -> list[str]:
 
 
 def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) -> list[str]:
-    """Return a sentence for each rule that would not be one line of pg_hba.conf; the server checks what it says."""
+    """Return a sentence for each forbidden rule or role, and each rule that is not one line of pg_hba.conf."""
     problems = [
         f"postgresql_peer_users has {name!r}, which is not the name of one role."
         for name in peers
@@ -132,13 +132,13 @@ def hba_problems(rules: Iterable[Mapping[str, Any]], peers: Iterable[str] = ()) 
 
 
 def version_number(text: str) -> int:
-    """Return a version like 16.14 as the server counts it, 160014."""
+    """Return a version like 16.14 in the server's numeric form, 160014."""
     major, _, minor = text.partition(".")
     return int(major) * 10000 + int(minor or 0)
 
 
 def cluster_differences(found: Mapping[str, Any], locale: str) -> list[str]:
-    """Return what of a cluster that is there was decided otherwise when it was made.
+    """Return the differences of an existing cluster that were fixed at its creation.
 
     Args:
         found: checksums, encoding, collate and ctype of the cluster.

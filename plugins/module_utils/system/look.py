@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looks at a Debian or Ubuntu host: its system, memory, ports, locks and programs. Changes nothing."""
+"""Reads the state of a Debian or Ubuntu host: system, memory, ports, locks and programs. Changes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ APT_LOCKS = (
 
 
 class Done(NamedTuple):
-    """How a program ended."""
+    """The result of a program."""
 
     ok: bool
     out: str
@@ -32,9 +32,9 @@ class Done(NamedTuple):
 
 
 def run(command: Sequence[str], user: str | None = None, text: str = "", seconds: float = 120) -> Done:
-    """Run a program, as another user where one is named.
+    """Run a program, as another user if one is given.
 
-    Messages are in English, because they are searched for words; of our environment only the proxy is handed on.
+    Messages are in English, because they are searched for words. Of our environment, only the proxy is passed on.
     """
     other: dict[str, Any] = {}
     if user:
@@ -63,7 +63,7 @@ def run(command: Sequence[str], user: str | None = None, text: str = "", seconds
 
 
 def read(path: str | Path) -> str:
-    """Return the text of a file, empty where there is none that can be read."""
+    """Return the text of a file, empty where it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -76,7 +76,7 @@ def os_release(text: str) -> dict[str, str]:
 
 
 def memory(meminfo: str) -> int:
-    """Return the memory of /proc/meminfo in MB."""
+    """Return the total memory from /proc/meminfo in MB."""
     found = re.search(r"MemTotal:\s+(\d+) kB", meminfo)
     return int(found[1]) // 1024 if found else 1024
 
@@ -87,7 +87,7 @@ def cores() -> int:
 
 
 def listening(table: str, port: int) -> dict[str, int]:
-    """Return the sockets of /proc/net/tcp or tcp6 that listen on a port: their inodes, and who opened them."""
+    """Return the sockets of /proc/net/tcp or tcp6 that listen on a port: their inodes and owners."""
     inodes = {}
     for line in table.splitlines()[1:]:
         fields = line.split()
@@ -97,7 +97,7 @@ def listening(table: str, port: int) -> dict[str, int]:
 
 
 def port_holder(port: int) -> str:
-    """Return who listens on a port, empty where it is free."""
+    """Return the program that listens on a port, empty where the port is free."""
     sockets = listening(read("/proc/net/tcp"), port) | listening(read("/proc/net/tcp6"), port)
     if not sockets:
         return ""
@@ -105,7 +105,7 @@ def port_holder(port: int) -> str:
     for pid, links in _open_files():
         if wanted.intersection(links):
             return process_name(pid)
-    # Root in a container may not look into the processes of others.
+    # Root in a container may not read the processes of other users.
     return f"a process of the user with id {next(iter(sockets.values()))}"
 
 
@@ -141,10 +141,10 @@ def lock_pid(locks: str, inodes: set[int]) -> int | None:
 
 
 def unfinished_packages() -> str:
-    """Return what dpkg left half done; empty where every package is whole.
+    """Return the unfinished work of dpkg; empty where every package is complete.
 
-    The journal of a dpkg that was killed counts too: `dpkg --audit` does not read it, and apt refuses to work while it
-    is there. That of one that is at work does not: it is waited for.
+    The journal of a killed dpkg counts, too: `dpkg --audit` does not read it, and apt refuses to work while it exists.
+    The journal of a running dpkg does not count, because the run waits for it.
     """
     if lock_holder() is None and any(path.name.isdigit() for path in DPKG_JOURNAL.iterdir()):
         return "dpkg was interrupted in the middle of its work."
@@ -154,13 +154,13 @@ def unfinished_packages() -> str:
 def running_port(data: Path) -> int | None:
     """Return the port of the server that runs on a data folder, None where none does."""
     lines = read(data / "postmaster.pid").splitlines()
-    # The process id alone may be another program's after a crash.
+    # After a crash, the process id may belong to another program.
     if len(lines) > 3 and read(f"/proc/{lines[0].strip()}/comm").strip() == "postgres":  # noqa: PLR2004
         return int(lines[3])
     return None
 
 
 def process_name(pid: int) -> str:
-    """Return a process as a person looks for it."""
+    """Return the id and the command line of a process."""
     words = read(f"/proc/{pid}/cmdline").replace("\0", " ").strip() or read(f"/proc/{pid}/comm").strip()
     return f"pid {pid} ({words[:80] or 'ended'})"

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A cluster of Debian's packages: its files, its service, and what the server says of itself."""
+"""A cluster of Debian's packages: its files, its service, and the state of the server."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .files import SUPERUSER, version_number
 from .look import read, run, running_port
 
 SOCKETS = "/var/run/postgresql"
-SECONDS = 60  # that a start or reload may take
+SECONDS = 60  # time limit of a start or reload
 FILE_MODE = 0o640
 KEY_MODE = 0o600
 UNIT_MODE = 0o644
-OTHERS = 0o007  # what a mode lets everybody do
+OTHERS = 0o007  # permission bits of other users
 
-# All that decides what is to be done. pg_file_settings tells as errors, too, what only a restart brings into effect
-# (and, without a file, what a restart will take away): before the reload by the context, after it by pending_restart.
+# The state that decides the actions. pg_file_settings also reports settings as errors that only need a restart (and,
+# without a file, those that a restart will reset): before the reload by the context, after it by pending_restart.
 _STATE = """
 SET lc_messages = 'C';
 SELECT json_build_object(
@@ -55,14 +55,14 @@ SELECT json_build_object(
 
 
 class ServerError(Exception):
-    """A failure that is told to the user as it stands."""
+    """An error that is shown to the user unchanged."""
 
 
 class Cluster:
     """The cluster `main` of one version."""
 
     def __init__(self, version: str, port: int) -> None:
-        """Know where everything is.
+        """Set the paths.
 
         Args:
             version: major version.
@@ -81,9 +81,9 @@ class Cluster:
         self.key = self.folder / "server.key"
         self.ca = self.folder / "ca.crt"
         self.unit = Path(f"/etc/systemd/system/{self.service}.service.d/physioflow.conf")
-        self.home = self.data.parents[1]  # of the user postgres
+        self.home = self.data.parents[1]  # home of the user postgres
         self.history = self.home / ".psql_history"
-        # By the name of what the module postgresql_cluster calls their texts, in the order in which they are written.
+        # By the names of their texts in the module postgresql_cluster, in the order in which they are written.
         self.files = {
             "unit": self.unit,
             "certificate": self.certificate,
@@ -96,7 +96,7 @@ class Cluster:
 
     @property
     def exists(self) -> bool:
-        """Whether the cluster has been made."""
+        """Whether the cluster exists."""
         return (self.folder / "postgresql.conf").exists()
 
     @property
@@ -107,22 +107,22 @@ class Cluster:
 
     @property
     def waits_for_restart(self) -> bool:
-        """Whether the running server was started without the drop-in of its service, as by a run that was cut off."""
+        """Whether the running server was started without the drop-in of its service, as after an interrupted run."""
         pid = read(self.data / "postmaster.pid").partition("\n")[0]
         return "NoNewPrivs:\t0" in read(f"/proc/{pid}/status")
 
     @property
     def connection(self) -> dict[str, Any]:
-        """How the modules of community.postgresql get into the running server as superuser."""
+        """The superuser connection of the modules of community.postgresql to the running server."""
         port = self.running_port or self.port
         return {"login_unix_socket": SOCKETS, "login_port": port, "login_user": SUPERUSER}
 
     def needs_restart(self, state: Mapping[str, Any]) -> bool:
-        """Return whether something of the running server waits for a restart."""
+        """Return whether a change of the running server needs a restart."""
         return bool(state["pending"]) or self.waits_for_restart
 
     def state(self) -> dict[str, Any]:
-        """Return what the running server says of itself."""
+        """Return the state of the running server."""
         psql = [str(self.bin / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-v", f"dropin={self.dropin}"]
         place = ["-h", SOCKETS, "-p", str(self.running_port or self.port), "-U", SUPERUSER, "-d", "postgres"]
         done = run([*psql, *place], user=SUPERUSER, text=_STATE, seconds=SECONDS)
@@ -132,7 +132,7 @@ class Cluster:
         return found
 
     def check_settings(self, text: str, memory: int) -> None:
-        """Let the server's program read a new drop-in before it takes the place of the old one."""
+        """Let the server's program check a new settings file before it replaces the old one."""
         with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as candidate:
             candidate.write(text)
             candidate.flush()
@@ -144,14 +144,14 @@ class Cluster:
                 f"PostgreSQL refuses the settings: {words} Nothing was changed, and the server goes on with the "
                 "settings that it has. Correct postgresql_settings and run the same command again."
             )
-        if int(done.out or 0) // 128 > memory:  # of 8 kB
+        if int(done.out or 0) // 128 > memory:  # pages of 8 kB
             raise ServerError(
                 f"shared_buffers is {int(done.out) // 128} MB, and the host has {memory} MB of memory. Nothing was "
                 "changed. Correct postgresql_settings and run the same command again."
             )
 
     def write(self, texts: Mapping[Path, str]) -> None:
-        """Write files of the server, each whole or not at all."""
+        """Write files of the server, each atomically."""
         postgres = pwd.getpwnam(SUPERUSER)
         for path, text in texts.items():
             path.parent.mkdir(mode=0o755, exist_ok=True)
@@ -168,17 +168,17 @@ class Cluster:
             Path(name).replace(path)
 
     def restore(self, former: Mapping[Path, str]) -> None:
-        """Bring former files back; one that was not there is removed."""
+        """Restore former files; remove files that did not exist before."""
         self.write({path: text for path, text in former.items() if text})
         for path, text in former.items():
             if not text:
                 path.unlink(missing_ok=True)
 
     def open_paths(self) -> dict[Path, int]:
-        """Return what the packages leave open to every user of the host, with the mode that closes it.
+        """Return the paths that the packages leave open to all users of the host, with the mode that closes them.
 
-        Not the log folder, which systemd-tmpfiles opens again at each start of the host; and nothing in folders of mode
-        0700, as the server makes its data's.
+        The log folder is left out, because systemd-tmpfiles opens it again at each start of the host. So is the content
+        of folders of mode 0700, such as the data folder.
         """
         found = {}
         for top in (self.folder.parents[1], self.home):
@@ -193,7 +193,7 @@ class Cluster:
         return found
 
     def warnings(self, state: Mapping[str, Any]) -> list[str]:
-        """Return what the role leaves to a person."""
+        """Return warnings about manual steps."""
         typed = f"{self.history} keeps what the superuser typed, patients' data too. Remove it and run again."
         return [
             f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it."
@@ -201,19 +201,19 @@ class Cluster:
         ] + ([typed] if self.history.is_file() else [])
 
     def closing(self) -> list[str]:
-        """Return what closing the cluster does."""
+        """Return the actions that close the cluster."""
         link = [] if os.path.lexists(self.history) else [f"link {self.history} to /dev/null"]
         return [f"close {path} ({mode:04o})" for path, mode in self.open_paths().items()] + link
 
     def close(self) -> None:
-        """Keep other users of the host out, and what the superuser types out of a file."""
+        """Close the files to other users of the host, and disable the psql history of the superuser."""
         for path, mode in self.open_paths().items():
             path.chmod(mode)
         if not os.path.lexists(self.history):
             self.history.symlink_to("/dev/null")
 
     def reload(self) -> dict[str, Any]:
-        """Let the server read its files again, and return its state after that."""
+        """Reload the server, and return its state after that."""
         before = self.state()["loaded"]
         done = run(["systemctl", "reload", self.service], seconds=SECONDS)
         if not done.ok:
@@ -224,7 +224,7 @@ class Cluster:
         """Restart the server, and return its state after that."""
         log = Path(f"/var/log/postgresql/postgresql-{self.version}-main.log")
         before = len(read(log))
-        run(["systemctl", "daemon-reload"], seconds=SECONDS)  # for a drop-in of the service
+        run(["systemctl", "daemon-reload"], seconds=SECONDS)  # for the drop-in of the service
         done = run(["systemctl", "restart", self.service], seconds=SECONDS)
         if not done.ok:
             words = "\n".join(line for line in read(log)[before:].splitlines() if " LOG: " not in line)
@@ -246,12 +246,12 @@ class Cluster:
 
 
 def plain_words(log: str) -> str:
-    """Return lines of the server's log as one sentence, without their time, process and level."""
+    """Return lines of the server log as one sentence, without time, process and level."""
     lines = [re.sub(r"^(\d{4}-\d\d-\d\d \S+ \S+ \[\d+\] )?([A-Z]+: +)?", "", line.strip()) for line in log.splitlines()]
     return "".join(f"{line.rstrip('.')}. " for line in lines if line).strip()
 
 
 def server_number(state: Mapping[str, Any]) -> int:
-    """Return the version of a state as a number; the text may say more than that, as Debian's does."""
+    """Return the version of a state as a number; the text may have a suffix, as on Debian."""
     number: int = version_number(state["version"].split()[0])
     return number

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Certificates of a server, looked at: why one is needed, and why one is refused. Pure."""
+"""Checks certificates of a server: why a new one is needed, and why one is refused. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ try:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-except ImportError:  # a host before its packages are installed; nothing here is called there
+except ImportError:  # on a host whose packages are not installed yet, nothing here is called
     x509 = None  # type: ignore[assignment]
 
 
@@ -24,7 +24,7 @@ def utc_now() -> datetime.datetime:
 
 
 def ends(certificate: Any) -> datetime.datetime:
-    """Return when a certificate expires; Debian 12 has cryptography 38, which knows the older name only."""
+    """Return when a certificate expires; cryptography 38 of Debian 12 only has the older attribute."""
     if hasattr(certificate, "not_valid_after_utc"):
         return certificate.not_valid_after_utc  # type: ignore[no-any-return]
     with warnings.catch_warnings():
@@ -45,7 +45,7 @@ def _public(key: Any) -> bytes:
 
 
 def alternative_name(name: str) -> str:
-    """Return a name or an address of a host as community.crypto writes a subject alternative name."""
+    """Return a host name or address as a subject alternative name in the notation of community.crypto."""
     try:
         return f"IP:{ipaddress.ip_address(name)}"
     except ValueError:
@@ -53,7 +53,7 @@ def alternative_name(name: str) -> str:
 
 
 def names_of(certificate: Any) -> set[str]:
-    """Return the names and addresses that a certificate is for, as `alternative_name` writes them."""
+    """Return the names and addresses of a certificate, in the notation of `alternative_name`."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -62,7 +62,7 @@ def names_of(certificate: Any) -> set[str]:
 
 
 def signed_by(certificate: str, ca: str) -> bool:
-    """Return whether a certificate is signed by the key of a CA (P-256 where we made it)."""
+    """Return whether the key of a CA signed a certificate (P-256 where we created it)."""
     try:
         leaf = _certificate(certificate)
         public = _certificate(ca).public_key()
@@ -75,22 +75,22 @@ def signed_by(certificate: str, ca: str) -> bool:
 
 
 def matches(certificate: str, key: str) -> bool:
-    """Return whether a certificate is that of a private key."""
+    """Return whether a certificate belongs to a private key."""
     return _public(_certificate(certificate).public_key()) == _public(_key(key).public_key())
 
 
 def renewal_reason(
     certificate: str, key: str, ca: str, *, names: Iterable[str], now: datetime.datetime, days_before: int
 ) -> str:
-    """Return why a certificate of ours has to be made anew; empty where it has not.
+    """Return why a certificate of ours must be renewed; empty where it need not be.
 
     Args:
         certificate: PEM, empty where there is none.
         key: PEM of its key.
-        ca: PEM of the CA that has to have signed it.
-        names: what it has to be for.
-        now: the time.
-        days_before: how long before its end it is renewed.
+        ca: PEM of the CA that must have signed it.
+        names: its required names.
+        now: the current time.
+        days_before: days before its expiry at which it is renewed.
     """
     if not certificate:
         return "there is none"
@@ -104,7 +104,7 @@ def renewal_reason(
         "it is not that of the key": not same,
         "another CA signed it": not signed,
         "the host has other names or addresses": names_of(found) != {alternative_name(name) for name in names},
-        # A new one would not outlive its CA either.
+        # A new certificate would not outlive its CA either.
         f"it expires on {ends(found):%Y-%m-%d}": (
             ends_within(certificate, now, days_before) and not (signed and ends(found) >= ends(_certificate(ca)))
         ),
@@ -113,7 +113,7 @@ def renewal_reason(
 
 
 def ends_within(certificate: str, now: datetime.datetime, days: int) -> bool:
-    """Return whether a certificate ends within so many days; not where there is none that can be read."""
+    """Return whether a certificate expires within a number of days; False where none can be read."""
     try:
         return bool(ends(_certificate(certificate)) < now + datetime.timedelta(days=days))
     except ValueError:
@@ -128,10 +128,10 @@ def _same_key(first: str, second: str) -> bool:
 
 
 def ca_refusal(known: str, ca: str, reason: str, *, can_sign: bool, here: str, there: str) -> str:
-    """Return why nothing may be signed for a host; empty where it may.
+    """Return why no certificate may be signed for a host; empty where one may.
 
     Args:
-        known: PEM of the CA that the host, and so its clients, have been given; empty for none.
+        known: PEM of the CA that the host, and so its clients, already have; empty for none.
         ca: PEM of the CA of the controller; empty for none.
         reason: why a certificate is needed; empty where none is.
         can_sign: whether the controller has the key of its CA.
@@ -156,9 +156,9 @@ def own_problems(certificate: str, key: str, names: Iterable[str], now: datetime
 
     Args:
         certificate: PEM, the server's own first.
-        key: PEM of its private key; no word of it is told.
-        names: names of the host, of which the certificate has to have one.
-        now: the time.
+        key: PEM of its private key, which is never shown.
+        names: names of the host; the certificate must have one of them.
+        now: the current time.
     """
     if not certificate and not key:
         return []

@@ -1,29 +1,29 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Server settings from the memory and the cores of a host. Pure."""
+"""Derives server settings from the memory and the cores of a host. Pure."""
 
 from __future__ import annotations
 
-GIGABYTE = 1024  # in MB, as everything here
+GIGABYTE = 1024  # in MB, like all sizes here
 
 
 def usual_memory(found: int) -> int:
-    """Return the memory that a host was sold with.
+    """Return the nominal memory of a host.
 
-    A kernel keeps some of it for itself, another one after each of its updates. Without the round number the settings
-    would change with it, and the server would restart for nothing.
+    A kernel reserves some memory, and the amount changes with its updates. Without rounding, the settings would change
+    too, and the server would restart needlessly.
     """
     step = GIGABYTE if found >= 4 * GIGABYTE else 256
     return -(-found // step) * step
 
 
 def tuned_settings(memory: int, cores: int, max_connections: int) -> dict[str, object]:
-    """Return settings for a server that has a host, or `memory` of it, for itself.
+    """Return settings for a server that has a host, or `memory` of it, to itself.
 
     Args:
-        memory: MB that the server may use.
+        memory: memory for the server, in MB.
         cores: cores of the host.
-        max_connections: sessions at once; each may use `work_mem` several times.
+        max_connections: number of concurrent sessions; each may use `work_mem` several times.
     """
     shared = memory // 4
     return {

@@ -1,1 +1,1 @@
-"""What a release promises of its database, and what is found."""
+"""The promises of a release about its database, and their verification."""

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Compares what is promised with what was found, and says it readably. Touches no database.
+"""Compares promises with the state found, and formats the result. Connects to no database.
 
-Nothing of a table's rows may reach an output: of what a query found, numbers, booleans and the texts that the release
-itself names are shown, other texts are not.
+No data of a table's rows may reach an output. From the result of a query, only numbers, booleans and texts that the
+release itself names are shown.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ SPOILT = {
 class Check:
     """One comparison of something promised with something found.
 
-    `needs` is the table whose lack is the only reason of a broken promise: its own line says it once for all.
-    `before` is true where an earlier file promises what was found: this one has not changed it.
+    `needs` is the missing table that alone breaks the promise; the line of the table reports it once for all.
+    `before` is true where the state found is that of an earlier file's promise, so this file has not changed it.
     """
 
     file: str
@@ -67,12 +67,12 @@ class Check:
 
 
 def singular(kind: str) -> str:
-    """Return the word for one thing of a kind."""
+    """Return the singular of a kind."""
     return SINGULAR.get(kind, kind.removesuffix("s"))
 
 
 def in_parts(there: Sequence[str], missing: Sequence[str], other: Sequence[str], most: int = sys.maxsize) -> str:
-    """Return what of something is there, is missing and is another one, at most so many names of each."""
+    """Return the existing, missing and differing names as text, at most `most` of each."""
 
     def some(names: Sequence[str]) -> str:
         more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -83,16 +83,16 @@ def in_parts(there: Sequence[str], missing: Sequence[str], other: Sequence[str],
 
 
 def check_of(promise: Promise, what: str, expected: str, found: str, ok: bool | None = None) -> Check:
-    """Return a comparison for a promise; it is kept where both words are the same, unless `ok` says otherwise."""
+    """Return a comparison for a promise; it is kept where both texts are equal, unless `ok` overrides that."""
     needs = (promise.table or "") if found == NO_TABLE else ""
     return Check(promise.file, promise.kind, what, expected, found, expected == found if ok is None else ok, needs)
 
 
 class Catalog:
-    """What the catalogs of a database say, made for looking up."""
+    """The catalogs of a database, indexed for lookups."""
 
     def __init__(self, raw: Mapping[str, Any], objects: Iterable[tuple[str, str, str]] = ()) -> None:
-        """Take the result of the query for the catalogs, and of the look at definitions."""
+        """Take the results of the queries for catalogs and definitions."""
         self.definitions = definitions(objects)
         self.names = {kind: set(raw[kind] or ()) for kind in NAMES}
         self.has_history = bool(raw["has_history"])
@@ -109,7 +109,7 @@ class Catalog:
 
 
 def missing_in(promise: Promise, catalog: Catalog) -> str | None:
-    """Return what seeds or examples need and the database lacks, or None where they can be looked at."""
+    """Return the missing object that seeds or examples need, or None where they can be checked."""
     data, columns = promise.data, catalog.columns.get(promise.key[0])
     if columns is None:
         return NO_TABLE
@@ -129,7 +129,7 @@ def missing_in(promise: Promise, catalog: Catalog) -> str | None:
 
 
 def expression_of(promise: Promise, catalog: Catalog) -> str | None:
-    """Return the database's own expression that examples are for, if there is one."""
+    """Return the expression in the database that the examples test, if it exists."""
     if promise.kind == "generated_examples":
         return catalog.generated.get((promise.data["table"], promise.data["column"]))
     return catalog.conditions.get((promise.data["table"], promise.data["constraint"]))
@@ -147,18 +147,18 @@ def example_rows(promise: Promise) -> list[dict[str, Any]]:
 
 
 def check_catalog(promises: Iterable[Promise], catalog: Catalog) -> Iterator[Check]:
-    """Compare all that the catalogs can say."""
+    """Compare all promises that the catalogs can answer."""
     for promise in promises:
         if promise.kind in (*NAMES, *BY_TABLE, *BY_NAME):
             yield _check_object(promise, catalog)
 
 
 def check_history(expected: Collection[str], applied: Collection[str] | None) -> Iterator[Check]:
-    """Compare the versions that must stand with the ones that do; None where there is no history."""
+    """Compare the expected versions with the applied ones; None where there is no history."""
     if applied is None:
         yield Check(HISTORY, "history", "view", f"{len(expected)} versions", "no such view", False)
         return
-    expected, applied = frozenset(expected), frozenset(applied)  # of ten thousand, a list would be searched for each
+    expected, applied = frozenset(expected), frozenset(applied)  # with ten thousand versions, lists would be slow
     for version in sorted(expected | applied, key=lambda one: (len(one), one)):
         wanted, found = ("applied" if version in versions else "not applied" for versions in (expected, applied))
         yield Check(HISTORY, "history", version, wanted, found, wanted == found)
@@ -170,7 +170,7 @@ def check_seeds(promise: Promise, found: Mapping[str, Any], expected_rows: int |
     Args:
         promise: the seeds.
         found: the result of their query.
-        expected_rows: how many rows the table holds on a fresh database by all promises; None to leave it open.
+        expected_rows: number of rows in the table of a fresh database by all promises; None to skip this check.
     """
     data = promise.data
     width = len(data["key"])
@@ -191,7 +191,7 @@ def check_seeds(promise: Promise, found: Mapping[str, Any], expected_rows: int |
 
 
 def check_examples(promise: Promise, found: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
-    """Judge what a constraint or a generated column made of its examples."""
+    """Judge the results of a constraint or a generated column for its examples."""
     data = promise.data
     name = f"{data.get('constraint') or data['column']} on {data['table']}"
     accepts = len(data.get("accepts") or ())
@@ -209,7 +209,7 @@ def check_examples(promise: Promise, found: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def check_query(promise: Promise, rows: Sequence[Sequence[Any]]) -> Check:
-    """Judge the rows that a query gave."""
+    """Judge the rows of a query."""
     wanted = promise.data["expect"]
     if isinstance(wanted, list):
         wanted = [row if isinstance(row, list) else [row] for row in wanted]
@@ -223,7 +223,7 @@ def check_query(promise: Promise, rows: Sequence[Sequence[Any]]) -> Check:
         found = without_other_texts(found, texts_in(wanted))
     if same(wanted, found) or not isinstance(wanted, list):
         return check_of(promise, promise.key[0], show(wanted), show(found), same(wanted, found))
-    # Say the rows that differ.
+    # Show the rows that differ.
     lacking = [row for row in wanted if not any(same(row, other) for other in found)]
     surplus = [row for row in found if not any(same(other, row) for other in wanted)]
     wanted, found = (lacking, surplus) if lacking or surplus else (wanted, found)
@@ -231,7 +231,7 @@ def check_query(promise: Promise, rows: Sequence[Sequence[Any]]) -> Check:
 
 
 def check_plan(promise: Promise, plan: Any) -> Iterator[Check]:
-    """Judge a plan as EXPLAIN (FORMAT JSON) gives it."""
+    """Judge a plan of EXPLAIN (FORMAT JSON)."""
     found: dict[str, set[str]] = {"Relation Name": set(), "Index Name": set()}
     nodes = [one["Plan"] for one in plan]
     while nodes:
@@ -250,15 +250,15 @@ def check_plan(promise: Promise, plan: Any) -> Iterator[Check]:
 
 
 def check_error(promise: Promise, reason: str) -> Check:
-    """Return the check of something that could not be looked at."""
+    """Return the check of a promise that could not be checked."""
     what = " ".join(part for part in promise.key[: 1 if promise.kind == "seeds" else 2] if part)
     return check_of(promise, what, "an answer", reason, ok=False)
 
 
 def seed_totals(promises: Iterable[Promise]) -> dict[tuple[str, ...], int]:
-    """Return how many rows a table holds on a fresh database, by the key of the promise that answers for it.
+    """Return the number of rows in each seeded table of a fresh database, by the key of the promise that checks it.
 
-    Rows of several files add up; the last file that seeds a table, under one condition, answers for all of them.
+    Rows of several files add up. The last file that seeds a table, under one condition, checks the sum.
     """
     rows: dict[tuple[str, str], set[str]] = defaultdict(set)
     last: dict[tuple[str, str], Promise] = {}
@@ -286,7 +286,7 @@ def same(wanted: Any, found: Any) -> bool:
 
 
 def show(value: Any) -> str:
-    """Return a value on one line, cut where it is very long."""
+    """Return a value on one line, shortened where it is very long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=float)
     text = " ".join(text.split()) or "''"
     return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
@@ -302,7 +302,7 @@ def texts_in(value: Any) -> set[str]:
 
 
 def without_other_texts(value: Any, known: set[str]) -> Any:
-    """Return a value with each text that is not known replaced: it might be a patient's."""
+    """Return a value with each unknown text replaced, because it might be a patient's data."""
     if isinstance(value, dict):
         return {key if key in known else OTHER_TEXT: without_other_texts(item, known) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -320,7 +320,7 @@ def _by_file(checks: Sequence[Check]) -> dict[str, dict[str, list[Check]]]:
 
 
 def counted(checks: Sequence[Check]) -> list[dict[str, Any]]:
-    """Return for each file how many things were expected and how many of them found, in the order of the table."""
+    """Return for each file the numbers of expected and found objects, in the order of the table."""
     return [
         {
             "file": file,
@@ -353,7 +353,7 @@ def render_table(checks: Sequence[Check]) -> list[str]:
 
 
 def failure_sentences(checks: Iterable[Check]) -> list[str]:
-    """Return a sentence for each broken promise; those that a missing table breaks are counted in one."""
+    """Return a sentence for each broken promise; promises broken by a missing table are counted in one sentence."""
     sentences: list[str] = []
     without: dict[tuple[str, str], int] = defaultdict(int)
     for check in checks:
@@ -368,7 +368,7 @@ def failure_sentences(checks: Iterable[Check]) -> list[str]:
 
 
 def failure_message(database: str, checks: Sequence[Check]) -> str:
-    """Return the message that names all broken promises at once, the state and the next command."""
+    """Return the message with all broken promises, the state and the next command."""
     broken = [check for check in checks if not check.ok]
     return "\n".join(
         [
@@ -382,7 +382,7 @@ def failure_message(database: str, checks: Sequence[Check]) -> str:
 
 
 def _check_object(promise: Promise, catalog: Catalog) -> Check:
-    """Look an object up, and compare its definition where that is promised."""
+    """Look up an object, and compare its definition if that is promised."""
     what = what_of(promise.kind, promise.key)
     wanted = PRESENT.get(promise.kind, "present")
     found, sound = _state(promise, catalog)
@@ -407,7 +407,7 @@ def what_of(kind: str, key: tuple[str, ...]) -> str:
 
 
 def _state(promise: Promise, catalog: Catalog) -> tuple[str, bool]:
-    """Return in a word how an object is there, and whether that is well."""
+    """Return the state of an object in a word, and whether the promise is kept."""
     kind, key, absent = promise.kind, promise.key, "nothing of that name"
     if kind in BY_TABLE and key[0] not in catalog.columns:
         return NO_TABLE, False
@@ -430,8 +430,8 @@ def _state(promise: Promise, catalog: Catalog) -> tuple[str, bool]:
 
 
 def difference(kind: str, promised: str, found: str) -> tuple[str, str]:
-    """Return two definitions so that their difference is seen: the line of a function, or the parts that differ."""
-    if kind == "comments":  # whoever wrote another one may have written anything
+    """Return the differing parts of two definitions: the line of a function, or the parts that differ."""
+    if kind == "comments":  # a changed comment may hold anything
         return show(promised), OTHER_TEXT if found.strip() else "no comment"
     if kind == "functions":
         pairs = zip_longest(promised.splitlines(), found.splitlines(), fillvalue="")
@@ -443,11 +443,11 @@ def difference(kind: str, promised: str, found: str) -> tuple[str, str]:
 
 
 def _rows(rows: Sequence[Any]) -> str:
-    """Return rows readably: the values of a row without brackets where it is one value only."""
+    """Return rows as text; a row of a single value has no brackets."""
     shown = [row[0] if len(row) == 1 else row for row in rows]
     return ", ".join(show(row) for row in shown)[:LONGEST_ROWS] or "no such row"
 
 
 def _cell(text: str) -> str:
-    """Return a text cut to the width of the table."""
+    """Return a text shortened to the width of the table."""
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 4] + " ..."

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looks in a live database whether promises are kept, all of it in one read-only transaction."""
+"""Checks promises in a live database, in one read-only transaction."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class VerificationError(Exception):
 
 
 class QueryError(Exception):
-    """A statement failed; its text says why without a value of any row."""
+    """A failed statement; the text gives the cause without values of rows."""
 
 
 class Database:
@@ -54,7 +54,7 @@ class Database:
         Args:
             connection: a session in autocommit.
             name: name of the database, for the errors.
-            statement_timeout: how long one check may take, as an interval of PostgreSQL.
+            statement_timeout: time limit of one check, as an interval of PostgreSQL.
 
         Raises:
             VerificationError: where the server refuses.
@@ -68,7 +68,7 @@ class Database:
         """Run statements; raises QueryError, without the message for the SQLSTATE classes in `hidden`."""
         try:
             self.cursor.execute(sql)
-            if hasattr(self.connection, "pgconn"):  # psycopg 3 stands on the first result, psycopg2 on the last
+            if hasattr(self.connection, "pgconn"):  # psycopg 3 is at the first result, psycopg2 at the last
                 while self.cursor.nextset():
                     pass
         except Exception as error:  # psycopg's and psycopg2's errors share no other ancestor
@@ -88,12 +88,12 @@ class Database:
             ) from error
 
     def json(self, sql: str) -> Any:
-        """Return the one value of a query, which is JSON."""
+        """Return the single JSON value of a query."""
         self.execute(sql)
         return as_json(dict(self.cursor.fetchone()).popitem()[1])
 
     def guarded_json(self, sql: str) -> Any:
-        """As `json`, but an error leaves the transaction usable."""
+        """Return the same as `json`, but keep the transaction usable after an error."""
         self.execute("SAVEPOINT guard")
         try:
             return self.json(sql)
@@ -101,7 +101,7 @@ class Database:
             self.execute("ROLLBACK TO SAVEPOINT guard; RELEASE SAVEPOINT guard")
 
     def batch(self, queries: list[str]) -> list[Any]:
-        """Return the result of each query, or its QueryError: together, and one by one where one fails."""
+        """Return the result of each query, or its QueryError; run them together, or one by one if one fails."""
         if not queries:
             return []
         self.execute("SAVEPOINT batch")
@@ -147,13 +147,13 @@ def as_json(text: str | None) -> Any:
 
 
 def as_object(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
-    """Return a JSON object; columns of one name, as in SELECT 1, 2, are all kept."""
+    """Return a JSON object that keeps all columns of one name, as in SELECT 1, 2."""
     made = dict(pairs)
     return made if len(made) == len(pairs) else dict(enumerate(value for _, value in pairs))
 
 
 def as_rows(text: Any) -> list[list[Any]]:
-    """Return rows that came as JSON objects as lists."""
+    """Return rows from JSON objects as lists."""
     return [list(row.values()) for row in text or ()]
 
 
@@ -164,13 +164,13 @@ def verify(
 
     Args:
         database: the database.
-        promises: what the migrations that stand there promise.
-        history: versions that stand in migrations.applied, no more and no fewer; None leaves them alone.
-        fresh: whether nobody but the migrations wrote into the database.
+        promises: the promises of the applied migrations.
+        history: the exact versions expected in migrations.applied; None to skip the history.
+        fresh: whether only the migrations wrote to the database.
 
     Raises:
         VerificationError: where nothing can be verified.
-        QueryError: where the connection is lost in the middle.
+        QueryError: where the connection is lost meanwhile.
     """
     tables = {promise.table for promise in promises if promise.table}
     schemas = {"public", *(table.partition(".")[0] for table in tables if "." in table)}
@@ -201,7 +201,7 @@ def verify(
 
 
 def check_data(database: Database, promises: Sequence[Promise], catalog: Catalog, fresh: bool) -> list[Check]:
-    """Compare what takes a query of its own: seeds, examples and queries, all in one."""
+    """Compare the promises that need queries of their own: seeds, examples and queries, in one batch."""
     totals = seed_totals(promises) if fresh else {}
     checks: list[Check] = []
     queries: dict[Promise, str] = {}
@@ -231,12 +231,12 @@ def check_data(database: Database, promises: Sequence[Promise], catalog: Catalog
 
 
 def outcome(checks: Sequence[Check], migrations: int, show_table: bool = False) -> dict[str, Any]:
-    """Return what the module `database_verification` does.
+    """Return the result of the module `database_verification`.
 
     Args:
-        checks: what was compared.
-        migrations: how many migrations it is about, for the summary.
-        show_table: whether the table is there also when something is wrong.
+        checks: the comparisons.
+        migrations: number of migrations, for the summary.
+        show_table: whether to return the table also where a promise is broken.
     """
     failures = failure_sentences(checks)
     result: dict[str, Any] = {"changed": False, "ok": not failures, "checks": len(checks), "failures": failures}

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Definitions of objects as promise files hold them: what `database/objects.py` found, in words that a person reviews.
+"""Definitions of objects as in promise files: the result of `database/objects.py` in a form for review.
 
-A promise is about what a migration makes, on every server. So a definition here has no owner, and nothing that an
-administrator tunes: storage parameters, tablespaces, statistics targets, replica identities.
+A promise describes the objects of a migration on any server. So a definition here has no owner, and none of the
+administrator's settings: storage parameters, tablespaces, statistics targets, replica identities.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import cache
 
 from ..sql import unquoted
 
-Key = tuple[str, tuple[str, ...]]  # kind of promise, and the key that a promise has
+Key = tuple[str, tuple[str, ...]]  # kind and key of a promise
 
-# Kinds of objects whose promises have a kind of their own; all others are `objects`, by kind and name.
+# Objects whose promises have a kind of their own; all others are `objects`, by kind and name.
 NAMED = {"table": "tables", "type": "types", "function": "functions", "procedure": "functions", "comment": "comments"}
 ON_TABLE = {"constraint": "constraints", "trigger": "triggers"}
-# What is promised by others, or depends on the server: names, privileges and what the role database gives.
+# Not promised here, because others promise it or it depends on the server: names, privileges, grants of role database.
 NOT_PROMISED = (
     "default privileges",
     "extension",
@@ -43,7 +43,7 @@ _INDEX_FACTS = re.compile(r"(?P<unique>(?:unique )?)on (?P<table>\S+)")
 _INDEX_OPTIONS = re.compile(r" WITH \([^)]*\)")
 _FUNCTION = re.compile(rf"CREATE OR REPLACE (FUNCTION|PROCEDURE) (?:{_QUOTED}|[^\"(])+")
 _COLUMN_TUNED = re.compile(r" (?:storage|compression|statistics) \S+|(?<= )n_distinct(?:_inherited)?=\S+")
-# A dump and restore moves casts between texts, and brackets around a single value (see database/objects.py).
+# Dump and restore move casts of literals, and brackets around a single value (see database/objects.py).
 _CAST = re.compile(rf"({_LITERAL})|::(?:character varying(?:\(\d+\))?|text|bpchar)(?:\[\])?")
 _ATOM = re.compile(rf"(?<![\w\"])\(({_LITERAL}|{_QUOTED}|[\w.]+|ARRAY\[[^()]*\])\)")
 
@@ -52,7 +52,7 @@ def definitions(found: Iterable[tuple[str, str, str]]) -> dict[Key, str]:
     """Return definitions by the key of the promise about them.
 
     Args:
-        found: kind, name and definition of each object, as the look `MIGRATED` of `database/objects.py` gives them.
+        found: kind, name and definition of each object, from the query `MIGRATED` of `database/objects.py`.
     """
     rows = list(found)
     tables = {name for kind, name, _ in rows if kind == "table"}
@@ -66,10 +66,10 @@ def definitions(found: Iterable[tuple[str, str, str]]) -> dict[Key, str]:
 
 @cache
 def canonical(kind: str, text: str) -> str:
-    """Return a definition in the form in which two are compared.
+    """Return a definition in its canonical form for comparisons.
 
-    A body in a language is compared letter by letter, and a comment too. The rest is shown by the server from what it
-    parsed: white space says nothing there, nor do the casts and brackets that a restore adds.
+    Function bodies and comments are compared character by character. The server prints all other definitions from their
+    parse trees, so white space, and the casts and brackets that a restore adds, do not matter.
     """
     if kind == "comments":
         return text.strip()
@@ -84,12 +84,12 @@ def canonical(kind: str, text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text without the schema public, which is meant where none is named; literals stay."""
+    """Return a text without the default schema public; literals stay."""
     return _PUBLIC.sub(lambda match: match[1] or "", text)
 
 
 def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key, str] | None:  # noqa: PLR0911 - a table of kinds
-    """Return key and definition of one object; None where another one speaks for it."""
+    """Return key and definition of one object; None where another object covers it."""
     facts, _, words = text.partition("\n")
     facts = _OWNER.sub("", facts)
     if kind == "comment":
@@ -104,7 +104,7 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
         return ("columns", (_name(table), unquoted(column))), _joined(plain(_COLUMN_TUNED.sub("", facts)), plain(words))
     if kind == "index":
         match = _INDEX_FACTS.match(facts)
-        if not match or not words:  # that of a constraint
+        if not match or not words:  # belongs to a constraint
             return None
         shown = match["unique"] + _INDEX_OPTIONS.sub("", plain(words))
         return ("indexes", (_name(match["table"]), unquoted(_PART.findall(name)[-1]))), shown
@@ -124,10 +124,10 @@ def _definition(kind: str, name: str, text: str, tables: set[str]) -> tuple[Key,
 
 
 def _joined(facts: str, words: str) -> str:
-    """Return the facts and the text of a definition as one."""
+    """Return the facts and the text of a definition as one text."""
     return " ".join(filter(None, [facts, words.strip()]))
 
 
 def _name(table: str) -> str:
-    """Return the name of a table as promises have it: without quotes, and without schema public."""
+    """Return the name of a table as in promises: without quotes, and without schema public."""
     return ".".join(unquoted(part) for part in _PART.findall(table)).removeprefix("public.")

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the migrations of a release promise together, after what later ones took back.
+"""The promises of all migrations of a release together, without those that later ones withdraw.
 
-A promise file is plain data (see the role's README). Here each single thing that it promises becomes a `Promise`, and
-the files of the applied migrations are merged in the order of their versions.
+A promise file is plain data (see the role's README). Each entry becomes a `Promise`, and the files of the applied
+migrations are merged in the order of their versions.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-# The kinds of promises by the shape of their data; the order is the one of the table that is shown.
+# The kinds of promises by the form of their data, in the order of the displayed table.
 NAMES = ("extensions", "collations", "schemas", "types", "tables", "functions")
 BY_TABLE = ("columns", "constraints", "indexes", "triggers")
 BY_NAME = ("comments", "objects")  # always with a definition
 DEFINED = ("types", "tables", "functions", *BY_TABLE, *BY_NAME)  # a name may have its definition
 ENTRIES = ("seeds", "constraint_examples", "generated_examples", "queries", "plans")
 KINDS = (*NAMES, *BY_TABLE, *BY_NAME, *ENTRIES)
-# What makes an entry the same entry in a later file.
+# Keys that identify an entry in a later file.
 IDENTITY = {
     "seeds": ("table", "where"),
     "constraint_examples": ("table", "constraint", "column"),
@@ -30,14 +30,14 @@ IDENTITY = {
 }
 
 
-@dataclass(frozen=True, eq=False)  # its data may be unhashable, so it is equal to itself only
+@dataclass(frozen=True, eq=False)  # its data may be unhashable, so it equals only itself
 class Promise:
-    """One promised thing.
+    """One promise.
 
     Attributes:
         file: the promise file.
         kind: one of `KINDS`.
-        key: what it is about: a name, or table and name.
+        key: the subject of the promise: a name, or table and name.
         data: the definition of a kind in `DEFINED`, None where only the name is promised; or the whole entry of a kind
             in `ENTRIES`.
         earlier: the promise of an earlier file that this one replaces.
@@ -51,19 +51,19 @@ class Promise:
 
     @property
     def table(self) -> str | None:
-        """The table that the promise is about, if it is about one."""
+        """The table of the promise, if any."""
         if self.kind in BY_TABLE or self.kind == "tables" or "table" in IDENTITY.get(self.kind, ()):
             return self.key[0]
         return None
 
 
 def table_name(name: str) -> str:
-    """Return a table's name without the schema public, which is the one meant where none is named."""
+    """Return a table's name without the default schema public."""
     return name.removeprefix("public.")
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """Return ` Did you mean ...?` for a misspelt name, or nothing."""
+    """Return ` Did you mean ...?` for a misspelt name, or an empty string."""
     found = difflib.get_close_matches(name, sorted(set(names)), 1, 0.6)
     return f" Did you mean {found[0]}?" if found else ""
 
@@ -93,8 +93,8 @@ def merge_promises(documents: Iterable[Mapping[str, Any]]) -> tuple[list[Promise
         documents: the content of each file with its `version` and `file`.
 
     Returns:
-        What is promised in the end, and a sentence for each withdrawal of something that nobody promised and for each
-        query or plan whose name is taken.
+        The resulting promises, and a sentence for each withdrawal without a promise and for each query or plan whose
+        name is taken.
     """
     merged: dict[tuple[str, tuple[str, ...]], Promise] = {}
     problems: list[str] = []
@@ -112,18 +112,18 @@ def merge_promises(documents: Iterable[Mapping[str, Any]]) -> tuple[list[Promise
 
 
 def _defined(names: Any) -> Iterator[tuple[str, str | None]]:
-    """Yield names with their definitions, where they have one."""
+    """Yield names with their definitions, if any."""
     yield from names.items() if isinstance(names, Mapping) else ((name, None) for name in names)
 
 
 def _entry_key(kind: str, entry: Mapping[str, Any], file: str) -> tuple[str, ...]:
-    """Return what tells an entry from others; seeds of several files add up, so theirs has the file."""
+    """Return the key of an entry; the key of seeds includes the file, because seeds of several files add up."""
     key = tuple(str(entry.get(part) or "") for part in IDENTITY[kind])
     return (*key, file, str(entry.get("key"))) if kind == "seeds" else key
 
 
 def _withdraw(merged: dict[tuple[str, tuple[str, ...]], Promise], document: Mapping[str, Any]) -> list[str]:
-    """Take back what a file withdraws; return a sentence for each thing that was not promised."""
+    """Remove the promises that a file withdraws; return a sentence for each withdrawal without a promise."""
     problems = []
     for kind, content in (document.get("withdraws") or {}).items():
         for key, rows in _withdrawn_keys(kind, content):  # a key may leave out the last parts
@@ -140,14 +140,14 @@ def _withdraw(merged: dict[tuple[str, tuple[str, ...]], Promise], document: Mapp
                     merged[kind, promise.key] = replace(promise, data=promise.data | {"rows": left})
                 else:
                     del merged[kind, promise.key]
-            if kind == "tables":  # and with it all that was promised about the table
+            if kind == "tables":  # including all promises about the table
                 for other in [one for one in merged.values() if key[0] in (one.table, table_of(one.kind, one.key))]:
                     del merged[other.kind, other.key]
     return problems
 
 
 def table_of(kind: str, key: tuple[str, ...]) -> str | None:
-    """Return the table that something promised is a part of: of a comment, what it is about."""
+    """Return the table to which a promised object belongs; for a comment, its target."""
     if kind in BY_TABLE:
         return key[0]
     if kind != "comments":
@@ -157,7 +157,7 @@ def table_of(kind: str, key: tuple[str, ...]) -> str | None:
 
 
 def _withdrawn_keys(kind: str, content: Any) -> Iterator[tuple[tuple[str, ...], list[Any] | None]]:
-    """Yield the keys that a withdrawal names, and for seeds the rows if not all are meant."""
+    """Yield the keys of a withdrawal, and for seeds the rows unless all are withdrawn."""
     if kind not in ENTRIES:
         yield from ((promise.key, None) for promise in flatten({"file": "", kind: content}))
     elif IDENTITY[kind] == ("name",):

@@ -1,8 +1,8 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Compares the definitions of a database with those that a release makes in a scratch database, and says what differs.
+"""Compares the definitions of a database with those of a release in a scratch database, and reports the differences.
 
-No row of a table is looked at, and no owner, privilege or setting of an administrator.
+Ignores table rows, owners, privileges and settings of an administrator.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Difference = dict[str, str]  # kind, name, state and, of OTHER, words
 
 
 def differences(live: Mapping[Key, str], made: Mapping[Key, str]) -> list[Difference]:
-    """Return what differs; a table that is on one side only speaks for all that is on it.
+    """Return the differences; a table on one side only stands for all its parts, too.
 
     Args:
         live: definitions of the database.
-        made: those of the scratch database.
+        made: definitions of the scratch database.
     """
     found = []
     for kind, key in sorted({*live, *made}):
         if kind == "comments" and what_of(kind, key).startswith("extension "):
-            continue  # extensions are made by the role database, after an adoption as well
+            continue  # the role database creates extensions, also after an adoption
         ours, theirs = made.get((kind, key)), live.get((kind, key))
         if ours is None or theirs is None:
             table = ("tables", (table_of(kind, key) or "",))
-            if (table in live) != (table in made):  # it speaks for what is on it
+            if (table in live) != (table in made):  # the table stands for its parts
                 continue
             state = words = MISSING if theirs is None else MORE
         elif canonical(kind, ours) == canonical(kind, theirs):
@@ -46,11 +46,11 @@ def differences(live: Mapping[Key, str], made: Mapping[Key, str]) -> list[Differ
 
 
 def halves(before: Sequence[Difference], after: Sequence[Difference]) -> tuple[list[str], list[str], list[str]]:
-    """Return what is there, missing and another one of what one more migration makes.
+    """Return the existing, missing and differing objects of the next migration.
 
     Args:
-        before: what differs from the scratch database.
-        after: what differs once that migration was applied there too.
+        before: the differences from the scratch database.
+        after: the differences after that migration was applied there too.
     """
     more = {one["name"] for one in before if one["state"] == MORE}
     known = {one["name"] for one in before}
@@ -71,10 +71,10 @@ def refusal(
     """Return the lines of a refusal to adopt a database; none where nothing differs.
 
     Args:
-        database: its name.
-        version: that it is said to be at.
-        found: what differs.
-        after: what still differs once the next migration was applied to the scratch database too.
+        database: name of the database.
+        version: the version that the user gave for it.
+        found: the differences.
+        after: the remaining differences after the next migration was applied to the scratch database too.
         following: version and file name of that migration.
     """
     if not found:
@@ -99,7 +99,7 @@ def refusal(
 
 
 def word_of_an_operator() -> str:
-    """Return how a database is adopted without proof."""
+    """Return the instruction for adopting a database without proof."""
     return (
         "Who knows that it may be adopted as it is, says so, and the history keeps it: "
         "-e migrations_baseline_unproven=true -e \"migrations_reason='...'\"."

@@ -1,9 +1,9 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads the promise files of a release and refuses what is wrong with them.
+"""Reads the promise files of a release and refuses files with errors.
 
-Runs on the controller, before any host is touched. Everything wrong is found in one reading; each problem is one
-sentence with file, key and remedy.
+Runs on the controller, before any host is changed. One reading finds all errors; each is a sentence with file, key
+and remedy.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ WORDS: dict[type, str] = {str: "a text", list: "a list", dict: "a mapping", bool
 
 
 class PromiseLoader(Loader):
-    """YAML in which only `true`, `false`, `null` and decimal numbers are anything but text.
+    """YAML in which all scalars but `true`, `false`, `null` and decimal numbers are texts.
 
-    YAML 1.1 would make a number of 012 and 12:30, a date of 2026-01-01 and a boolean of NO.
+    YAML 1.1 would read 012 and 12:30 as numbers, 2026-01-01 as a date and NO as a boolean.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name
@@ -63,7 +63,7 @@ PromiseLoader.add_implicit_resolver(
 
 
 def _mapping(loader: PromiseLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """Make a mapping; unlike PyYAML itself refuse a key that stands twice."""
+    """Return a mapping; unlike PyYAML itself, refuse duplicate keys."""
     seen: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
@@ -81,12 +81,12 @@ def read_promises(directory: Path, migrations: Iterable[str]) -> tuple[list[dict
     """Read and check a folder of promise files.
 
     Args:
-        directory: the folder; a release without one promises nothing.
+        directory: the folder; a release without it has no promises.
         migrations: names of the release's migrations, like `001_initial_schema`.
 
     Returns:
-        The files' contents, each with `version`, `name` and `file`; and what is wrong with them: nothing may be
-        verified while there are problems.
+        The contents of the files, each with `version`, `name` and `file`, and their problems. While there are problems,
+        nothing may be verified.
     """
     known = sorted(migrations)
     documents: list[dict[str, Any]] = []
@@ -115,7 +115,7 @@ def read_promises(directory: Path, migrations: Iterable[str]) -> tuple[list[dict
 
 
 def _unreadable(error: Exception) -> str:
-    """Return why a file cannot be read, as it follows the name of the file."""
+    """Return why a file cannot be read, in words that follow the name of the file."""
     if isinstance(error, UnicodeDecodeError):
         return f": not UTF-8: byte at offset {error.start}. Save the file as UTF-8."
     if isinstance(error, OSError):
@@ -127,7 +127,7 @@ def _unreadable(error: Exception) -> str:
 
 
 def check_document(content: Any) -> Iterator[str]:
-    """Yield what is wrong with the content of one file."""
+    """Yield the errors in the content of one file."""
     if not isinstance(content, dict):
         yield "holds no mapping. Its keys are " + ", ".join((*KINDS, "withdraws")) + "."
         return
@@ -146,7 +146,7 @@ def check_document(content: Any) -> Iterator[str]:
 
 
 def _check_kind(kind: str, content: Any, where: str, withdrawn: bool = False) -> Iterator[str]:
-    """Yield what is wrong with all promises, or all withdrawals, of one kind."""
+    """Yield the errors in all promises, or all withdrawals, of one kind."""
     if kind in (*NAMES, *BY_NAME) or (withdrawn and IDENTITY.get(kind) == ("name",)):
         yield from _check_names(kind, content, where, withdrawn)
     elif kind in BY_TABLE and not isinstance(content, dict):
@@ -170,7 +170,7 @@ def _check_kind(kind: str, content: Any, where: str, withdrawn: bool = False) ->
 
 
 def _check_names(kind: str, content: Any, where: str, withdrawn: bool) -> Iterator[str]:
-    """Yield what is wrong with a list of names, or with definitions by name."""
+    """Yield the errors in a list of names, or in definitions by name."""
     must = "types" if kind == "columns" else "definitions" if kind in BY_NAME else ""
     if kind in DEFINED and not withdrawn and (must or isinstance(content, dict)):
         things = "columns" if kind == "columns" else "names"
@@ -183,7 +183,7 @@ def _check_names(kind: str, content: Any, where: str, withdrawn: bool) -> Iterat
 
 
 def _check_entry(kind: str, entry: Any, where: str) -> Iterator[str]:
-    """Yield what is wrong with one entry of a list."""
+    """Yield the errors in one entry of a list."""
     if not isinstance(entry, dict):
         yield _wrong(where, dict)
         return
@@ -198,7 +198,7 @@ def _check_entry(kind: str, entry: Any, where: str) -> Iterator[str]:
 
 
 def _check_seeds(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Yield what is wrong with seeds."""
+    """Yield the errors in seeds."""
     columns = entry["key"] + entry.get("values", [])
     for number, row in enumerate(entry["rows"]):
         if not isinstance(row, list) or len(row) != len(columns):
@@ -211,7 +211,7 @@ def _check_seeds(entry: Mapping[str, Any], where: str) -> Iterator[str]:
 
 
 def _check_constraint_examples(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Yield what is wrong with examples for a constraint."""
+    """Yield the errors in examples for a constraint."""
     examples = entry.get("accepts", []) + entry.get("refuses", [])
     if not examples:
         yield f"`{where}` has neither `accepts` nor `refuses`. Add examples."
@@ -220,7 +220,7 @@ def _check_constraint_examples(entry: Mapping[str, Any], where: str) -> Iterator
 
 
 def _check_generated_examples(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Yield what is wrong with examples for a generated column."""
+    """Yield the errors in examples for a generated column."""
     for number, example in enumerate(entry["examples"]):
         if not isinstance(example, dict) or set(example) != {"given", "expect"}:
             yield f"`{where}.examples[{number}]` is a mapping with `given` and `expect`. Correct it."
@@ -229,12 +229,12 @@ def _check_generated_examples(entry: Mapping[str, Any], where: str) -> Iterator[
 
 
 def _check_query(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Yield what is wrong with a query."""
+    """Yield the errors in a query."""
     yield from _check_sql(f"SELECT FROM (\n{entry['sql']}\n) AS q", f"{where}.sql", "one SELECT without semicolon")
 
 
 def _check_plan(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Yield what is wrong with a plan."""
+    """Yield the errors in a plan."""
     yield from _check_query(entry, where)
     if not entry.get("scans") and not entry.get("index"):
         yield f"`{where}` has neither `scans` nor `index`. Add what the plan has to show."
@@ -253,7 +253,7 @@ CHECKS: dict[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
 
 
 def _check_sql(statement: str, where: str, what: str) -> Iterator[str]:
-    """Yield a sentence where PostgreSQL's parser does not find exactly one SELECT."""
+    """Yield a sentence if PostgreSQL's parser does not find exactly one SELECT."""
     try:
         nodes = parser.parse_sql(statement)
     except parser.ParseError as error:
@@ -264,7 +264,7 @@ def _check_sql(statement: str, where: str, what: str) -> Iterator[str]:
 
 
 def _unknown(content: Mapping[str, Any], known: Iterable[str], where: str) -> Iterator[str]:
-    """Yield a sentence for each key that is unknown."""
+    """Yield a sentence for each unknown key."""
     names = tuple(known)
     for key in content:
         if key not in names:

@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The SQL that looks whether promises are kept. It only reads; values go in as quoted literals."""
+"""The SQL that checks promises. It only reads; values are inserted as quoted literals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from ..sql import identifier, literal
 
-# Everything that the catalogs say of the schemas in question, as one JSON object.
+# The catalog data of the given schemas, as one JSON object.
 CATALOG = """
 WITH space AS (
     SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END AS prefix
@@ -64,12 +64,12 @@ HISTORY = "SELECT json_agg(version ORDER BY version)::text FROM migrations.appli
 
 
 def qualified(name: str) -> str:
-    """Return a name, which may have its schema before a dot, as an SQL identifier."""
+    """Return a name, with or without schema, as an SQL identifier."""
     return identifier(*(name.split(".", 1) if "." in name else ["public", name]))
 
 
 def begin_sql(statement_timeout: str) -> str:
-    """Return the start of the only transaction: nothing can write in it, whatever a release's SQL calls."""
+    """Return the start of the only transaction, which is read-only whatever the SQL of a release calls."""
     return (
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL standard_conforming_strings = on; "
         f"SET LOCAL statement_timeout = {literal(statement_timeout)}; "
@@ -87,8 +87,8 @@ def seeds_sql(entry: Mapping[str, Any], fresh: bool) -> str:
     """Return the query for seeded rows.
 
     Its result is an object: `count` of all rows where the database is fresh, and the positions (from 1) of the
-    `missing` rows, of those with an `empty` text that has to be filled, and of those that are there with `other`
-    values. Only a fresh database is asked for the last.
+    `missing` rows, of rows with an `empty` text that must not be empty, and of rows with `other` values. Only a fresh
+    database is checked for the last.
     """
     table = qualified(entry["table"])
     where = entry.get("where") or "true"
@@ -125,13 +125,13 @@ def seeds_sql(entry: Mapping[str, Any], fresh: bool) -> str:
 
 
 def examples_sql(expression: str, types: Mapping[str, str], examples: Sequence[Mapping[str, Any]]) -> str:
-    """Return the query that evaluates a table's own expression over example rows, without writing one.
+    """Return the query that evaluates an expression of a table for example rows, without writing a row.
 
-    Its result is an array of `valid` (whether each value is one of its column's type: a cast would cut a long text)
-    and `value`, which is what the expression gives. A column that no example gives is null.
+    Its result is an array of `valid` (whether each value fits the type of its column: a cast would truncate long texts)
+    and `value`, the result of the expression. Columns without an example value are null.
 
     Args:
-        expression: of a constraint or generated column, as pg_get_expr() prints it.
+        expression: the expression of a constraint or generated column, as pg_get_expr() prints it.
         types: type of each column of the table.
         examples: values by column.
     """
@@ -152,7 +152,7 @@ def examples_sql(expression: str, types: Mapping[str, str], examples: Sequence[M
     )
     rows = literal(json.dumps(texts, ensure_ascii=False))
     return (
-        # MATERIALIZED: the planner must not evaluate a cast before its value was found valid.
+        # MATERIALIZED: the planner must not evaluate a cast before its value was checked.
         "WITH one AS MATERIALIZED ("  # noqa: S608 - quoted above
         f"SELECT value, ordinality FROM json_array_elements({rows}) WITH ORDINALITY), "
         f"example AS MATERIALIZED (SELECT value, ordinality, {valid} AS __valid FROM one AS example) "
@@ -163,7 +163,7 @@ def examples_sql(expression: str, types: Mapping[str, str], examples: Sequence[M
 
 
 def value_text(value: Any, kind: str) -> str | None:
-    """Return a value as the text that the input function of its type reads."""
+    """Return a value as input text of its type."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -180,7 +180,7 @@ def value_text(value: Any, kind: str) -> str | None:
 
 
 def query_sql(sql: str) -> str:
-    """Return the query whose result is all rows of a release's query as JSON."""
+    """Return the query that returns all rows of a release's query as JSON."""
     return f"SELECT json_agg(row_to_json(q)) FROM (\n{sql}\n) AS q"  # noqa: S608 - parsed by the controller
 
 
@@ -190,7 +190,7 @@ def batch_sql(queries: Sequence[str]) -> str:
 
 
 def plan_sql(entry: Mapping[str, Any]) -> str:
-    """Return the statements that show a plan. They hold until the savepoint `plan` is rolled back to."""
+    """Return the statements that show a plan; a rollback to the savepoint `plan` undoes their settings."""
     settings = "".join(
         f"SET LOCAL {name} = {'on' if value in (True, 'on') else 'off'}; "
         for name, value in (entry.get("settings") or {}).items()

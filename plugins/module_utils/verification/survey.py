@@ -1,6 +1,6 @@
 # Copyright: PhysioFlow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which migrations a database holds that has no history: by the objects and seeded rows that they promise."""
+"""Finds the migrations that a database without history holds, by their promised objects and seeded rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from .check import NO_TABLE, Check, in_parts, singular
 from .promise import BY_TABLE
 
-# What a migration leaves behind. Extensions, collations and schemas may be there without it.
+# Objects that prove a migration. Extensions, collations and schemas may exist without it.
 SURVEYED = ("types", "tables", "functions", *BY_TABLE, "seeds")
 ABSENT = ("nothing of that name", "no such column", "missing", NO_TABLE)
 MOST_NAMES = 8  # of one file in a sentence
@@ -22,7 +22,7 @@ MOST_NAMES = 8  # of one file in a sentence
 
 @dataclass
 class Holding:
-    """What a database holds of one migration."""
+    """The objects of one migration in a database."""
 
     version: str
     name: str
@@ -32,21 +32,21 @@ class Holding:
 
     @property
     def whole(self) -> bool:
-        """Whether all of it is there."""
+        """Whether all objects exist."""
         return not self.missing and not self.other
 
     @property
     def absent(self) -> bool:
-        """Whether nothing of it is there."""
+        """Whether no object exists."""
         return bool(self.missing) and not self.there and not self.other
 
     def __str__(self) -> str:
-        """Return the sentence for one that is there in part."""
+        """Return the sentence for a partly applied migration."""
         return f"{self.name} is there in part. {in_parts(self.there, self.missing, self.other, MOST_NAMES)}"
 
 
 def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> list[Holding]:
-    """Return what is there of each migration that promises something that can be looked for.
+    """Return the existing objects of each migration that has promises to check.
 
     Args:
         checks: comparisons of promises of the kinds in `SURVEYED`.
@@ -66,11 +66,11 @@ def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> l
 
 
 def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: str) -> list[str]:
-    """Return the lines of a refusal: what the database holds and what to do; none where it may be adopted.
+    """Return the lines of a refusal: the content of the database and the remedy; none where it may be adopted.
 
     Args:
-        holdings: what is there of each migration, in order of version.
-        baseline: the version that the database is said to be at; empty where nothing was said.
+        holdings: the existing objects of each migration, in order of version.
+        baseline: the version that the user gave for the database; empty where none was given.
         tables: number of tables in schema public.
         database: name of the database.
     """
@@ -92,12 +92,12 @@ def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: s
 
 
 def _key(version: str) -> list[int]:
-    """Return what versions are ordered by; other tools' have dots."""
+    """Return the sort key of a version; versions of other tools have dots."""
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, promised: bool) -> str:
-    """Return what to do about a database without a history."""
+    """Return the remedy for a database without a history."""
     other_ways = (
         "or restore a backup that has its history (ansible-playbook playbooks/restore.yml), or deploy into another "
         "database (-e database_name=...)."
@@ -122,7 +122,7 @@ def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, prom
 
 
 def _labels(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
-    """Yield what a person would name, with its state; a table speaks for all that is on it."""
+    """Yield the names of objects with their state; a table stands for all its parts."""
     own_tables = {check.what for check in checks if check.kind == "tables"}
     seeds: dict[str, Counter[bool]] = defaultdict(Counter)
     for check in checks:
