@@ -114,12 +114,12 @@ def command_of(pid: int) -> str:
     ).stdout.strip()
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait until a condition is true."""
+def until(condition: Callable[[], object], what: str, every: float = 0.1) -> None:
+    """Wait until a condition is true, and look every so many seconds: what is waited for needs the processor, too."""
     deadline = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def run_to_end(command: list[str], seconds: float) -> Result:

@@ -51,7 +51,7 @@ class Host:
         end = time.monotonic() + SECONDS
         while self.run(f"{command} && echo yes", check=False).split()[-1:] != ["yes"]:
             assert time.monotonic() < end, f"in vain: {command}"
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     def wait_until_up(self) -> None:
         """Wait until systemd has started everything."""

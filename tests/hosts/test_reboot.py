@@ -119,7 +119,9 @@ def tasks_that(run: Running, word: str) -> set[str]:
 
 def next_task(run: Running, met: set[str]) -> str:
     """Wait for a task that is new, and return it; empty where the run ends without one."""
-    until(lambda: set(tasks(run.output)) - met or run.process.poll() is not None, "the deploy comes to another task")
+    until(
+        lambda: set(tasks(run.output)) - met or run.process.poll() is not None, "the deploy comes to another task", 0.02
+    )
     return next((name for name in tasks(run.output) if name not in met), "")
 
 
@@ -138,7 +140,7 @@ def works_on_host(host: Host, run: Running, task: str) -> bool:
         found[0] = goes_on and is_in_its_middle()
         return found[0] or not goes_on
 
-    until(seen, f"the task {task} works")
+    until(seen, f"the task {task} works", 0.02)
     return found[0]
 
 

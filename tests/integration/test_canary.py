@@ -218,7 +218,7 @@ class Watched:
         seen = set()
         while running.process.poll() is None:
             seen |= seen_in_processes() | self.seen_in_sessions()
-            time.sleep(0.05)
+            time.sleep(0.15)
         result = running.result()
         for name, text in (("output", result.output), ("log of the server", self.log(sizes))):
             seen |= {f"{name}: {line[:300]}" for line in text.splitlines() if MARK in line or VERIFIER in line}
