@@ -23,6 +23,7 @@ author:
   - PhysioFlow contributors (@physioflow)
 """
 
+import textwrap
 import threading
 import time
 from typing import Any
@@ -32,6 +33,7 @@ from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 
 QUIET = "ansible.builtin.validate_argument_spec"
+OUTPUT = {"rc", "stderr", "stdout", "module_stderr", "results"}  # of commands, and of loops
 FIRST, THEN = 5.0, 30.0  # seconds until a task is reported as still running
 
 
@@ -40,6 +42,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible publishes no type
 
     CALLBACK_NAME = "physioflow.database.steps"
     _timer: threading.Timer | None = None
+    _fails = False  # while a failure is printed
 
     def _task_start(self, task: Any, prefix: str | None = None) -> None:
         self._stop()
@@ -67,6 +70,19 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible publishes no type
             super()._handle_exception(result, use_stderr)
         else:
             result.pop("exception", None)  # the result has the same message
+
+    def _dump_results(self, result: Any, *args: Any, **options: Any) -> str:
+        """Return the message of a failure as it is; the default folds its lines. `-v` and commands show all."""
+        message = result.get("msg")
+        if self._fails and isinstance(message, str) and not self._display.verbosity and not OUTPUT & set(result):
+            return "\n" + textwrap.indent(message.rstrip(), " " * 8)
+        return str(super()._dump_results(result, *args, **options))
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Print the message of a failure."""
+        self._fails = True
+        super().v2_runner_on_failed(result, ignore_errors)
+        self._fails = False
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         """Leave out included files."""
