@@ -7,6 +7,7 @@ became of the file, the same command brings the release to its end.
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -127,6 +128,7 @@ def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: s
         assert run.process.poll() is None, run.output
         lose(host)
         try:
+            assert re.search(r"^running since \d\d:\d\d:\d\d, \d+ s$", run.result().output, re.MULTILINE)
             refused(run.result(), f"{host.name} cannot be reached (any more).", "Next: run the same command again when")
         finally:
             bring_back(host)

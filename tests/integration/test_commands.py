@@ -79,6 +79,31 @@ def test_make_runs_whatever_the_locale(tmp_path: Path, locale: dict[str, str]) -
     assert "ansible-playbook [core " in done.stdout, done.stdout + done.stderr
 
 
+def test_the_callback_of_the_project_prints_what_a_failure_says_and_one_that_the_user_names_wins(
+    tmp_path: Path,
+) -> None:
+    """The names are refused before anything is asked for."""
+    command = [
+        "ansible-playbook",
+        "playbooks/migrate.yml",
+        "-e",
+        f"local_directory={tmp_path}",
+        "-e",
+        "database_name=x-y",
+    ]
+
+    def printed(**env: str) -> str:
+        done = subprocess.run(command, cwd=ROOT, env=environment() | env, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        return done.stdout
+
+    said = printed()
+    assert 'and these are none: "x-y". No host was touched. Correct database_name' in said
+    assert "Origin:" not in said
+    assert "PLAY RECAP" in said
+    assert "PLAY RECAP" not in printed(ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal")
+
+
 def expanded(found: re.Match[str]) -> list[tuple[str, str, str]]:
     return [(found[1], each, found[3]) for each in (found[2].split(",") if found[1] else [found[2]])]
 

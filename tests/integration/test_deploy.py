@@ -44,6 +44,7 @@ def test_deploys_from_nothing_beside_another_server_and_starts_one_that_stopped(
 
     first = own.deploy()
     assert re.search(rf"{len(VERSIONS)} applied now in \d+ ms, 0 before", first.output)
+    assert not re.search(r"Validating arguments|^included:|^skipping:", first.output, re.MULTILINE)
     assert own.psql(GUIDE_COUNTS) == "8|56|5|18"
     for role in ROLES.values():
         assert (folder / "passwords" / role).stat().st_mode & 0o777 == 0o600
