@@ -140,7 +140,6 @@ ELSEWHERE = {
     "migrations : Apply the migrations": "fails in Explain the failure",
     "migrations : Apply a migration without transaction": "as above",
     "migrations : Record the failure": "as above",
-    "migrations : Read what stands in the database now": "the module of Compare the release with the history",
     "migrations : Create a scratch database": "the session of Explain the failure, on a server that is reached by then",
     "migrations : Compare the catalogs": "as above",
     "migrations : Drop the scratch database": "as above",
