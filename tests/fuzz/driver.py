@@ -205,7 +205,7 @@ class Driver:
             )
         except ChangedError as error:
             return {"failed": True, "msg": str(error)}
-        folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        folder = Path(tempfile.mkdtemp(prefix="physioflow-migrations-"))
         for name, text in run.texts.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
         steps = [{"script": name, "file": file} for name, file in run.alone.items()]

@@ -38,13 +38,14 @@ GUIDE = VERSIONS[:15]
 def databases(local: Local, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """A database at the guide's last migration for each host that the test names."""
     with ExitStack() as stack:
-        template = f"TEMPLATE {copied(local, 'test_rollback_guide', stack, '')}"
-        outcome = Case(local, "test_rollback_guide", ROOT / "files").apply(target=GUIDE[-1])
-        assert outcome.ok, outcome
-        yield {host: copied(local, f"test_rollback_{host}", stack, template) for host in request.param}
+        template = "physioflow"
+        if VERSIONS != GUIDE:
+            template = copied(local, "test_rollback_guide", stack)
+            local.deploy(database_name=template, migrations_target=GUIDE[-1])
+        yield {host: copied(local, f"test_rollback_{host}", stack, f"TEMPLATE {template}") for host in request.param}
 
 
-def copied(local: Local, name: str, stack: ExitStack, template: str) -> str:
+def copied(local: Local, name: str, stack: ExitStack, template: str = "") -> str:
     """Make a database, which is gone when the stack ends."""
     drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
     stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
@@ -150,16 +151,17 @@ def test_what_would_be_lost_is_refused_and_what_fails_says_where(
 
 
 @pytest.fixture(scope="module")
-def earlier(local: Local) -> dict[str, str]:
+def earlier(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The catalogs of databases that were deployed no further than a version; alone: without 009 there is none."""
     with ExitStack() as stack:
-        found = {}
-        for host in ("version", "feature"):
-            name = copied(local, f"test_rollback_at_{host}", stack, "")
-            outcome = Case(local, name, ROOT / "files").apply(target=STAYS[host].rpartition(" ")[2])
-            assert outcome.ok, outcome
-            found[host] = local.catalogs(name)
-        return found
+        made = {host: copied(local, f"test_rollback_at_{host}", stack) for host in ("version", "feature")}
+        hosts = {
+            host: {"database_name": name, "migrations_target": STAYS[host].rpartition(" ")[2]}
+            for host, name in made.items()
+        }
+        done = play(local, tmp_path_factory.mktemp("earlier"), hosts, playbook="deploy.yml")
+        assert done.status == 0, done.output
+        return {host: local.catalogs(name) for host, name in made.items()}
 
 
 @pytest.mark.parametrize("databases", [tuple(BACK)], indirect=True)
