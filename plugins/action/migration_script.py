@@ -48,15 +48,14 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible publishes no typ
         result |= {
             "changed": not counts,
             "run_id": run.run_id,
-            "steps": [{"script": name, "file": file} for name, file in run.alone.items()],
+            "steps": run.steps,
         }
         if self._task.diff and not counts:
             result["diff"] = {"before": "", "after": run.shown, "after_header": run.title}
         if self._task.check_mode:
             return result
         folder = Path(tempfile.mkdtemp(prefix="physioflow-migrations-", dir=constants.DEFAULT_LOCAL_TMP))
-        for name, text in run.texts.items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        run.write(folder)
         return result | {"directory": str(folder), "host_directory": self._on_host(folder, run.alone)}
 
     def _on_host(self, folder: Path, alone: dict[str, str]) -> str:

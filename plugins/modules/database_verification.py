@@ -264,7 +264,6 @@ def main() -> None:
             module.exit_json(changed=False, ok=True, checks=0, failures=[], **prove(module, **module.params["proof"]))
         database = connect(module, module.params["database"])
         checks = verify(database, promises, history, module.params["fresh"])
-        found = history_of(database.connection)
     except VerificationError as error:
         module.fail_json(msg=f"{error} {UNCHANGED}", ok=False, checks=0, failures=[str(error)])
     except QueryError as error:
@@ -275,7 +274,7 @@ def main() -> None:
             module.fail_json(msg="\n".join(refusal), ok=False, checks=len(checks), failures=[])
         module.exit_json(changed=False, ok=True, checks=len(checks), summary="", table=[], failures=[])
     result = outcome(checks, len(documents if history is None else history), module.params["show_table"])
-    if found.exists:
+    if (found := history_of(database.connection)).exists:
         result |= {
             "applied": json.dumps(found.applied, default=str),
             "applied_count": len(found.applied),

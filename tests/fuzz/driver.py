@@ -206,10 +206,8 @@ class Driver:
         except ChangedError as error:
             return {"failed": True, "msg": str(error)}
         folder = Path(tempfile.mkdtemp(prefix="physioflow-migrations-"))
-        for name, text in run.texts.items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
-        steps = [{"script": name, "file": file} for name, file in run.alone.items()]
-        return {"run_id": run.run_id, "directory": str(folder), "steps": steps}
+        run.write(folder)
+        return {"run_id": run.run_id, "directory": str(folder), "steps": run.steps}
 
     def _send(self, run: dict[str, Any], given: dict[str, Any]) -> dict[str, Any] | None:
         """Send one script after the other; returns the first answer that is a failure."""

@@ -36,6 +36,6 @@ def login(host: Host) -> Callable[..., CommandResult]:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def version(host: Host) -> str:
     return str(host.check_output("pg_lsclusters -h")).split()[0]

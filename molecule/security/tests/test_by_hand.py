@@ -46,12 +46,6 @@ def test_every_row_has_a_proof() -> None:
 
 
 @pytest.fixture(scope="module")
-def version(host: Host) -> str:
-    """The major version of the server; the page is about 16."""
-    return str(host.check_output("pg_lsclusters -h")).split()[0]
-
-
-@pytest.fixture(scope="module")
 def printed(host: Host, version: str) -> list[str]:
     """What each command printed, of one way into the host."""
     script = [PRELUDE]

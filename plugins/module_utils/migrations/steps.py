@@ -49,6 +49,16 @@ class Prepared:
     title: str
     shown: str
 
+    @property
+    def steps(self) -> list[dict[str, str]]:
+        """Return the scripts in order, as the action migration_script does."""
+        return [{"script": name, "file": file} for name, file in self.alone.items()]
+
+    def write(self, folder: Path) -> None:
+        """Write the scripts into a folder."""
+        for name, text in self.texts.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
 
 def prepare(params: Mapping[str, Any]) -> Prepared:
     """Read the pending files and write their scripts.
