@@ -38,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rows.note(item)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail where tests of one host are not grouped: pytest-xdist says nothing then, and each host is deployed twice."""
+    if item.config.getoption("loadgroup", default=False) and item.get_closest_marker("xdist_group"):
+        assert "@" in item.nodeid, f"pytest {pytest.__version__} keeps pytest-xdist from grouping tests"
+
+
 def _rows(config: pytest.Config, kind: str) -> rows.Rows:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     stats = reporter.stats if reporter else {}
