@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 LOCAL ?= .local/postgresql
+SITE ?= .local/site
 # Ansible and Molecule find their helper programs in PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -106,6 +107,11 @@ test-hosts: $(DEV) ## Run the other Molecule scenarios and the tests of host fau
 .PHONY: lint
 lint: $(DEV) ## Run every linter
 	@tests/lint
+
+.PHONY: docs
+# Without --quiet, which keeps the warnings from --strict.
+docs: $(DEV) ## Build the pages as a site that needs no network, in .local/site
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --config-file mkdocs.yml --site-dir "$(SITE)"
 
 .PHONY: promises
 promises: $(DEV) ## Write the promises of each migration to files/verify, for review

@@ -30,6 +30,7 @@ ELSEWHERE = {
     r"-i inventories/(staging|production)|^ansible-vault|inventories/production/\.tls": "hosts: tests/hosts, molecule",
     r"^make (test|test-hosts|lint)\b|^pytest ": "what runs this",
     r"^make (fuzz|bench)\b|bench/queries\.py": "test_fuzz.py and test_bench.py run them small",
+    r"^make docs": "test_docs.py",
     r"^make lock|^(\.venv/bin/)?pip |^python3 -m venv": "downloads",
     r"^molecule |tests\.hosts|^\. \.venv": "tests/hosts/test_molecule.py",
     r"ansible-galaxy|physioflow\.database\.deploy": "test_collection.py",
