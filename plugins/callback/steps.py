@@ -96,9 +96,9 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible publishes no type
         """Print the next step."""
         super().v2_runner_on_unreachable(result)
         self._display.display(
-            f"{self.host_label(result)} cannot be reached (any more). If it was applying migrations, the server may go "
-            "on with a file: each is committed together with its history row, or not at all. Next: run the same "
-            "command again when the host answers; it waits for a run that goes on, and applies what is still pending.",
+            f"{self.host_label(result)} is unreachable. If it was applying migrations, the server may still be running "
+            "a file; a file in a transaction is committed together with its history row, or not at all. Next: when the "
+            "host answers, run the same command again; it waits for an active run and applies what is still pending.",
             color=constants.COLOR_UNREACHABLE,
         )
 

@@ -23,9 +23,9 @@ class ModuleDocFragment:
 
     DOCUMENTATION = _option(
         "connection",
-        "How to reach the server. Left out where the server does not exist yet, which only check mode meets.",
+        "How to reach the server. Omitted if the server does not exist yet (in check mode only).",
     )
     REQUIRED = _option("connection", "How to reach the server.", required=True)
     ADMINISTRATOR = _option(
-        "administrator", "How somebody reaches the server who may let the role of O(connection) read large objects."
+        "administrator", "How to reach the server as a role that can let the role of O(connection) read large objects."
     )

@@ -64,12 +64,10 @@ def look_in_session(
         database: name of the database.
         application: application_name of the session.
         look: function that reads with a cursor and returns the result.
-        looked: participle for the error message, for instance `looked at`.
+        looked: participle for the error message, for instance `read`.
     """
     if not module.params["connection"]:
-        module.fail_json(
-            msg=f"No server runs that could have the database {database}. Next: ansible-playbook deploy.yml"
-        )
+        module.fail_json(msg=f"No server runs for the database {database}. Next: ansible-playbook deploy.yml")
     try:
         connection = open_session(module, database, application)
     except UnreachableError as error:
@@ -78,7 +76,7 @@ def look_in_session(
         return look(connection.cursor())
     except Exception as error:  # of whichever driver the host has
         words = " ".join(str(error).split())
-        module.fail_json(msg=f"The database {database} cannot be {looked}: {words} Next: the same command again.")
+        module.fail_json(msg=f"The database {database} cannot be {looked}: {words} Next: run the same command again.")
         raise AssertionError from error  # fail_json does not return
     finally:
         connection.close()

@@ -117,7 +117,7 @@ def perform_as(owner: pwd.struct_passwd | None, *arguments: Any, **options: Any)
     child = os.fork()
     if child == 0:
         os.close(reading)
-        result: dict[str, Any] = {"error": "it ended without a word"}
+        result: dict[str, Any] = {"error": "its process ended without a result"}
         try:
             if owner and os.geteuid() == 0:
                 become(owner)
@@ -161,8 +161,8 @@ def main() -> None:
             owner = pwd.getpwnam(params["user"])
         except KeyError:
             module.fail_json(
-                msg=f"The host has no user {params['user']}, who takes the backups. Next: ansible-playbook deploy.yml "
-                "makes it."
+                msg=f"The host has no user {params['user']}, which takes the backups. Next: ansible-playbook "
+                "deploy.yml creates it."
             )
     settings = {
         **params["settings"],
@@ -176,8 +176,8 @@ def main() -> None:
             make_folder(Path(params["settings"]["directory"]), owner)
         except OSError as error:
             module.fail_json(
-                msg=f"The folder of the backups, {params['settings']['directory']}, cannot be made: {error.strerror} "
-                f"({error.filename}). No backup was made. Correct backup_directory."
+                msg=f"The folder of the backups, {params['settings']['directory']}, cannot be created: "
+                f"{error.strerror} ({error.filename}). No backup was made. Correct backup_directory."
             )
     if params["action"] in MAKES_FOLDER and params["administrator"] and not module.check_mode:
         connection = get_conn_params(module, params["administrator"], warn_db_default=False)

@@ -58,7 +58,7 @@ def main() -> None:
             msg="\n".join(
                 [
                     *problems,
-                    "No host was touched. Make new ones (openssl rand -base64 24), put them into vault.yml with "
+                    "No host was touched. Create new ones (openssl rand -base64 24), put them into vault.yml with "
                     "ansible-vault edit, and run the same command again.",
                 ]
             ),

@@ -121,7 +121,7 @@ def main() -> None:
             module,
             [
                 f"database_row_level_security is on, and {params['backup']} has no BYPASSRLS: its dumps would fail. "
-                f"A superuser gives it: ALTER ROLE {identifier(params['backup'])} BYPASSRLS; or switch "
+                f"As a superuser: ALTER ROLE {identifier(params['backup'])} BYPASSRLS; or switch "
                 "database_row_level_security off."
             ],
         )

@@ -116,7 +116,7 @@ REPEATABLE = "R"
 def plan_of(given: dict[str, Any]) -> dict[str, Any]:
     """Return the parts of a plan that the output needs; without a history, that includes the untracked tables."""
     foreign = given.get("untracked_tables") or 0
-    strange = [f"{foreign} tables and no history: the migrations were not made by a deploy"] if foreign else []
+    strange = [f"{foreign} tables and no history: the migrations were not applied by a deploy"] if foreign else []
     return {
         "pending": [
             entry["name"] if entry["version"] == REPEATABLE else f"{entry['version']} {entry['name']}"
@@ -148,9 +148,9 @@ def main() -> None:
     try:
         limits = read_limits(params["limits"])
     except ValueError as error:
-        module.fail_json(msg=f"{error}. Nothing was looked at. Correct it in the inventory's group_vars.")
+        module.fail_json(msg=f"{error}. Nothing was read. Correct it in the inventory's group_vars.")
     look = partial(look_at_database, details=params["details"])
-    seen = look_in_session(module, name, "physioflow-status", look, "looked at")
+    seen = look_in_session(module, name, "physioflow-status", look, "read")
     facts = {
         "database": name,
         **seen,

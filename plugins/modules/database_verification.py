@@ -191,7 +191,7 @@ def connect(module: AnsibleModule, name: str) -> Database:
         connection = open_session(module, name, "physioflow-verification")
     except UnreachableError as error:
         if error.missing:
-            sentence = f"The server has no database {name}. Next: ansible-playbook deploy.yml makes it."
+            sentence = f"The server has no database {name}. Next: ansible-playbook deploy.yml creates it."
         else:
             sentence = (
                 f"The database {name} cannot be reached: {error} "
@@ -254,7 +254,7 @@ def main() -> None:
             changed=False, ok=True, checks=0, summary=NOTHING_YET, table=[NOTHING_YET], files=[], failures=[]
         )
     if module.params["connection"] is None:
-        module.fail_json(msg="postgresql_connection is empty: the provider did not say where the server is.")
+        module.fail_json(msg="postgresql_connection is empty: the provider did not set it.")
     promises, _ = merge_promises(documents)
     if module.params["survey"]:
         promises = [promise for promise in promises if promise.kind in SURVEYED]

@@ -138,11 +138,11 @@ def private_differs(path: Path, uid: int | None) -> bool:
 def folder_problem(path: Path, user: str, uid: int | None) -> str:
     """Return why a folder cannot be made private to a user; empty where it can."""
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        return f"{path} is {'a symbolic link' if path.is_symlink() else 'a file'}, and is to be a folder."
+        return f"{path} is {'a symbolic link' if path.is_symlink() else 'a file'}, but must be a folder."
     if path.exists() and path.stat().st_uid != uid and {entry.name for entry in path.iterdir()} - MAY_BE_THERE:
         return (
-            f"{path} belongs to the user id {path.stat().st_uid} and is not empty, so it is not made private to "
-            f"{user}. Name a folder that is only for backups, or chown -R {user}: {path}."
+            f"{path} belongs to the user id {path.stat().st_uid} and is not empty, so it was not made private to "
+            f"{user}. Name a folder only for backups, or chown -R {user}: {path}."
         )
     return ""
 
@@ -191,7 +191,7 @@ def main() -> None:
         user = None
         if params["user_required"] and not module.check_mode:
             module.fail_json(
-                msg=f"The host has no user {name}. Next: ansible-playbook deploy.yml makes it. {UNTOUCHED}"
+                msg=f"The host has no user {name}. Next: ansible-playbook deploy.yml creates it. {UNTOUCHED}"
             )
     uid, gid = (user.pw_uid, user.pw_gid) if user else (None, None)
     differing = [
@@ -206,7 +206,7 @@ def main() -> None:
     problems = [folder_problem(Path(each), name, uid) for each in params["private_directories"]]
     for variable, value in params["calendars"].items() if differing else ():
         if value and module.run_command(["systemd-analyze", "calendar", value])[0]:
-            problems.append(f"{value!r} is no time that systemd understands: correct {variable}.")
+            problems.append(f"{value!r} is not a systemd calendar time: correct {variable}.")
     if any(problems):
         module.fail_json(msg=" ".join([*filter(None, problems), UNTOUCHED]))
     module.exit_json(changed=False, differing=differing, group=grp.getgrgid(user.pw_gid).gr_name if user else name)

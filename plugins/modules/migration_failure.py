@@ -283,8 +283,8 @@ def main() -> None:
     planned = [entry["file"] for entry in params["pending"]]
     at = failure.file or span(planned).partition(" (")[0]
     ended = (
-        f"{failure}\nThe run was at {at}, and the server does not answer since. What was applied before is recorded; "
-        "the file that ran left nothing behind.\n"
+        f"{failure}\nThe run was at {at} when the server stopped answering. Files applied before are recorded; "
+        "the running file left no changes.\n"
     )
     connection = open_database(module, patience=RECOVERY, before=ended)
     history = history_of(connection)
@@ -292,7 +292,7 @@ def main() -> None:
         failure = dataclasses.replace(failure, file=next_file(params, history))
     cursor = connection.cursor(**pg_cursor_args)
     blockers = find_blockers(cursor, failure.needs) if waited_in_vain(failure) else []
-    found = [f"In the way: {blocker}." for blocker in blockers]
+    found = [f"Blocked by: {blocker}." for blocker in blockers]
     found += close_attempts(module, cursor, history, None if lost(failure) else failed_line)
     history = history_of(connection)
     if params["attempt"] <= params["retries"] and (waits_for_application(failure) or waits_for_run(failure)):

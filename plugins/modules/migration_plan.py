@@ -225,8 +225,8 @@ def prepare_run(module: AnsibleModule, connection: Any) -> History:
     waited, holder = wait_for_run(cursor, module.params["run_lock_wait"])
     if holder:
         module.fail_json(
-            msg=f"Nothing was changed in the database {module.params['database']}: {holder}. It was waited for "
-            f"{module.params['run_lock_wait']} (migrations_run_lock_wait). Next: wait for its end, and run the same "
+            msg=f"Nothing was changed in the database {module.params['database']}: {holder}. This run waited "
+            f"{module.params['run_lock_wait']} (migrations_run_lock_wait). Next: wait until it ends, and run the same "
             "command again."
         )
     if waited >= ASK:

@@ -106,7 +106,7 @@ def read_steps(release: Path, rollback: Rollback) -> list[dict[str, Any]]:
         sql = read_text(release.parent / entry["rollback"], entry["rollback"], DOWN)
         if runs_alone(sql):
             rollback.problems.append(
-                f"{sql.file} runs without a transaction, so its end and its history row could come apart. Write it "
+                f"{sql.file} runs without a transaction, so it is not atomic with its history row. Write it "
                 "without CONCURRENTLY."
             )
         texts[sql.file] = sql.text

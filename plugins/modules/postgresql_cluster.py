@@ -98,7 +98,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.system.look im
 from ansible_collections.physioflow.database.plugins.module_utils.system.server import Cluster, ServerError
 
 HEADER = "# Made by the Ansible role postgresql"
-UNCHANGED = "The former files are back and the server goes on as before."
+UNCHANGED = "The former files were restored and the server runs with them."
 
 
 def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], changed: list[Path]) -> list[str]:
@@ -138,8 +138,8 @@ def apply(module: AnsibleModule, cluster: Cluster, texts: dict[Path, str], chang
         module.warn(sentence)
     if module.params["audit_missing"]:
         module.warn(
-            f"No audit: apt has no package postgresql-{cluster.version}-pgaudit. The log says who connects and what "
-            'changes tables, not who writes rows. PGDG has the package; postgresql_audit: "off" ends this message.'
+            f"No audit: apt has no package postgresql-{cluster.version}-pgaudit. The log shows connections and "
+            'DDL, not who writes rows. PGDG has the package; postgresql_audit: "off" switches this warning off.'
         )
     return actions
 
@@ -194,7 +194,7 @@ def main() -> None:
             result["actions"] = [f"write {path}" for path in changed]
         else:
             raise ServerError(
-                f"{cluster.service} does not run. Nothing was changed. Look at: journalctl -u {cluster.service}"
+                f"{cluster.service} is not running. Nothing was changed. See: journalctl -u {cluster.service}"
             )
     except ServerError as error:
         module.fail_json(msg=str(error))

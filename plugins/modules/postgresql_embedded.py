@@ -310,8 +310,7 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         module.fail_json(
-            msg=f"The embedded server could not be worked on ({where}{error.strerror}); run again after its cause is "
-            "gone."
+            msg=f"The embedded server could not be changed ({where}{error.strerror}); remove the cause and run again."
         )
 
 

@@ -200,7 +200,7 @@ def problems_of(module: AnsibleModule, cluster: Cluster, unfinished: str) -> lis
     problems = []
     if os.geteuid() != 0:
         problems.append(
-            "Installing a server needs root, and the modules run as an ordinary user. Let that user use sudo and give "
+            "Installing a server needs root, and the modules run as an ordinary user. Allow that user sudo and give "
             "its password with --ask-become-pass."
         )
     if not Path("/run/systemd/system").exists():
@@ -208,21 +208,21 @@ def problems_of(module: AnsibleModule, cluster: Cluster, unfinished: str) -> lis
     read_only = [path for path in ("/etc", "/usr", "/var") if os.statvfs(path).f_flag & os.ST_RDONLY]
     if read_only:
         problems.append(
-            f"{', '.join(read_only)} cannot be written: the file system is read-only, as after a fault of the disk or "
-            "on an image host. Look at dmesg, make it writable with: mount -o remount,rw /"
+            f"{', '.join(read_only)} cannot be written: the file system is read-only, for example after a disk fault "
+            "or on an immutable image. Check dmesg, then make it writable: mount -o remount,rw /"
         )
     locale = module.params["locale"]
     known = {name.lower().replace("-", "") for name in run(["locale", "-a"]).out.split()}
     if not cluster.exists and locale.lower().replace("-", "") not in known:
         problems.append(
-            f"The host does not have the locale {locale} of postgresql_locale. Make it there with: apt-get install "
+            f"The host does not have the locale {locale} of postgresql_locale. Create it there: apt-get install "
             f"locales && localedef -i {locale.partition('.')[0]} -f UTF-8 {locale}"
         )
     if unfinished:
-        problems.append(f"dpkg has packages that are installed by half: {' '.join(unfinished.split())} {REPAIR}")
+        problems.append(f"dpkg has half-installed packages: {' '.join(unfinished.split())} {REPAIR}")
     port = module.params["port"]
     if port != cluster.running_port and (holder := port_holder(port)):
-        problems.append(f"Port {port} is taken by {holder}. Stop that, or set postgresql_port to another port.")
+        problems.append(f"Port {port} is taken by {holder}. Stop it, or set postgresql_port to another port.")
     return problems
 
 
@@ -231,9 +231,9 @@ def look_at_server(module: AnsibleModule, cluster: Cluster) -> dict[str, Any]:
     state = cluster.state()
     if differences := cluster_differences(state, module.params["locale"]):
         raise ServerError(
-            f"The cluster {cluster.version}/main is there and was made otherwise: {'; '.join(differences)}. It is "
-            "never made anew, and nothing was changed. Set postgresql_locale to what it has; checksums are switched on "
-            f"with: systemctl stop {cluster.service} && sudo -u {SUPERUSER} {cluster.bin}/pg_checksums --enable -D "
+            f"The cluster {cluster.version}/main exists with other options: {'; '.join(differences)}. A deploy "
+            "never recreates it, and nothing was changed. Set postgresql_locale to its locale. To switch checksums on: "
+            f"systemctl stop {cluster.service} && sudo -u {SUPERUSER} {cluster.bin}/pg_checksums --enable -D "
             f"{cluster.data} && systemctl start {cluster.service}. For another encoding, dump the databases and "
             "restore them on a new host."
         )
@@ -241,7 +241,7 @@ def look_at_server(module: AnsibleModule, cluster: Cluster) -> dict[str, Any]:
     if server_number(state) < version_number(minimum):
         sentence = (
             f"The server is PostgreSQL {state['version'].split()[0]}; releases before {minimum} have known faults. "
-            "Bring it up to date on the host: apt-get update && apt-get install --only-upgrade "
+            "Update it on the host: apt-get update && apt-get install --only-upgrade "
             f"postgresql-{cluster.version}"
         )
         if module.params["minimum_version_enforced"]:
@@ -272,12 +272,12 @@ def look_at_certificate(module: AnsibleModule, cluster: Cluster) -> dict[str, An
         raise ServerError(refusal)
     if ends_within(ca, now, params["days_before"]):
         module.warn(
-            f"The CA of {params['ca_folder']} is about to end, and no certificate outlives it: see Change the CA in "
+            f"The CA of {params['ca_folder']} expires soon, and no certificate can outlive it: see Change the CA in "
             "docs/connect-an-application.md."
         )
     found = {"certificate_reason": reason, "ca_elsewhere": bool(known) and not params["ca"]}
     # Where it is needed, and nothing is done about it.
-    preview = {"changed": True, "diff": {"prepared": f"A new server.crt, as {reason}\n"}}
+    preview = {"changed": True, "diff": {"prepared": f"A new server.crt, because {reason}\n"}}
     return found | (preview if reason and module.check_mode else {})
 
 
@@ -307,7 +307,7 @@ def main() -> None:
     codename = system.get("VERSION_CODENAME", "")
     if codename not in params["systems"]:
         module.fail_json(
-            msg=f"The host runs {system.get('PRETTY_NAME', 'an unknown system')}; this role knows "
+            msg=f"The host runs {system.get('PRETTY_NAME', 'an unknown system')}; this role supports "
             f"{', '.join(params['systems'])}. Nothing was changed. Use one of these, or the provider managed."
         )
     audit = f"postgresql-{params['version']}-pgaudit"

@@ -119,7 +119,7 @@ def main() -> None:
     except (ValueError, OSError, KeyError):
         module.fail_json(
             msg=f"report_timezone is {params['timezone']}, which this controller does not know. No page was written. "
-            "Give a name of the tz database, as Asia/Ho_Chi_Minh."
+            "Set a name of the tz database, for example Asia/Ho_Chi_Minh."
         )
     path = Path(params["file"])
     page = render(
@@ -134,7 +134,7 @@ def main() -> None:
         write(module, path, page)
     except OSError as error:
         module.fail_json(
-            msg=f"{path} cannot be written: {error.strerror}. Give another folder: -e report_directory=FOLDER"
+            msg=f"{path} cannot be written: {error.strerror}. Set another folder: -e report_directory=FOLDER"
         )
     module.exit_json(changed=True, file=str(path), lines=[told])
 

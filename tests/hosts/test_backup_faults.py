@@ -107,7 +107,7 @@ def test_disk_full_during_a_backup(host: Host) -> None:
             result,
             "No backup was made of physioflow: pg_dump failed: ",
             "No space left on device",
-            f"The backups that were there are untouched; the newest verified one is {ids(host, small)[0]}.",
+            f"The existing backups are unchanged; the newest verified one is {ids(host, small)[0]}.",
         )
         assert backups(host, small) == before
         host.run(f"rm {small}/filler")
@@ -126,7 +126,7 @@ def test_kill_of_pg_dump(host: Host) -> None:
         start(host, wait=False)
         wait_for_dump(host)
         host.run("kill -9 $(pgrep -x pg_dump)")
-    failed(host, "pg_dump was ended by SIGKILL", f"the newest verified one is {newest}")
+    failed(host, "pg_dump was terminated by SIGKILL", f"the newest verified one is {newest}")
     assert backups(host) == before
     start(host)
     assert ids(host) != []
@@ -173,7 +173,7 @@ def test_a_damaged_page_is_no_backup(host: Host) -> None:
         fails(
             host,
             "No backup was made of physioflow: the rows of extra.bulk cannot be read: [XX001] invalid page in block 0",
-            "The backups that were there are untouched",
+            "The existing backups are unchanged",
         )
     finally:
         host.run(f"systemctl stop {SERVER}; cp -p /root/heap {file} && rm /root/heap && systemctl start {SERVER}")
@@ -195,7 +195,7 @@ def test_a_server_without_role_and_extension_is_refused_before_anything_is_made(
     refused(
         result,
         f"{ids(host)[0]} cannot be restored here: the server has no role emr_readonly",
-        "the server cannot have the extension pg_trgm",
+        "the extension pg_trgm is not available on the server",
         "No database was changed.",
     )
     assert host.sql(made_there) == before
@@ -233,7 +233,7 @@ def test_a_clock_that_jumps_and_comes_back_removes_nothing(host: Host) -> None:
 
 FOLDERS = {
     "missing": ("true", f"The folder of the backups, {STORE}, does not exist."),
-    "a file": (f"touch {STORE}", f"The folder of the backups, {STORE}, is no folder but a file."),
+    "a file": (f"touch {STORE}", f"The folder of the backups, {STORE}, is a file."),
     "a link": (f"ln -s / {STORE}", f"{STORE} is a symbolic link to /: name the folder itself."),
     "not ours": (f"install -d -m 0500 {STORE}", "Permission denied (owner 0, mode 0500)"),
 }
@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_the_one(host: Host, case: str) -> None:
     before = backups(host)
     host.run(f"mv {STORE} {STORE}.kept && {making}")
     try:
-        fails(host, words, "No backup was made. Mount or make the folder, or correct backup_directory.")
+        fails(host, words, "No backup was made. Mount or create the folder, or correct backup_directory.")
     finally:
         host.run(f"rm -rf {STORE} && mv {STORE}.kept {STORE}")
     assert backups(host) == before
@@ -288,14 +288,12 @@ def test_a_deploy_renews_the_program_and_stops_a_timer(host: Host) -> None:
 
 def test_a_time_that_systemd_does_not_know_is_refused(host: Host) -> None:
     before = host.run("systemctl cat physioflow-drill.timer")
-    refused(host.deploy(backup_drill_timer="every Sunday"), "'every Sunday' is no time that systemd understands")
+    refused(host.deploy(backup_drill_timer="every Sunday"), "'every Sunday' is not a systemd calendar time")
     assert host.run("systemctl cat physioflow-drill.timer") == before
 
 
 def test_a_folder_of_somebody_else_is_not_taken(host: Host) -> None:
     before = host.run("stat -c '%U %a' /var/lib/postgresql")
     result = host.deploy(backup_directory="/var/lib/postgresql")
-    refused(
-        result, "/var/lib/postgresql belongs to the user id", "is not empty", "Name a folder that is only for backups"
-    )
+    refused(result, "/var/lib/postgresql belongs to the user id", "is not empty", "Name a folder only for backups")
     assert host.run("stat -c '%U %a' /var/lib/postgresql") == before

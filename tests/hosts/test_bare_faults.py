@@ -67,7 +67,7 @@ def gpg_home() -> Iterator[Path]:
 def test_another_key_installs_nothing(bare: Host, gpg_home: Path) -> None:
     gpg(gpg_home, "--quick-generate-key", "Somebody else", "ed25519", "sign", "never")
     result = bare.deploy(postgresql_repository_key=gpg(gpg_home, "--export"))
-    refused(result, "it is not signed with the key that it has to be signed with", "Correct postgresql_repository_key")
+    refused(result, "it is not signed with the required key", "Correct postgresql_repository_key")
 
 
 @each_debian
@@ -96,7 +96,7 @@ def test_an_expired_key_installs_nothing(bare: Host, gpg_home: Path, tmp_path: P
             postgresql_repository_url=f"http://{bridge}:{server.server_port}", postgresql_repository_key=key
         )
         server.shutdown()
-    refused(result, "it is not signed with the key that it has to be signed with", "Correct postgresql_repository_key")
+    refused(result, "it is not signed with the required key", "Correct postgresql_repository_key")
 
 
 @pytest.mark.fault(64)
@@ -113,7 +113,10 @@ def test_a_lock_of_apt_is_waited_for_and_its_holder_named(bare: Host) -> None:
         result = bare.deploy(postgresql_apt_lock_timeout=3)
     bare.run("rm /run/program.pid")
     refused(
-        result, f"apt is locked by pid {pid} (/usr/bin/python3", "this run waited 3 s for it", "Let that process end"
+        result,
+        f"apt is locked by pid {pid} (/usr/bin/python3",
+        "this run waited 3 s for it",
+        "Wait until that process ends",
     )
 
 
@@ -127,7 +130,10 @@ def test_a_package_installed_by_half_is_told_with_its_repair(bare: Host) -> None
     bare.run("dpkg -i /root/half.deb", check=False)
     try:
         refused(
-            bare.deploy(), "installed by half", "dpkg --configure -a && apt-get install --fix-broken", "Nothing was"
+            bare.deploy(),
+            "half-installed packages",
+            "dpkg --configure -a && apt-get install --fix-broken",
+            "Nothing was",
         )
     finally:
         bare.run("dpkg --purge --force-all half; rm -r /root/half*")

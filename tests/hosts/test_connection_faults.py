@@ -131,7 +131,7 @@ def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: s
         until(lambda: RUNNING_SINCE.search(run.output), "the callback names the task that takes long")
         lose(host)
         try:
-            refused(run.result(), f"{host.name} cannot be reached (any more).", "Next: run the same command again when")
+            refused(run.result(), f"{host.name} is unreachable.", "Next: when the host answers, run the same")
         finally:
             bring_back(host)
         assert host.sql(at_work) == "1", "nobody told the server"

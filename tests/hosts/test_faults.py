@@ -39,7 +39,7 @@ def test_check_mode_says_that_a_certificate_is_needed_and_makes_none(deployed: H
     assert set(own) == {"ca.crt", "ca.key"}
     result = deployed.deploy("--check", "--diff", postgresql_tls_names=["db1.example"])
     assert (result.status, result.changed) == (0, 1), result.output
-    assert "A new server.crt, as the host has other names or addresses" in result.output
+    assert "A new server.crt, because the host has other names or addresses" in result.output
     assert deployed.state() == before
     assert {path.name: path.read_bytes() for path in (deployed.folder / ".tls").iterdir()} == own
 
@@ -54,7 +54,7 @@ def test_a_ca_that_clients_do_not_know_signs_nothing(deployed: Host, tmp_path: P
     (foreign / "ca.key").write_text(pem(key))
     (foreign / "ca.crt").write_text(certificate(key, key, [], datetime.datetime.now(datetime.UTC), 365))
     result = deployed.deploy(postgresql_tls_ca_directory=str(foreign))
-    refused(result, f"The CA in {foreign} is not the one that the clients of this host know", "Nothing was signed")
+    refused(result, f"The CA in {foreign} is not the one that clients of this host trust", "Nothing was signed")
     assert result.changed == 0
     shutil.copy(deployed.folder / ".tls/ca.crt", keyless)
     assert deployed.deploy(postgresql_tls_ca_directory=str(keyless)).status == 0
@@ -76,7 +76,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "more memory than there is": ({"postgresql_settings": {"shared_buffers": "4TB"}}, "shared_buffers is 4194304 MB"),
     "CIDR": (
         {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/99"}]},
-        'pg_hba.conf:6: invalid CIDR mask in address "10.0.0.0/99" The former files are back',
+        'pg_hba.conf:6: invalid CIDR mask in address "10.0.0.0/99" The former files were restored',
     ),
     "address": (
         {"postgresql_hba": [{"databases": ["x"], "users": ["y"], "address": "10.0.0.0/24 trust"}]},
@@ -107,7 +107,7 @@ def test_a_bad_value_leaves_the_server_as_it_is(deployed: Host, case: str) -> No
 @pytest.mark.control("S29")
 def test_settings_that_do_not_start_are_taken_back(deployed: Host) -> None:
     result = deployed.deploy(postgresql_settings={"wal_level": "minimal", "max_wal_senders": 5})
-    refused(result, "does not start: ", "requires wal_level", "The former files are back")
+    refused(result, "does not start: ", "requires wal_level", "The former files were restored")
     assert deployed.run(f"systemctl is-active {SERVICE}") == "active"
     assert deployed.deploy().changed == 0
 
@@ -144,7 +144,7 @@ def test_what_wins_over_our_settings_is_said(deployed: Host) -> None:
     deployed.sql("alter system set work_mem = '6MB'")
     result = deployed.deploy()
     deployed.sql("alter system reset work_mem")
-    assert "The setting work_mem in /var/lib/postgresql/16/main/postgresql.auto.conf wins" in result.output
+    assert "The setting work_mem in /var/lib/postgresql/16/main/postgresql.auto.conf overrides" in result.output
 
 
 @pytest.mark.fault(35)
@@ -181,6 +181,6 @@ def test_a_cluster_of_somebody_else_is_refused_and_kept(deployed: Host) -> None:
     refused(
         result,
         "data checksums: off, wanted on; encoding: SQL_ASCII, wanted UTF8; collation: C, wanted C.UTF-8",
-        "It is never made anew, and nothing was changed.",
+        "A deploy never recreates it, and nothing was changed.",
     )
     assert deployed.run(f"{psql} 'select count(*) from pg_database'") == "4"

@@ -108,19 +108,19 @@ def test_what_is_not_at_its_baseline_is_refused_and_said_by_object(
         if host in ("nothing", "far"):
             next_step = "it is not at 010: adopt it with" if host == "far" else "adopt it with"
             assert (
-                f"The database {name} holds 28 tables in schema public and no history of migrations; no migration was "
-                f"applied. All that 001 to 009 promise is there. Nothing of 010 to {VERSIONS[-1]} is there. Next: "
+                f"The database {name} has 28 tables in schema public and no history of migrations; this run applied no "
+                f"migration. 001 to 009 are fully applied. 010 to {VERSIONS[-1]} are not applied. Next: "
                 f"{next_step} -e migrations_baseline=009, which compares every definition first; or restore a backup "
                 "that has its history (ansible-playbook playbooks/restore.yml)"
             ) in said, said
         elif host == "another":
-            assert "another: constraint chk_bhyt_card_format on insurance_info." in said, said
-            assert "finish 005_bhyt_insurance_enhancement.sql, " in said
+            assert "different: constraint chk_bhyt_card_format on insurance_info." in said, said
+            assert "complete 005_bhyt_insurance_enhancement.sql, " in said
         else:
-            assert "All that 001 to 006 promise is there. 007_billing_tables is there in part. there: " in said, said
-            assert "table pt_service_codes" in said.partition("there: ")[2].partition("missing: ")[0]
+            assert "001 to 006 are fully applied. 007_billing_tables is partly applied. existing: " in said, said
+            assert "table pt_service_codes" in said.partition("existing: ")[2].partition("missing: ")[0]
             assert "table invoices" in said.partition("missing: ")[2]
-            back = "finish 007_billing_tables.sql, or take it back with psql and the file of that name in rollbacks"
+            back = "complete 007_billing_tables.sql, or roll it back with psql and the file of that name in rollbacks"
             assert back in said
         assert not has_history(local, name)
 
@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "no_reason": (
         "at_010",
         {"migrations_accept": "007,008"},
-        "migrations_accept needs a reason, which the history keeps",
+        "migrations_accept needs a reason, which the history records",
     ),
     "one_of_two": (
         "at_010",
@@ -147,11 +147,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "too_many": (
         "at_010",
         {"migrations_accept": "006,007,008,011", "migrations_reason": REASON},
-        "006_outcome_measures_tables.sql was not edited since it was applied, so there is nothing to accept. Leave "
-        "it out of migrations_accept. 011 is not applied, so there is no edit to accept.",
+        "006_outcome_measures_tables.sql was not edited since it was applied, so there is nothing to accept. Remove "
+        "it from migrations_accept. 011 is not applied, so there is no edit to accept.",
     ),
     "history": ("at_010", {"migrations_baseline": "011"}, "The database has a history, and 011 of the baseline"),
-    "unknown": ("empty", {"migrations_baseline": "099"}, "The baseline 099 is no version of this release"),
+    "unknown": ("empty", {"migrations_baseline": "099"}, "The baseline 099 is not a version of this release"),
     "empty": ("empty", {"migrations_baseline": "003"}, "so there is nothing to adopt."),
 }
 
@@ -241,15 +241,15 @@ def test_a_release_without_promises_is_adopted_by_its_definitions_or_with_a_reas
     before = local.catalogs(database)
 
     planned = local.play("playbooks/plan.yml", database_name=database, **release)
-    assert f"Adopt {database} with -e migrations_baseline=VERSION, the last one that was" in words(planned.output)
+    assert f"Adopt {database} with -e migrations_baseline=VERSION, the last applied one" in words(planned.output)
 
     given: dict[str, Any] = release | {"migrations_baseline": "1"}
     refused = local.play("playbooks/migrate.yml", database_name=database, **given)
     assert refused.status != 0
     said = words(refused.output)
     assert "index idx_visits_code on visits: expected USING btree (code), found USING btree (id)" in said, said
-    assert "V2__notes.sql is there in part. there: table notes; missing: table more." in said, said
-    assert "All that" not in said  # what promises, where there are some, are found to hold
+    assert "V2__notes.sql is partly applied. existing: table notes; missing: table more." in said, said
+    assert "fully applied" not in said  # what promises, where there are some, are found to hold
     assert local.catalogs(database) == before
 
     refused = local.play(
@@ -257,7 +257,7 @@ def test_a_release_without_promises_is_adopted_by_its_definitions_or_with_a_reas
     )
     assert refused.status != 0
     said = words(refused.output)
-    assert f"There is no proof that the database {unproven} is what the release makes up to 1" in said
+    assert f"The database {unproven} could not be compared with the release at 1" in said
     assert "-e migrations_baseline_unproven=true" in said
     assert not has_history(local, unproven)
 

@@ -110,7 +110,7 @@ def test_named_tables_as_in_the_guide(clinic: Clinic) -> None:
             clinic.act(act, backup=backup, **request)
     with pytest.raises(BackupError, match="There is no verified backup of the whole database"):
         clinic.act("drill")
-    with pytest.raises(BackupError, match=r"there is no table patient, x\.y in it\. Correct backup_tables"):
+    with pytest.raises(BackupError, match=r"the database has no table patient, x\.y\. Correct backup_tables"):
         clinic.act("create", tables=["patient", "x.y"])
 
 

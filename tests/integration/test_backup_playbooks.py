@@ -78,7 +78,7 @@ def test_the_guides_way_by_playbooks(clinic: Clinic) -> None:
     said = good(taken)
     [backup] = clinic.names()
     assert f"{backup}, verified: {sum(t['rows'] for t in clinic.manifest(backup)['tables'])} rows" in said
-    assert f"{backup} is proven" in said
+    assert f"{backup} passed the drill" in said
     assert taken.changed == 1 + 2  # the second playbook counts what the first one did, too
     assert clinic.folder.stat().st_mode & 0o777 == 0o700
 
@@ -98,9 +98,9 @@ def test_the_guides_way_by_playbooks(clinic: Clinic) -> None:
     assert re.search(rf"{backup} +\d min +\d", said)
     assert clinic.names() == [backup]
     assert f"dropped: {old}" in said
-    assert f"{backup} is restored into {new}" in said
-    assert "public.insurance_info: made again with 1000 rows" in said
-    assert "-e restore_drop_old=true drops it" in said
+    assert f"{backup} was restored into {new}" in said
+    assert "public.insurance_info: created again with 1000 rows" in said
+    assert "To drop it later: -e restore_drop_old=true" in said
     [kept] = [name for name in clinic.databases() if "_before_" in name]
     assert kept != old
     assert clinic.databases() == [clinic.name, kept, new]
@@ -111,7 +111,7 @@ def test_the_guides_way_by_playbooks(clinic: Clinic) -> None:
 REFUSED: dict[str, tuple[str, dict[str, tuple[Variables, list[str]]], Variables]] = {
     "no backup is named": (
         "restore",
-        {"local": ({}, ["Which backup is to be restored? -e restore_backup=latest"])},
+        {"local": ({}, ["Set the backup to restore: -e restore_backup=latest"])},
         {},
     ),
     "restores that cannot be meant": (
@@ -120,13 +120,13 @@ REFUSED: dict[str, tuple[str, dict[str, tuple[Variables, list[str]]], Variables]
             "live": (
                 {"restore_backup": "latest", "restore_tables": ["patients"], "restore_database": "LIVE"},
                 [
-                    "restore_tables go into the live database: say so with -e restore_in_place=true.",
-                    "restore_database is the live database: to replace it say -e restore_in_place=true",
+                    "restore_tables are restored into the live database: add -e restore_in_place=true.",
+                    "restore_database is the live database: to replace it, set -e restore_in_place=true",
                 ],
             ),
             "both": (
                 {"restore_backup": "latest", "restore_in_place": True, "restore_drop_old": True},
-                ["restore_drop_old drops what a restore in place has kept, so look at the restored database first"],
+                ["restore_drop_old drops the database that a restore in place keeps. Check the restored"],
             ),
         },
         {},
@@ -148,8 +148,8 @@ REFUSED: dict[str, tuple[str, dict[str, tuple[Variables, list[str]]], Variables]
     "backups that cannot be": (
         "backup",
         {
-            "relative": ({"backup_directory": "there"}, ["backup_directory is there; it is an absolute path."]),
-            "nowhere": ({"backup_restic_only": True}, ["would keep nothing"]),
+            "relative": ({"backup_directory": "there"}, ["backup_directory is there; it must be an absolute path."]),
+            "nowhere": ({"backup_restic_only": True}, ["would keep no backup"]),
         },
         {},
     ),
@@ -196,8 +196,8 @@ def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
     clinic.folder.write_text("a file where the folder should be")
     failed = play(clinic, "migrate", release_directory=str(release))
     assert failed.status != 0
-    assert "is no folder but a file" in flat(failed)
-    assert "Without a backup nothing is changed in the database, and nothing was" in flat(failed)
+    assert ", is a file. No backup was made." in flat(failed)
+    assert "The database was not changed: it needs a backup first" in flat(failed)
     assert clinic.sql(HISTORY) == ""
     assert "more_901" not in clinic.local.catalogs(clinic.name)
 
@@ -218,7 +218,7 @@ def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
     assert clinic.sql(HISTORY) == f"901 {backup}; 902 {backup}"
     manifest = clinic.manifest(backup)
     assert (manifest["migrations"]["version"], manifest["why"]) == (VERSIONS[-1], "before migrations")
-    assert "Backup NONE, because backup_before_migration is false: what is lost now" in text
+    assert "Backup NONE, because backup_before_migration is false: lost data" in text
     why = "no backup was taken before: backup_before_migration=false"
     assert clinic.sql(HISTORY, loud) == f"901 {why}; 902 {why}"
 

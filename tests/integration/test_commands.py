@@ -98,7 +98,7 @@ def test_the_callback_of_the_project_prints_what_a_failure_says_and_one_that_the
         return done.stdout
 
     said = printed()
-    assert 'and these are none: "x-y". No host was touched. Correct database_name' in said
+    assert 'the first not a digit): "x-y". No host was touched. Correct database_name' in said
     assert "Origin:" not in said
     assert "PLAY RECAP" in said
     assert "PLAY RECAP" not in printed(ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal")
@@ -157,7 +157,7 @@ def test_verify_shows_all_that_is_wrong_at_once(local: Local, database: str) -> 
 def test_migrate_on_a_server_without_the_database_says_what_to_do(local: Local) -> None:
     result = local.play("playbooks/migrate.yml", database_name="not_there")
     assert result.status != 0
-    assert "The server has no database not_there. Next: ansible-playbook deploy.yml makes it." in result.output
+    assert "The server has no database not_there. Next: ansible-playbook deploy.yml creates it." in result.output
 
 
 def test_the_docs_name_only_targets_and_playbooks_that_exist() -> None:

@@ -149,7 +149,7 @@ def test_the_history_says_who_did_what(local: Local) -> None:
 )
 def test_the_history_only_grows(local: Local, statement: str) -> None:
     done = local.run_psql("-c", statement, role="postgres")
-    assert "migrations.history only grows" in done.stderr
+    assert "migrations.history is append-only" in done.stderr
     done = local.run_psql("-c", statement, user="emr")
     assert "permission denied" in done.stderr
 

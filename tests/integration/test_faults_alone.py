@@ -41,9 +41,9 @@ def test_a_file_that_is_killed_between_its_statements_goes_on_where_it_stopped(c
     again = case.run()
     assert again.status == 0, again.output
     words = " ".join(again.output.split())
-    assert "003_names.sql is in doubt: it runs without a transaction, began at" in words
-    assert "line 6 was done and is not sent again" in words
-    assert "line 7 left the INVALID index public.idx_beds behind: the next run drops it and makes it again" in words
+    assert "003_names.sql is in doubt: it runs without a transaction, started at" in words
+    assert "line 6 was executed and is not sent again" in words
+    assert "line 7 left the INVALID index public.idx_beds behind: the next run drops it and creates it again" in words
     assert "(by hand: DROP INDEX CONCURRENTLY public.idx_beds)" in words
     case.converges_after(again)
 
@@ -124,7 +124,7 @@ def test_what_only_a_superuser_can_drop_is_named_and_does_not_stand_in_the_way(
     assert answer.state == "again"
     assert answer.drop == ()
     [index] = answer.stay
-    assert f"a superuser drops what is left: DROP INDEX CONCURRENTLY {index}" in sentences([answer])[0]
+    assert f"a superuser drops the rest: DROP INDEX CONCURRENTLY {index}" in sentences([answer])[0]
     cursor.execute("RESET ROLE")
     cursor.execute(f"DROP INDEX CONCURRENTLY {index}")
 

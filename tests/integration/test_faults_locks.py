@@ -30,13 +30,13 @@ def test_who_holds_the_lock_is_named_while_the_run_waits_and_when_it_gives_up(ca
         application.execute(HOLD)
         result = case.run(**QUICKLY, migrations_lock_retries=1)
         named = NAMED.format(pid=application.info.backend_pid)
-        assert re.search(rf"In the way: {named}, holds AccessShareLock on rooms", result.output), result.output
+        assert re.search(rf"Blocked by: {named}, holds AccessShareLock on rooms", result.output), result.output
         assert "Attempt 2 of 2 begins in" in result.output
     case.survives(
         result,
         r"002_beds\.sql:5: \[55P03\] canceling statement due to lock timeout",
-        rf"In the way: {named}.*\n.*Next: run the same command again when they have ended",
-        r"002_beds\.sql not applied\. The failed file left nothing behind\.",
+        rf"Blocked by: {named}.*\n.*Next: run the same command again when they have ended",
+        r"002_beds\.sql not applied\. The failed file left no changes\.",
     )
 
 
@@ -85,8 +85,9 @@ def test_two_runs_at_once_are_as_good_as_one_and_one_that_waits_in_vain_says_for
         in_vain = case.run(migrations_run_lock_wait="1s")
         assert in_vain.status != 0
         assert re.search(
-            rf"Nothing was changed .*: another run holds the lock of the migrations since \d{{4}}-.*: pid {pid}, user "
-            r"postgres, application physioflow 002_beds, from 127\.0\.0\.1/32\..* Next: wait for its end",
+            rf"Nothing was changed .*: another run holds the lock of the migrations: pid {pid}, user postgres, "
+            r"application physioflow 002_beds, from 127\.0\.0\.1/32, since \d{4}-.*\. This run waited .* "
+            r"Next: wait until it ends",
             " ".join(in_vain.output.split()),
         ), in_vain.output
         assert case.history() == "apply 001"
@@ -146,7 +147,7 @@ def test_a_pooler_in_transaction_mode_is_refused(case: Case, pgbouncer: Pooler) 
         result = case.local.play(playbook, **case.variables, **pgbouncer.variables)
         assert result.status != 0
         words = " ".join(result.output.split())
-        assert "A connection pooler in transaction mode (PgBouncer or the like) stands between" in words, result.output
+        assert "A connection pooler in transaction mode (such as PgBouncer) is between" in words, result.output
         assert "Nothing was changed." in words
         case.stands()
     case.converges()

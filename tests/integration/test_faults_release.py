@@ -62,7 +62,7 @@ def test_applied_files_that_are_not_what_they_were(case: Case) -> None:
         case.run(),
         r"001_rooms\.sql was edited after it was applied: recorded SHA-256 [0-9a-f]{12}, the file's [0-9a-f]{12}\.",
         r"002_beds\.sql is applied and is now called \S+002_cots\.sql",
-        r"003_bed_notes\.sql is applied and missing in the release\. Bring the file back",
+        r"003_bed_notes\.sql is applied, but missing in the release\. Bring the file back",
     )
     refused(
         roll_back(case, rollback_to="001"), "contradict each other", r"001_rooms\.sql was edited after it was applied"
@@ -80,8 +80,8 @@ def test_a_rollback_with_rows_in_its_way(case: Case) -> None:
     case.psql(f"INSERT INTO beds VALUES (1, '{SECRET}'), (2, NULL)")
     refused(
         roll_back(case, rollback_only="003"),
-        r"beds 1 values of note go",
-        r"Next: look at these rows; where they may go, .* -e rollback_accept_data_loss=true",
+        r"beds 1 values of note are lost",
+        r"Next: check these rows; if you can lose them, .* -e rollback_accept_data_loss=true",
     )
     case.is_at_its_end()
     done = roll_back(case, rollback_only="003", rollback_accept_data_loss=True, backup_before_migration=True)
@@ -107,7 +107,7 @@ def test_a_wrong_rollback(case: Case) -> None:
     assert roll_back(case, rollback_only="003").status == 0
     found = case.local.play("playbooks/plan.yml", **case.variables, plan_schema_drift=True)
     assert found.status != 0
-    assert "column beds.note: not of the migrations" in found.output
+    assert "column beds.note: not in the migrations" in found.output
     case.psql("ALTER TABLE beds DROP COLUMN note")
     case.stands()
     case.converges()

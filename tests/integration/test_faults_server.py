@@ -39,9 +39,7 @@ def test_whatever_ends_the_session_in_the_middle_leaves_nothing_behind(case: Cas
         assert ended.status != 0
         words = " ".join(ended.output.split())
         assert "release/migrations/002_beds.sql: [57P01] terminating connection due to administrator command" in words
-        assert (
-            "002_beds.sql not applied. The failed file left nothing behind. Next: run the same command again" in words
-        )
+        assert "002_beds.sql not applied. The failed file left no changes. Next: run the same command again" in words
         case.stands(ours=(hook.info.backend_pid,))
 
         run = case.start()
@@ -59,7 +57,7 @@ def test_whatever_ends_the_session_in_the_middle_leaves_nothing_behind(case: Cas
     case.survives(
         crashed,
         r"release/migrations/002_beds\.sql: .*(server closed the connection|terminating connection)",
-        r"002_beds\.sql not applied\. The failed file left nothing behind\.",
+        r"002_beds\.sql not applied\. The failed file left no changes\.",
     )
 
 
@@ -112,7 +110,7 @@ def test_a_statement_that_fails_while_it_runs_leaves_nothing_behind(
     for host, (_, pattern) in FAILING.items():
         words = " ".join(said_of(result, host).split())
         assert re.search(pattern, words), f"{host}: {pattern}\n{result.output}"
-        assert "The failed file left nothing behind." in words, result.output
+        assert "The failed file left no changes." in words, result.output
         cases[host].stands()
         assert cases[host].history() == "apply 001"
     path.write_text(path.read_text().partition("DO $$")[0])
@@ -132,7 +130,7 @@ def test_a_server_without_a_free_connection_says_so(case: Case) -> None:
                 sessions.enter_context(case.session())
         result = case.run()
     assert re.search(
-        r"cannot be reached: .*too many clients already.* Next: all connections of the server are taken",
+        r"cannot be reached: .*too many clients already.* Next: all connections of the server are in use",
         " ".join(result.output.split()),
     ), result.output
     case.survives(result)

@@ -142,7 +142,7 @@ def test_an_inventory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.fault(58)
 def test_two_environments_are_not_mixed(tmp_path: Path) -> None:
     both = [inventory_of(name, tmp_path) for name in ("staging", "production")]
-    refused(deploy(*both), "hold hosts of staging and production. Nothing was touched. Name one inventory")
+    refused(deploy(*both), "hold hosts of staging and production. Nothing was touched. Choose one inventory")
 
 
 @pytest.mark.fault(58)
@@ -175,12 +175,12 @@ def test_each_password_that_was_not_set_is_named_below_a_limit_too(production: P
 
 # What is wrong with some of them, and the words that refuse it.
 WEAK = {
-    "nearly-the-example": ({"app": "Replace-Me replace-me"}, "The password of app is made of words that everybody"),
-    "words": ({"owner": "PhysioFlow-Password-2026"}, "The password of owner is made of words that everybody tries"),
+    "nearly-the-example": ({"app": "Replace-Me replace-me"}, "The password of app consists of common words"),
+    "words": ({"owner": "PhysioFlow-Password-2026"}, "The password of owner consists of common words"),
     "short": ({"app": "kD7zq!W3xR0"}, "The password of app is shorter than 15 characters."),
     "name-of-its-role": ({"app": "emr_app"}, "The password of app is the name of a role"),
     "name-of-another": ({"readonly": "EMR_Backup"}, "The password of readonly is the name of a role"),
-    "one-for-two": ({"app": STRONG["owner"]}, "The passwords of owner, app are the same: who knows one knows all."),
+    "one-for-two": ({"app": STRONG["owner"]}, "The passwords of owner, app are the same. Give each role its own."),
 }
 
 
@@ -228,17 +228,17 @@ VARIABLES: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
         "port": ({"postgresql_port": 70000}, "postgresql_port is 70000; a port is 1 to 65535"),
         "key": (
             {"postgresql_repository_key": "http://mirror/key.asc"},
-            "postgresql_repository_key is no armoured public key",
+            "postgresql_repository_key is not an armoured public key",
         ),
         "minimum": (
             {"postgresql_minimum_version": "newest"},
             "postgresql_minimum_version is newest; it is a release like",
         ),
-        "connections": ({"postgresql_max_connections": 1}, "postgresql_max_connections is 1; it has to be above 10"),
-        "memory": ({"postgresql_memory": 1}, "postgresql_memory is 1; it is 0, or 256 MB and more"),
+        "connections": ({"postgresql_max_connections": 1}, "postgresql_max_connections is 1; it must be above 10"),
+        "memory": ({"postgresql_memory": 1}, "postgresql_memory is 1; it must be 0, or at least 256 MB"),
         "ca": (
             {"postgresql_tls_ca_directory": "tls"},
-            "postgresql_tls_ca_directory is tls; it has to begin with /.",
+            "postgresql_tls_ca_directory is tls; it must begin with /.",
         ),
         "days": (
             {"postgresql_tls_days": 30, "postgresql_tls_renew_days": 30},
@@ -278,11 +278,11 @@ def test_access_and_a_certificate_that_must_not_be_are_refused_all_at_once(produ
     result = deploy(production, options=("-vvv",))
     said = {
         "open.invalid": (
-            "Rule 1 of postgresql_hba has the method trust, which proves nothing or tells the password.",
+            "Rule 1 of postgresql_hba has the method trust, which proves no identity or exposes the password.",
             "Rule 2 of postgresql_hba is of type host. Use hostssl",
-            "Rule 3 of postgresql_hba lets in 0.0.0.0/0, which is wider than /8.",
-            "Rule 4 of postgresql_hba lets in postgres, the superuser. It comes in on the host alone",
-            "Rule 5 of postgresql_hba has all in databases. Name them one by one",
+            "Rule 3 of postgresql_hba allows 0.0.0.0/0, which is wider than /8.",
+            "Rule 4 of postgresql_hba allows postgres, the superuser. It connects only on the host",
+            "Rule 5 of postgresql_hba has all in databases. List the names",
             "postgresql_listen_addresses has '*', which is every network of the host",
             "The server setting ssl = off is weaker than this role allows.",
             "The server setting password_encryption = 'md5' is weaker than this role allows.",
@@ -313,13 +313,13 @@ def test_variables_of_other_roles_stop_nothing_and_a_wrong_letter_is_mentioned(p
     result = deploy(production)
     assert "unreachable=1" in result.output
     said = " ".join(result.output.split())
-    assert "The variable postgresql_verison is known to no role of ours. Did you mean postgresql_version?" in said
+    assert "The variable postgresql_verison is unknown to all roles of this collection. Did you mean postgr" in said
     for name in ("backup_server", "status_page", "release_name", "plan_b"):
         assert name not in said
 
 
 HOST = "db1.production.invalid"
-NOT_PASSED_OVER = "The first tasks were passed over"
+NOT_PASSED_OVER = "The first tasks, which check the inventory and the server, were skipped"
 OPTIONS = {
     "limit to nobody": (("--limit", "other.invalid"), "--limit other.invalid leaves none of the database servers"),
     "limit and tags": (("--limit", HOST, "--tags", "database"), "These playbooks have no tags"),
@@ -395,5 +395,5 @@ def test_a_controller_without_the_ca_of_one_host_makes_none_for_another(producti
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     result = run("ansible-playbook", "-i", production, tmp_path / "play.yml")
-    refused(result, "db2.invalid needs a certificate, and the CA that db1.invalid has been given is not here in")
+    refused(result, "db2.invalid needs a certificate, and the CA of db1.invalid is not in")
     assert not (production / ".tls").exists()

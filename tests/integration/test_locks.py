@@ -552,12 +552,12 @@ def test_a_snapshot_is_in_the_way_only_of_those_who_wait_for_it(tables: Tables) 
 @pytest.mark.parametrize(
     ("before", "statement", "named"),
     [
-        ("SET search_path = other", "ALTER TABLE k ADD COLUMN x int", "may be the one: it holds"),
-        ("SELECT set_config('search_path', 'other', true)", "ALTER TABLE k ADD COLUMN x int", "may be the one: it hol"),
+        ("SET search_path = other", "ALTER TABLE k ADD COLUMN x int", "may be the blocker: it holds"),
+        ("SELECT set_config('search_path', 'other', true)", "ALTER TABLE k ADD COLUMN x int", "may be the blocker"),
         ("SET search_path = other", "ALTER TABLE public.k ADD COLUMN x int", "holds AccessShareLock on k"),
         ("SET work_mem = '1MB'", "ALTER TABLE k ADD COLUMN x int", "holds AccessShareLock on k"),
         ("CREATE TEMPORARY TABLE k (id int)", "ALTER TABLE k ADD COLUMN x int", ""),
-        ("SELECT 1", "ALTER TABLE k SET (somebodys_option = 1)", "may be the one: it holds"),
+        ("SELECT 1", "ALTER TABLE k SET (somebodys_option = 1)", "may be the blocker: it holds"),
         ("SELECT 1", "ALTER TABLE k DISABLE TRIGGER USER", ""),
         ("SELECT 1", "WITH k AS (SELECT 1) SELECT * FROM k", ""),
     ],

@@ -142,7 +142,7 @@ def test_row_level_security_and_another_password_without_a_superuser(deployed: D
     on: dict[str, Any] = {"database_row_level_security": True}
     refused = managed.play(database_name=database, **on)
     assert (refused.status != 0, refused.changed) == (True, 0)
-    assert f'A superuser gives it: ALTER ROLE "{LOGIN}" BYPASSRLS;' in " ".join(refused.output.split())
+    assert f'As a superuser: ALTER ROLE "{LOGIN}" BYPASSRLS;' in " ".join(refused.output.split())
     managed.sql(f"ALTER ROLE {LOGIN} BYPASSRLS")
     assert deploy(**on) == 2, "the role that backs up has it, too, and the tables are protected"
     deployed.play(playbook="playbooks/backup.yml", database_name=database, **on)
@@ -199,9 +199,9 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "ALTER ROLE {login} NOCREATEROLE",
         {},
         LOOK,
-        'lacks CREATEROLE, to make the roles. A superuser gives it: ALTER ROLE "{login}"',
+        'lacks CREATEROLE, to create the roles. As a superuser: ALTER ROLE "{login}"',
     ),
-    "createdb": ("ALTER ROLE {login} NOCREATEDB", {}, LOOK, "lacks CREATEDB, to make the database test_managed_none"),
+    "createdb": ("ALTER ROLE {login} NOCREATEDB", {}, LOOK, "lacks CREATEDB, to create the database test_managed_none"),
     "reads": (
         "REVOKE pg_read_all_data FROM {login}",
         {},
@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "CREATE ROLE managed_foreign",
         {"database_owner": "managed_foreign"},
         LOOK,
-        "lacks ADMIN OPTION on the role managed_foreign, which somebody else made",
+        "lacks ADMIN OPTION on the role managed_foreign, which another role created",
     ),
     "readonly": (
         "ALTER ROLE {login} SET default_transaction_read_only = on",
@@ -222,12 +222,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
     ),
     "password": ("ALTER ROLE {login} PASSWORD 'x'", {}, LOOK, "password authentication failed"),
     "port": ("", {"postgresql_managed_port": 1}, LOOK, "The database postgres cannot be reached"),
-    "unnamed": ("", {"postgresql_managed_host": ""}, UNNAMED, "postgresql_managed_host empty or not one line for"),
+    "unnamed": ("", {"postgresql_managed_host": ""}, UNNAMED, "postgresql_managed_host missing or not one line for"),
     "secretless": (
         "",
         {"postgresql_managed_password": ""},
         UNNAMED,
-        "postgresql_managed_password empty or not one line for secretless",
+        "postgresql_managed_password missing or not one line for secretless",
     ),
     "sslmode": ("", {"postgresql_managed_sslmode": "maybe"}, "postgresql_managed : Validating arguments", "maybe"),
 }

@@ -86,7 +86,7 @@ STEPS = [
     Step(f"{PLAY} playbooks/status.yml -e status_format=json", '"database": "physioflow"'),
     Step(f"{PLAY} playbooks/report.yml -e report_directory=/srv/reports", "/reports"),
     Step(f"{PLAY} playbooks/backup.yml -e backup_list=true", "physioflow_backup_"),
-    Step(f"{PLAY} playbooks/drill.yml -e drill_backup=", "is proven: restored"),
+    Step(f"{PLAY} playbooks/drill.yml -e drill_backup=", "passed the drill: "),
     Step(f"{PLAY} playbooks/restore.yml -e restore_backup=latest", "physioflow_restore"),
     Step(f"{PLAY} playbooks/restore.yml -e restore_backup=latest -e restore_in_place=true", "physioflow_before_"),
     Step(f"{PLAY} playbooks/restore.yml -e restore_drop_old=true", "physioflow_before_"),

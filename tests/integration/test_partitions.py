@@ -27,7 +27,7 @@ YEARS = (
 
 
 A_TABLE = f"CREATE TABLE outcome_measures_{THIS_YEAR} AS SELECT 1 AS n"
-IN_THE_WAY = f'relation "outcome_measures_{THIS_YEAR}" already exists and is no partition of outcome_measures'
+IN_THE_WAY = f'relation "outcome_measures_{THIS_YEAR}" already exists and is not a partition of outcome_measures'
 # A copy of the deployed database for each host, of which most lack this year and the next: what is done to it, its
 # variables, and the words that refuse it.
 HOSTS: dict[str, tuple[str, dict[str, Any], str]] = {

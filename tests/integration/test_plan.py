@@ -112,7 +112,7 @@ def test_the_plan_says_what_a_deploy_would_do(plans: Plans) -> None:
     assert states(shown) == dict.fromkeys(VERSIONS, "applied") | {"901": "pending"}
     assert ("patients: ACCESS EXCLUSIVE, blocks reads and writes (files/migrations/901_photos.sql:5)") in shown
     assert "clinics: SHARE ROW EXCLUSIVE, blocks writes" in shown
-    assert "what files/migrations/901_photos.sql:7 locks cannot be read" in shown
+    assert "the locks of files/migrations/901_photos.sql:7 are unknown" in shown
     assert "files/migrations/901_photos.sql:6: require-concurrent-index-creation: " in shown
     assert "ALTER TABLE patients ADD COLUMN photo text;" in shown
     assert "Schema drift   none" in shown
@@ -144,14 +144,14 @@ def test_what_was_changed_by_hand_is_said_by_object(plans: Plans) -> None:
     lines = [line.strip() for line in shown.rstrip().splitlines()]
     assert lines == [
         "column insurance_info.bhyt_prefix_code: character varying(9), promised character varying(5)",
-        "column insurance_info.shadow: not of the migrations",
+        "column insurance_info.shadow: not in the migrations",
         lines[2],
-        "function vietnamese_unaccent(text): another definition",
+        "function vietnamese_unaccent(text): different definition",
         "index idx_insurance_bhyt_prefix: missing",
-        "table notes: not of the migrations",
+        "table notes: not in the migrations",
     ]
     assert lines[2].startswith("comment table patients: ")
-    assert "The database test_plan_by_hand is not what its migrations made: 6 differences." in failure_of(
+    assert "The database test_plan_by_hand differs from its migrations: 6 differences." in failure_of(
         plans.result, "by_hand"
     )
 
@@ -181,5 +181,5 @@ def test_the_plan_names_every_contradiction(local: Local, release: Path, databas
     found = states(result.output)
     assert found["002"] == "applied"
     assert (found["003"], found["009"], found["010"], found["015"]) == ("edited", "renamed", "late", "missing")
-    assert "Schema drift   not looked for: the contradictions come first" in result.output
-    assert f"Release and database {database} contradict each other: a deploy would refuse." in result.output
+    assert "Schema drift   not checked: resolve the contradictions first" in result.output
+    assert f"Release and database {database} contradict each other: a deploy would fail." in result.output

@@ -67,7 +67,7 @@ def test_a_database_of_that_name_that_is_no_copy_is_left_alone(local: Local, rel
         options: dict[str, Any] = {"database_name": database, "release_directory": str(release), "rehearse": True}
         result = local.play("playbooks/migrate.yml", **options)
         assert result.status != 0
-        assert f"The database {theirs} is there and holds 1 tables" in " ".join(result.output.split()), result.output
+        assert f"The database {theirs} exists and holds 1 tables" in " ".join(result.output.split()), result.output
         assert local.psql("SELECT count(*) FROM theirs", theirs, role="postgres") == "0"
         assert local.psql("SELECT count(*) FROM migrations.history", database, role="postgres") == str(len(VERSIONS))
     finally:

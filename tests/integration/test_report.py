@@ -353,7 +353,7 @@ def test_check_mode_writes_nothing_and_english_comes_first_where_asked(reported:
 
 def test_a_folder_that_cannot_be_is_refused(reported: Reported) -> None:
     assert failed_in(reported.result, "nowhere")
-    words = "nowhere.html cannot be written: Not a directory. Give another folder: -e report_directory=FOLDER"
+    words = "nowhere.html cannot be written: Not a directory. Set another folder: -e report_directory=FOLDER"
     assert words in said_of(reported.result, "nowhere")
 
 

@@ -62,7 +62,7 @@ def test_a_database_that_is_not_empty_is_left_alone(clinic: Clinic) -> None:
         clinic.sql(f"CREATE DATABASE {new}", "postgres")
         clinic.sql(f"CREATE {kind} x {content}", new)
         before = clinic.local.catalogs(new)
-        with pytest.raises(BackupError, match=rf"(?s)The database {new} is there and holds .*No database was changed"):
+        with pytest.raises(BackupError, match=rf"(?s)The database {new} exists and holds .*No database was changed"):
             clinic.act("restore", database=new)
         assert clinic.local.catalogs(new) == before
     clinic.kept_in_order()
@@ -108,8 +108,8 @@ def test_an_older_backup_by_its_id(clinic: Clinic) -> None:
 
 
 MEANINGLESS: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"database": "Bad-Name"}, "'Bad-Name' is no name for a database to restore into. Correct restore_database."),
-    ({"database": "postgres"}, "'postgres' is no name"),
+    ({"database": "Bad-Name"}, "'Bad-Name' is not a name for a restored database. Correct restore_database."),
+    ({"database": "postgres"}, "'postgres' is not a name"),
     ({"database": "new", "backup": "x_backup_20260101_000000"}, "There is no backup x_backup_20260101_000000"),
     ({"database": "new", "backup": "../../etc"}, "There is no backup ../../etc"),
     ({"database": "new", "source": "off_host"}, "There is no repository off the host"),
@@ -123,8 +123,11 @@ def test_refuses_what_cannot_be_meant(clinic: Clinic) -> None:
 
 
 LACKING: tuple[tuple[Callable[[dict[str, Any]], object], str], ...] = (
-    (lambda m: m["roles"].append("gone_role"), "the server has no role gone_role, of whom the backup has objects"),
-    (lambda m: m["extensions"].update(postgis="3"), "the server cannot have the extension postgis: install its"),
+    (lambda m: m["roles"].append("gone_role"), "the server has no role gone_role, which has objects"),
+    (
+        lambda m: m["extensions"].update(postgis="3"),
+        "the extension postgis is not available on the server: install its",
+    ),
     (lambda m: m["server"].update(version_num=170001, version="17.1"), "the backup comes from 17.1: an older server"),
 )
 

@@ -140,14 +140,14 @@ def test_what_would_be_lost_is_refused_and_what_fails_says_where(
     assert again in words(said_of(refused, "version"))
     cards = "SELECT count(*) FROM insurance_info WHERE bhyt_card_number IS NOT NULL"
     items = "SELECT count(*) FROM invoice_line_items"
-    gone = "values of bhyt_card_number, bhyt_prefix_code, bhyt_coverage_percent, bhyt_copay_rate, version go"
+    gone = "values of bhyt_card_number, bhyt_prefix_code, bhyt_coverage_percent, bhyt_copay_rate, version are lost"
     loss("feature", "insurance_info", local.psql(cards, databases["feature"]), gone)
     loss("feature", "pt_service_codes", "8", "the table is dropped")
     loss("feature", "invoice_line_items", local.psql(items, databases["feature"]), "the table is dropped")
 
     said = words(said_of(refused, "failing"))
     assert re.search(r"files/rollbacks/011_seed_outcome_measures_library\.sql:12: \[23503\] update or delete", said)
-    assert "Next: read at the head of files/rollbacks/011_seed_outcome_measures_library.sql" in said
+    assert "Next: read in the header of files/rollbacks/011_seed_outcome_measures_library.sql" in said
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_back_after_consent_and_forth_again(
     again = play(local, tmp_path, {host: hosts[host] for host in earlier})
     assert (again.status, again.changed) == (0, 0), again.output
     for host in earlier:
-        assert "nothing: none of it stands" in said_of(again, host)
+        assert "nothing: none of it is applied" in said_of(again, host)
 
     forth = play(local, tmp_path, hosts, playbook="deploy.yml", migrations_target=GUIDE[-1])
     assert forth.status == 0, forth.output
@@ -221,20 +221,20 @@ def test_back_after_consent_and_forth_again(
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "two": (
         {"rollback_to": "010", "rollback_only": "015"},
-        "Say with exactly one variable what is to go back",
+        "Set exactly one of rollback_to, rollback_only, rollback_set",
     ),
     "unknown": (
         {"rollback_to": "099"},
-        f"099 is no version of this release, which goes from 001 to {VERSIONS[-1]}. Correct rollback_to.",
+        f"099 is not a version of this release, which goes from 001 to {VERSIONS[-1]}. Correct rollback_to.",
     ),
     "depended": (
         {"rollback_only": "007"},
-        "files/migrations/007_billing_tables.sql cannot go: files/migrations/012_seed_pt_service_codes.sql depends "
-        "on it and would stay. Roll back more: -e rollback_to=006",
+        "files/migrations/007_billing_tables.sql cannot be rolled back: files/migrations/012_seed_pt_service_codes.sql "
+        "depends on it and would stay. Roll back more: -e rollback_to=006",
     ),
     "no_way": (
         {"rollback_only": "014"},
-        "files/migrations/014_seed_clinical_protocols.sql has no way back: there is no "
+        "files/migrations/014_seed_clinical_protocols.sql has no rollback: there is no "
         "files/rollbacks/014_seed_clinical_protocols.sql.",
     ),
     "set": ({"rollback_set": "vietnam"}, "The release has no set vietnam; it has vietnamese_pt. Correct rollback_set."),

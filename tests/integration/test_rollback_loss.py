@@ -105,7 +105,7 @@ CASES = {
     ),
     "a type that goes with its column": (
         "ALTER TABLE parent ALTER COLUMN id TYPE text USING left(id::text, 1);",
-        [loss("parent", 5, "values of id go")],
+        [loss("parent", 5, "values of id are lost")],
     ),
     "nothing": (
         "ALTER TABLE parent DROP COLUMN note, DROP COLUMN data, DROP COLUMN doubled;"
@@ -133,7 +133,7 @@ def test_values_of_a_column_count_where_they_are_not_the_default(local: Local, s
     local.psql("UPDATE parent SET note = 'edited' WHERE id = 1; UPDATE parent SET data = '{}' WHERE id < 3", small)
     sql = "ALTER TABLE parent DROP COLUMN note, DROP COLUMN data;"
     done = send(local, small, tmp_path, count(sql))
-    assert read_loss(done.stderr, RUN.run_id) == [loss("parent", 2, "values of note, data go")]
+    assert read_loss(done.stderr, RUN.run_id) == [loss("parent", 2, "values of note, data are lost")]
 
 
 @pytest.mark.parametrize("sql", ["DROP TABLE child;", "DELETE FROM child WHERE id = 7;", "TRUNCATE child;"])
@@ -155,7 +155,7 @@ def test_rows_that_came_after_the_counting_are_not_lost(local: Local, small: str
 def test_what_another_run_changed_stops_it(local: Local, small: str, tmp_path: Path) -> None:
     run = Run("r1", RUN.run_id, "lan", "desk", act="rollback", applied_versions=("001", "002"))
     refused = send(local, small, tmp_path, rollback("SELECT 1;", run))
-    assert "another run changed what stands since this run was planned" in refused.stderr
+    assert "another run changed the applied migrations since this run was planned" in refused.stderr
 
 
 KEPT = (

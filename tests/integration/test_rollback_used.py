@@ -188,7 +188,7 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
     expected = set(expected_loss(before, numbers(used, database)))
     if "005" in gone and "001" not in gone:
         columns = "bhyt_card_number, bhyt_prefix_code, bhyt_coverage_percent, bhyt_copay_rate, version"
-        expected.add(("insurance_info", int(values), f"values of {columns} go"))
+        expected.add(("insurance_info", int(values), f"values of {columns} are lost"))
     for version, (table, makes) in {"011": ("outcome_measures", "006"), "012": ("invoice_line_items", "007")}.items():
         if version in gone and makes not in gone:
             expected.add((table, referring[version], "rows are changed"))

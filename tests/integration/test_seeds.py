@@ -122,7 +122,7 @@ def seeded(local: Local) -> Iterator[Local]:
     copied(local, DATABASE)
     result = local.play("playbooks/seed.yml", database_name=DATABASE)
     assert (result.status, result.changed) == (0, 1), result.output
-    assert "Added 200 invented patients with their records, to 0 that were there" in result.output
+    assert "Added 200 invented patients with their records, to 0 existing ones" in result.output
     yield local
     dropped(local, DATABASE)
 
@@ -169,7 +169,7 @@ def test_again_changes_nothing_a_larger_scale_adds_what_is_missing_and_the_refer
         assert seeded.psql(ROWS, DATABASE) == before
 
         shown = seeded.play("playbooks/seed.yml", "--check", database_name=DATABASE, seed_scale=2)
-        assert "Would add 200 invented patients with their records, to 200 that were there" in shown.output
+        assert "Would add 200 invented patients with their records, to 200 existing ones" in shown.output
         assert seeded.psql(ROWS, DATABASE) == before
 
         del hosts["production"]
@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "DELETE FROM pt_service_codes; DELETE FROM vietnamese_medical_terms",
         {"seed_set": "reference"},
         "migrations/012_seed_pt_service_codes.sql failed: division by zero|"
-        "The files before it were run, and nothing of this one was kept.",
+        "The files before it were applied; this one was rolled back.",
     ),
     "marked": (PRODUCTION, {}, "The database seeded_marked is marked as production"),
     "undeployed": (
@@ -195,7 +195,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "The database seeded_undeployed cannot be seeded: relation|Next: ansible-playbook deploy.yml",
     ),
-    "nothing": ("", {"seed_scale": 0}, "seed_scale is 0; it is a whole number from 1 to 99999"),
+    "nothing": ("", {"seed_scale": 0}, "seed_scale is 0; it must be a whole number from 1 to 99999"),
 }
 
 

@@ -31,7 +31,7 @@ def test_a_server_of_another_version_is_refused(folder: Path) -> None:
     result = local.play("tests/integration/plays/other_version.yml", major=OTHER, packages=packages)
     assert result.status != 0
     version = PACKAGE["package"].rpartition("@")[2].split(".0-")[0]
-    assert f"The server is PostgreSQL {version}; this release is made for 16." in result.output, result.output
+    assert f"The server is PostgreSQL {version}; this release supports 16." in result.output, result.output
     assert "Nothing was changed." in result.output
     assert local.databases() == ["postgres", "template0", "template1"]
 
@@ -65,7 +65,7 @@ def test_destroy_asks_first_and_then_removes_all_that_is_ours(folder: Path, tmp_
     local.deploy(migrations_target="001")
     refused = local.play("playbooks/destroy.yml")
     assert refused.status != 0
-    assert "not answered with yes, so nothing was removed" in " ".join(refused.output.split())
+    assert "answer was not yes, so nothing was removed" in " ".join(refused.output.split())
     assert local.psql("SELECT 1") == "1"
     (folder / "note.txt").write_text("not of the server")
     work = tmp_path / "work"

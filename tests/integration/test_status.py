@@ -81,7 +81,7 @@ def test_backups_and_drills_are_seen_with_their_age(watch: Watch) -> None:
     backup = clinic.backup()
     wrong = watch.wrong()
     assert "Backup" not in wrong
-    assert (wrong["Drill"].level, wrong["Drill"].text) == ("warn", "no backup was ever restored")
+    assert (wrong["Drill"].level, wrong["Drill"].text) == ("warn", "no backup has been restored yet")
     clinic.act("drill", server="live")
     assert not {"Backup", "Drill"} & set(watch.wrong())
 
@@ -110,7 +110,7 @@ def test_a_drill_that_failed_and_a_damaged_backup_are_seen(watch: Watch) -> None
         clinic.act("drill", server="live")
     found = watch.wrong()["Drill"]
     assert found.level == "fail"
-    assert re.fullmatch(rf"of {backup} failed at .*; the last good one \d+ s ago", found.text)
+    assert re.fullmatch(rf"of {backup} failed at .*; the last successful one \d+ s ago", found.text)
     assert found.next == "ansible-playbook playbooks/drill.yml"
     newer = clinic.folder / f"{clinic.name}_backup_20991231_235959"
     newer.mkdir()
@@ -128,7 +128,7 @@ def test_a_missing_partition_is_seen_before_it_is_needed(watch: Watch) -> None:
     assert found.text == f"outcome_measures takes rows until {year}-12-31: the partition of {year + 1} is missing"
     assert watch.wrong(partition_fail_days=400)["Partitions"].level == "fail"
     clinic.sql(f"ALTER TABLE outcome_measures DETACH PARTITION outcome_measures_{year}")
-    assert "rows of today are refused" in watch.wrong()["Partitions"].text
+    assert "rows of today are rejected" in watch.wrong()["Partitions"].text
 
 
 def test_long_transactions_and_locks_are_seen_and_no_text_of_a_query(watch: Watch) -> None:
@@ -183,7 +183,7 @@ def test_rows_sizes_and_the_use_of_indexes_are_seen(watch: Watch) -> None:
         return found.text if found else ""
 
     until(full, "the table that is read in full is seen")
-    assert re.fullmatch(r"heaps, about 20,000 rows, was read in full \d+ times and by an index \d+ times", full())
+    assert re.fullmatch(r"heaps, about 20,000 rows: \d+ sequential scans, \d+ index scans", full())
     clinic.sql("SET enable_seqscan = off; SELECT word FROM heaps WHERE word = 'w7'")
     until(lambda: "idx_heaps_word" not in str(watch.wrong(index_unused_megabytes=0.1, scan_rows=0)), "it has been used")
     table = watch.facts()["figures"]["tables"][0]

@@ -77,7 +77,9 @@ MAKERS: dict[str, Maker] = {
     ),
     "There is no server to seed.": lambda _, folder: Local(folder).play("playbooks/seed.yml", "--check").output,
     '... cannot be seeded: relation "..." does not exist': play("playbooks/seed.yml", database_name="postgres"),
-    "The rollback would lose rows and was not told that it may:": play("playbooks/rollback.yml", rollback_to="011"),
+    "The rollback would lose rows, and rollback_accept_data_loss is not set:": play(
+        "playbooks/rollback.yml", rollback_to="011"
+    ),
     'too many connections for role "..."': all_connections,
     "canceling statement due to statement timeout": by_hand("SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)"),
     'no partition of relation "outcome_measures" found for row': by_hand(f"{SCORE}'1999-01-01')"),

@@ -53,7 +53,7 @@ NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
     [
         ({"database": ""}, "database is missing"),
         ({"directory": None}, "directory is missing"),
-        ({"database": "Bad-Name"}, "'Bad-Name' is no name of a database"),
+        ({"database": "Bad-Name"}, "'Bad-Name' is not a database name"),
         ({"directory": "b"}, "directory is b, not an absolute path"),
         ({"bin_dir": "bin"}, "bin_dir is bin, not an absolute path"),
         ({"format": "plain"}, "format is plain; it is auto, custom or directory"),
@@ -62,7 +62,7 @@ NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
         ({"proof": "none"}, "proof is none; it is counts, hash or a list"),
         ({"keep": {"yearly": 1}}, "keep takes last, days, daily, weekly, monthly, and no other rule"),
         ({"keep": {"last": -1, "daily": 1}}, "keep.last is -1; it is 0 or more"),
-        ({"keep": {"last": 0}}, "keep is 0 in everything, and would keep nothing"),
+        ({"keep": {"last": 0}}, "all rules of keep are 0, so no backup would be kept"),
         ({"jobs": -1}, "jobs is -1; it is 0 or more"),
         ({"lock_wait": -1}, "lock_wait is -1"),
         ({"restic": {"repository": "/r"}}, "restic has a repository and no password"),
@@ -118,10 +118,10 @@ def test_a_manifest_vouches_for_every_one_of_its_values(tmp_path: Path) -> None:
     for key in good:
         other = json.dumps({**good, key: "other"})
         path.write_text(other)
-        with pytest.raises(BackupError, match=r"was changed since it was written|is no manifest"):
+        with pytest.raises(BackupError, match=r"was changed after it was written|is not a manifest"):
             read_manifest(folder)
         path.write_text(json.dumps({k: v for k, v in good.items() if k != key}))
-        with pytest.raises(BackupError, match=r"was changed since it was written|is no manifest"):
+        with pytest.raises(BackupError, match=r"was changed after it was written|is not a manifest"):
             read_manifest(folder)
     path.write_text(json.dumps({**good, "more": 1}))
     with pytest.raises(BackupError, match="was changed"):
@@ -133,9 +133,9 @@ def test_a_manifest_vouches_for_every_one_of_its_values(tmp_path: Path) -> None:
     [
         ("", "it is damaged"),
         ("{", "it is damaged"),
-        ("[]", "is no manifest of format 1"),
-        ('{"format": 2}', "is no manifest of format 1"),
-        ("null", "is no manifest"),
+        ("[]", "is not a manifest of format 1"),
+        ('{"format": 2}', "is not a manifest of format 1"),
+        ("null", "is not a manifest"),
     ],
 )
 def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -151,7 +151,7 @@ def test_the_manifest_of_another_backup_is_refused(tmp_path: Path) -> None:
     write_manifest(folder, manifest())
     with pytest.raises(BackupError, match="is the manifest of physioflow_backup_20260101_000000, not of"):
         read_manifest(folder)
-    with pytest.raises(BackupError, match=r"manifest\.json is missing: .* is no backup that was finished"):
+    with pytest.raises(BackupError, match=r"manifest\.json is missing: the backup .* is incomplete"):
         read_manifest(tmp_path)
 
 
@@ -274,8 +274,8 @@ def test_the_words_of_programs_are_kept_where_they_name_things() -> None:
         "pg_dump: error: query failed: ERROR:  permission denied for table patients\npg_dump: detail: Query was: X\n"
     )
     assert plain_words("pg_dump", error.encode()) == "query failed: ERROR:  permission denied for table patients"
-    assert plain_words("pg_dump", b"") == "it said nothing"
-    with pytest.raises(BackupError, match="pg_dump was ended by SIGKILL"):
+    assert plain_words("pg_dump", b"") == "it printed no message"
+    with pytest.raises(BackupError, match="pg_dump was terminated by SIGKILL"):
         check_ended("pg_dump", -9, b"")
 
 

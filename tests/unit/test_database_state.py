@@ -256,28 +256,31 @@ def test_the_locale_is_a_literal() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": "Physio"}, "database_name is 'Physio': a name is a to z"),
-        ({"name": "a" * 64}, "has 63 at most"),
+        ({"name": "Physio"}, "database_name is 'Physio': a name has 1 to 63 of the characters a-z"),
+        ({"name": "a" * 64}, "has 1 to 63 of the characters"),
         ({"name": "physio\n"}, "database_name is"),
-        ({"name": "template1"}, "a name that PostgreSQL keeps for itself"),
+        ({"name": "template1"}, "a name that PostgreSQL reserves"),
         (
             {"roles": {**WANTED.roles, "app": "pg_app"}},
-            "database_app_role is 'pg_app', a name that PostgreSQL keeps",
+            "database_app_role is 'pg_app', a name that PostgreSQL reserves",
         ),
         ({"roles": {**WANTED.roles, "owner": "Emr App"}}, "database_owner is 'Emr App'"),
-        ({"roles": {**WANTED.roles, "app": "emr"}}, "Each role needs a name of its own"),
+        ({"roles": {**WANTED.roles, "app": "emr"}}, "Each role needs a different name"),
         ({"passwords": {"app": ""}}, "password of app in database_passwords is empty"),
-        ({"passwords": {"emr_app": "x"}}, "database_passwords has the key 'emr_app'; it takes owner, app, readonly"),
+        (
+            {"passwords": {"emr_app": "x"}},
+            "database_passwords has the key 'emr_app'; valid keys are owner, app, readonly",
+        ),
         ({"settings": {"reader": {}}}, "database_role_settings has the key 'reader'"),
         (
             {"connection_limits": {**LIMITS, "app": -1}},
-            "database_connection_limits has -1 for app; the least is 1",
+            "database_connection_limits has -1 for app; the minimum is 1",
         ),
-        ({"connection_limits": {"owner": 1, "app": 1, "backup": 1}}, "says nothing of readonly"),
+        ({"connection_limits": {"owner": 1, "app": 1, "backup": 1}}, "has no limit for readonly"),
         ({"connection_limit": -1}, "database_connection_limit is -1"),
         ({"extensions": ["dblink"]}, "The extension dblink is not among database_allowed_extensions"),
-        ({"passwordless": ["emr_backup"]}, "database_passwordless names 'emr_backup'"),
-        ({"audit_role": "emr_app"}, "Each role needs a name of its own"),
+        ({"passwordless": ["emr_backup"]}, "database_passwordless has 'emr_backup'"),
+        ({"audit_role": "emr_app"}, "Each role needs a different name"),
     ],
 )
 def test_bad_input_is_refused(changes: dict[str, Any], words: str) -> None:
@@ -288,8 +291,8 @@ def test_bad_input_is_refused(changes: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"version": "15.9", "version_num": 150009}, "The server is PostgreSQL 15.9; this release is made for 16."),
-        ({"version": "17.2", "version_num": 170002}, "The server is PostgreSQL 17.2; this release is made for 16."),
+        ({"version": "15.9", "version_num": 150009}, "The server is PostgreSQL 15.9; this release supports 16."),
+        ({"version": "17.2", "version_num": 170002}, "The server is PostgreSQL 17.2; this release supports 16."),
         ({"standby": True}, "is a standby"),
         ({"read_only": True}, "default_transaction_read_only = on"),
         ({"collation": False}, "no collation vi-VN-x-icu"),
@@ -346,7 +349,7 @@ def test_who_is_no_superuser_backs_up_and_verifies_itself_so_needs_to_see_all_ro
     wanted = dataclasses.replace(WANTED, row_level_security=True)
     backup = role(BYPASSRLS=True, member_of=["pg_read_all_data"], admin=True)
     (said,) = login_problems(wanted, cluster(roles={"emr_backup": backup}), CLOUD)
-    assert said.endswith('A superuser gives it: ALTER ROLE "cloud" BYPASSRLS;')
+    assert said.endswith('As a superuser: ALTER ROLE "cloud" BYPASSRLS;')
     able = dataclasses.replace(CLOUD, bypassrls=True)
     assert login_problems(wanted, cluster(roles={}), able) == []
 
@@ -356,7 +359,7 @@ def test_databases_of_others_are_left_alone_and_named() -> None:
     databases = cluster()["databases"] | {"postgres": {"acl": acl, "owned": False}}
     found = cluster(databases=databases)
     assert not any('"postgres"' in text for text in texts(cluster_statements(WANTED, found, CLOUD)))
-    assert "PUBLIC may still enter postgres" in " ".join(login_notes(WANTED, found, CLOUD))
+    assert "PUBLIC can still connect to postgres" in " ".join(login_notes(WANTED, found, CLOUD))
 
 
 def test_a_password_that_logs_in_is_not_set_again() -> None:
@@ -373,11 +376,11 @@ def test_a_password_that_logs_in_is_not_set_again() -> None:
         (
             {"createrole": False},
             {"roles": {}},
-            'lacks CREATEROLE, to make the roles. A superuser gives it: ALTER ROLE "cloud"',
+            'lacks CREATEROLE, to create the roles. As a superuser: ALTER ROLE "cloud"',
         ),
-        ({"createdb": False}, {"roles": {}, "databases": {}}, "lacks CREATEDB, to make the database physioflow"),
+        ({"createdb": False}, {"roles": {}, "databases": {}}, "lacks CREATEDB, to create the database physioflow"),
         ({"read_all": False}, {"roles": {}}, 'GRANT pg_read_all_data TO "cloud" WITH ADMIN OPTION;'),
-        ({}, {"roles": {"emr": role(admin=False)}}, "lacks ADMIN OPTION on the role emr, which somebody else made"),
+        ({}, {"roles": {"emr": role(admin=False)}}, "lacks ADMIN OPTION on the role emr, which another role created"),
     ],
 )
 def test_a_right_that_is_missing_is_named(login: dict[str, Any], found: dict[str, Any], words: str) -> None:
@@ -439,7 +442,7 @@ def test_the_limits_leave_a_server_of_ours_what_it_keeps_for_its_administrators(
 def test_limits_that_add_up_to_what_the_server_has_are_refused(free: int) -> None:
     slots = {"max_connections": free + 9, "superuser_reserved_connections": 5, "reserved_connections": 4}
     total, whole = server_problems(WANTED, cluster(slots=slots), "postgres")
-    server = f"the server has {free} for those who are no superusers (max_connections {free + 9} less "
+    server = f"the server has {free} for roles without superuser (max_connections {free + 9} minus "
     server += "superuser_reserved_connections 5 and reserved_connections 4)"
     assert f"database_connection_limits add up to 90, and {server}. Lower them" in total
     assert f"database_connection_limit is 95, and {server}. Lower it, or raise max_connections." in whole

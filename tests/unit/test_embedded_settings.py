@@ -85,7 +85,7 @@ def test_a_file_or_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
     for place in (tmp_path / "x", tmp_path / "x" / "y"):
         with pytest.raises(EmbeddedError, match="is not a folder"):
             check_folder(place)
-    with pytest.raises(EmbeddedError, match=r"not empty and was not made by this role.*'x'"):
+    with pytest.raises(EmbeddedError, match=r"not empty and was not created by this role.*'x'"):
         check_folder(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_server_that_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / MARKER).touch()
     monkeypatch.setattr("os.geteuid", lambda: 4711)
-    with pytest.raises(EmbeddedError, match=r"this run is by uid 4711.*nothing was changed"):
+    with pytest.raises(EmbeddedError, match=r"this run has the uid 4711.*nothing was changed"):
         check_folder(tmp_path)
 
 
@@ -111,7 +111,7 @@ def test_data_of_this_major_version_is_used_and_missing_data_is_made(tmp_path: P
 @pytest.mark.parametrize("version", ["15", "17", "9.6"])
 def test_data_of_another_major_version_is_refused(tmp_path: Path, version: str) -> None:
     (tmp_path / "PG_VERSION").write_text(f"{version}\n", encoding="ascii")
-    with pytest.raises(EmbeddedError, match=f"PostgreSQL {version} and this release wants 16"):
+    with pytest.raises(EmbeddedError, match=f"PostgreSQL {version}, and this release needs 16"):
         check_data(tmp_path, 16)
 
 
@@ -119,7 +119,7 @@ def test_data_of_another_major_version_is_refused(tmp_path: Path, version: str) 
 def test_damaged_data_is_refused_and_never_made_anew(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "PG_VERSION").write_text(content, encoding="ascii")
-    with pytest.raises(EmbeddedError, match="not a whole PostgreSQL data folder"):
+    with pytest.raises(EmbeddedError, match="not a complete PostgreSQL data folder"):
         check_data(tmp_path, 16)
 
 
@@ -152,7 +152,7 @@ def test_settings_of_the_user_win_and_the_rest_stays() -> None:
 
 @pytest.mark.parametrize("name", ["port", "data_directory", "hba_file", "log_directory"])
 def test_a_setting_with_its_own_variable_is_refused(name: str) -> None:
-    with pytest.raises(EmbeddedError, match=f"{name} is decided by postgresql_embedded_"):
+    with pytest.raises(EmbeddedError, match=f"{name} is set by postgresql_embedded_"):
         setting_values(5999, Path("/l"), {name: "x"})
 
 

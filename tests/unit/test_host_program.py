@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_taken_is_told(tmp_path: Path) -> None:
     (folder / "file").touch()
     assert "belongs to the user id" in look.folder_problem(folder, "emr_backup", other)
     assert look.folder_problem(folder, "emr_backup", mine) == ""
-    assert "is a file, and is to be a folder" in look.folder_problem(folder / "file", "emr_backup", mine)
+    assert "is a file, but must be a folder" in look.folder_problem(folder / "file", "emr_backup", mine)
     (tmp_path / "link").symlink_to(folder)
     assert "is a symbolic link" in look.folder_problem(tmp_path / "link", "emr_backup", mine)
 

@@ -117,8 +117,8 @@ def test_statements_keep_their_text_and_line() -> None:
 @pytest.mark.parametrize(
     ("body", "place", "words"),
     [
-        ("SELECT 1;\n\\i other.sql\n", ":6:", r"\i is a command of psql"),
-        ("SELECT 1 \\gexec\n", ":5:", r"\gexec is a command of psql"),
+        ("SELECT 1;\n\\i other.sql\n", ":6:", r"\i is a psql command"),
+        ("SELECT 1 \\gexec\n", ":5:", r"\gexec is a psql command"),
         ("COPY a FROM stdin;\n1\n\\.\n", ":5:", "COPY with standard input"),
         ("SELECT 1;\nCOPY a FROM STDIN;\n", ":6:", "COPY with standard input"),
         ("SELECT 1;\nCOMMIT;\nSELECT 2;\n", ":6:", "transaction control"),
@@ -129,9 +129,9 @@ def test_statements_keep_their_text_and_line() -> None:
         ("RESET ROLE;\n", ":5:", "SET ROLE"),
         ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n", ":5:", "SET TRANSACTION"),
         ("SET LOCAL transaction_deferrable = on;\n", ":5:", "SET TRANSACTION"),
-        ("BEGIN ISOLATION LEVEL SERIALIZABLE;\nSELECT 1;\nCOMMIT;\n", ":5:", "BEGIN with properties"),
-        ("SELECT 1;\nSELECT :name;\n", ":6:", ":name is a variable of psql"),
-        ("SELECT 1;\nSELECT :'name';\n", ":6:", ":'name' is a variable of psql"),
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE;\nSELECT 1;\nCOMMIT;\n", ":5:", "BEGIN with transaction options"),
+        ("SELECT 1;\nSELECT :name;\n", ":6:", ":name is a psql variable"),
+        ("SELECT 1;\nSELECT :'name';\n", ":6:", ":'name' is a psql variable"),
         ("SELECT 1;\n\ufeffSELECT 2;\n", ":6:", "U+FEFF (zero width no-break space)"),
         ("CREATE TABLE a (b int\u00a0);\n", ":5:", "U+00A0 (no-break space)"),
         ("SELECT 1;\n\u200bSELECT 2;\n", ":6:", "U+200B (zero width space)"),
@@ -292,7 +292,7 @@ def test_prints_the_path_of_a_cycle(release: Release, depends: dict[str, str], p
     for version, needed in depends.items():
         release.add(f"{version}_a.sql", depends=needed)
     [finding] = release.findings()
-    assert f"in a circle: {path}." in finding
+    assert f"form a cycle: {path}." in finding
 
 
 def test_refuses_a_dependency_on_a_later_file(release: Release) -> None:
@@ -314,9 +314,9 @@ def test_refuses_an_incomplete_or_wrong_header(release: Release) -> None:
         "files/migrations/001_a.sql:1: its header has no `Depends on`",
         "files/migrations/001_a.sql:1: its header has no `Description`",
         "files/migrations/001_a.sql:1: its header has no `Migration`",
-        "files/migrations/002_b.sql:1: its header calls it 001_b",
-        "files/migrations/002_b.sql:3: `Depends on` is `none` or a list of versions like `001, 002`",
-        "files/migrations/003_c.sql:4: `Transactional` is `yes` or `no`",
+        "files/migrations/002_b.sql:1: its header names it 001_b",
+        "files/migrations/002_b.sql:3: `Depends on` must be `none` or a list of versions like `001, 002`",
+        "files/migrations/003_c.sql:4: `Transactional` must be `yes` or `no`",
     ]
 
 
@@ -339,7 +339,7 @@ def test_says_all_that_is_wrong_at_once(release: Release) -> None:
 
 def test_an_empty_release_is_refused(release: Release) -> None:
     release.folder.mkdir()
-    assert release.findings() == ["files/migrations: holds no migration. Correct release_directory."]
+    assert release.findings() == ["files/migrations: contains no migration. Correct release_directory."]
 
 
 def test_a_statement_is_checked_in_the_middle_of_a_file() -> None:
@@ -379,9 +379,9 @@ def test_refuses_what_is_wrong_with_repeatable_files(release: Release) -> None:
     release.add("007_x.sql", b"SELECT 1;", folder="repeatable")
     assert [finding.partition(": ")[2] for finding in release.findings()] == [
         "not named name.sql (lower case, underscores). Rename or move it.",
-        "its dependencies run in a circle: a -> b -> a. Remove one of these `Depends on`.",
+        "its dependencies form a cycle: a -> b -> a. Remove one of these `Depends on`.",
         "depends on missing, and no repeatable file has that name. Correct `Depends on`.",
-        "its header calls it d. Make header and file name equal.",
+        "its header names it d. Make header and file name equal.",
         "a repeatable file runs in a transaction. Make it a migration.",
     ]
 
@@ -496,10 +496,10 @@ def test_their_marks_without_transaction_are_honoured(release: Release, head: st
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("SELECT 1;\n-- migrate:up\nSELECT 2;\n", ":1: stands before the first mark"),
-        ("-- migrate:down\nSELECT 2;\n", ":1: has a way back, and no mark before"),
+        ("SELECT 1;\n-- migrate:up\nSELECT 2;\n", ":1: is before the first mark"),
+        ("-- migrate:down\nSELECT 2;\n", ":1: has a down part, but no mark before"),
         ("-- migrate:up\nSELECT 2;\n-- +goose Down\nSELECT 1;\n", ":3: is a mark of another tool"),
-        ("-- +goose ENVSUB ON\n-- +goose Up\nSELECT 2;\n", ":1: goose would fill in variables"),
+        ("-- +goose ENVSUB ON\n-- +goose Up\nSELECT 2;\n", ":1: goose replaces environment variables"),
         ("-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABEL a;\n", ":4: syntax error"),
     ],
 )
@@ -513,7 +513,7 @@ def test_a_file_of_comments_does_nothing_and_is_a_migration(release: Release) ->
     release.add("001_a.sql", "-- nothing\n/* at all */\n")
     assert release.findings() == []
     release.add("002_b.sql", b" \n")
-    assert any(":1: holds no SQL statement" in finding for finding in release.findings())
+    assert any(":1: contains no SQL statement" in finding for finding in release.findings())
 
 
 def test_golang_migrate_pairs_by_version_and_its_words_are_no_header(release: Release) -> None:
@@ -528,10 +528,10 @@ def test_golang_migrate_pairs_by_version_and_its_words_are_no_header(release: Re
         (("000001",), None),
     ]
     [warning] = catalog.warnings
-    assert warning.startswith("files/migrations/00002_c.go: no SQL, and not applied.")
+    assert warning.startswith("files/migrations/00002_c.go: not SQL, so it is not applied.")
     release.add("01_third.down.sql", b"SELECT 1;\n")
     [finding] = release.findings()
-    assert "two ways back of one version" in finding
+    assert "both rollbacks of one version" in finding
 
 
 def test_two_files_of_one_version_are_one_message(release: Release) -> None:
@@ -565,7 +565,7 @@ def test_a_link_that_leads_nowhere_is_called_so(release: Release) -> None:
     path = release.add("001_a.sql")
     (path.parent / "002_b.sql").symlink_to("gone.sql")
     assert release.findings() == [
-        "files/migrations/002_b.sql: is a link that leads nowhere: there is no gone.sql. Correct or remove it."
+        "files/migrations/002_b.sql: is a broken link: gone.sql does not exist. Correct or remove it."
     ]
 
 

@@ -74,20 +74,20 @@ def test_the_state_and_the_next_step_are_told() -> None:
     assert text.splitlines() == [
         f"{FILES[1]}:7: [42601] wrong",
         "Database emr: 001_a.sql applied and recorded by this run; 002_b.sql to 003_c.sql (2) not applied. "
-        "The failed file left nothing behind.",
-        f"Next: correct {FILES[1]} and run the same command again; it goes on with the first that is missing.",
+        "The failed file left no changes.",
+        f"Next: correct {FILES[1]} and run the same command again; it continues with the first missing file.",
     ]
 
 
 def test_what_another_run_applied_is_not_claimed() -> None:
     text = tell(Failure("another run has applied it since this run was planned", "55000", FILES[0], 1), theirs={*FILES})
     assert "none applied and recorded by this run; 001_a.sql to 003_c.sql (3) applied by another run meanwhile" in text
-    assert "Next: run the same command again; it goes on from what stands now." in text
+    assert "Next: run the same command again; it continues from the current state." in text
 
 
 def test_a_held_lock_asks_to_wait() -> None:
-    text = tell(Failure("another run holds the lock of the migrations since 10:00: pid 7, user x, application y"))
-    assert "Next: wait for the end of that run" in text
+    text = tell(Failure("another run holds the lock of the migrations: pid 7, user x, application y"))
+    assert "Next: wait until that run ends" in text
 
 
 def test_a_lock_that_did_not_come_asks_for_the_session_that_holds_it() -> None:
@@ -99,10 +99,10 @@ def test_a_lock_that_did_not_come_asks_for_the_session_that_holds_it() -> None:
             theirs=set(),
             in_doubt=set(),
             database="emr",
-            findings=["In the way: pid 7."],
+            findings=["Blocked by: pid 7."],
         )
     )
-    assert "\nIn the way: pid 7.\nNext: run the same command again when they have ended" in text
+    assert "\nBlocked by: pid 7.\nNext: run the same command again when they have ended" in text
     assert "-e migrations_terminate_blockers=true" in text
 
 

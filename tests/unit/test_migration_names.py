@@ -53,9 +53,9 @@ def test_numbers_decide_about_the_order() -> None:
     ("file", "words"),
     [
         ("V1__add rooms.sql", "has a space. Rename it to V1__add_rooms.sql."),
-        ("beforeMigrate.sql", "a callback of Flyway"),
-        ("afterMigrate__x.sql", "a callback of Flyway"),
-        ("B7__all.sql", "a baseline of Flyway"),
+        ("beforeMigrate.sql", "a Flyway callback"),
+        ("afterMigrate__x.sql", "a Flyway callback"),
+        ("B7__all.sql", "a Flyway baseline"),
         ("V1__ph\u006f\u0300ng.sql", "decomposed Unicode form"),
         ("notes.sql", ""),
     ],

@@ -46,7 +46,7 @@ def test_stops_at_the_target_and_goes_on_from_there() -> None:
 
 def test_refuses_a_target_that_does_not_exist_or_lies_behind() -> None:
     assert make_plan(CATALOG, [], target="009").problems == [
-        "The target 009 is no version of this release, which goes from 001 to 003. Correct migrations_target."
+        "The target 009 is not a version of this release, which goes from 001 to 003. Correct migrations_target."
     ]
     assert make_plan(CATALOG, CATALOG, target="001").problems[0].startswith("The target 001 is before 003, which is")
 
@@ -61,7 +61,7 @@ def test_an_edited_file_is_named_with_both_checksums() -> None:
 
 def test_a_deleted_file_is_named() -> None:
     [problem] = make_plan(CATALOG[:2], CATALOG).problems
-    assert problem.startswith("003_x.sql is applied and missing in the release. Bring the file back")
+    assert problem.startswith("003_x.sql is applied, but missing in the release. Bring the file back")
 
 
 def test_a_renamed_file_is_recognised_by_name_and_by_number() -> None:
@@ -70,7 +70,7 @@ def test_a_renamed_file_is_recognised_by_name_and_by_number() -> None:
     assert problem == "002_x.sql is applied and is now called files/migrations/002_y.sql. Rename the file back."
     renumbered = entry("009", sha=CATALOG[1]["sha256"])
     [problem] = make_plan([CATALOG[0], CATALOG[2], renumbered], CATALOG).problems
-    assert problem.startswith("002_x.sql is applied, and its content now stands in files/migrations/009_x.sql.")
+    assert problem.startswith("002_x.sql is applied, and its content is now in files/migrations/009_x.sql.")
 
 
 def test_a_file_renumbered_downwards_is_one_problem() -> None:
@@ -78,7 +78,7 @@ def test_a_file_renumbered_downwards_is_one_problem() -> None:
     [problem] = make_plan(
         [CATALOG[0], moved, CATALOG[2]], [CATALOG[0], CATALOG[2], entry("004", "z", "9" * 64)]
     ).problems
-    assert problem.startswith("004_z.sql is applied, and its content now stands in files/migrations/002_z.sql.")
+    assert problem.startswith("004_z.sql is applied, and its content is now in files/migrations/002_z.sql.")
 
 
 def test_other_line_ends_are_harmless_and_said() -> None:
@@ -100,7 +100,7 @@ def test_an_older_file_added_later_needs_a_decision() -> None:
 
 def test_tables_without_a_history_are_not_touched() -> None:
     [problem] = make_plan(CATALOG, [], untracked_tables=30).problems
-    assert problem.startswith("The database holds 30 tables in schema public and no history of migrations")
+    assert problem.startswith("The database has 30 tables in schema public and no history of migrations")
 
 
 DOUBT = {"version": "003", "name": "x", "started_at": "2026-02-11 10:00:00+00", "sha256": "003" * 4}
@@ -114,7 +114,7 @@ def test_a_file_in_doubt_goes_on_where_the_database_tells_how_far_it_came() -> N
         [{"send": False, "drop": []}, {"send": True, "drop": ["s.i"]}, {"send": True, "drop": []}]
     ]
     [note] = plan.notes
-    assert "line 6 left the INVALID index s.i behind: the next run drops it and makes it again" in note
+    assert "line 6 left the INVALID index s.i behind: the next run drops it and creates it again" in note
     assert "DROP INDEX CONCURRENTLY s.i" in note
 
 
@@ -123,7 +123,7 @@ def test_a_file_in_doubt_of_which_nothing_can_be_told_needs_a_decision() -> None
         CATALOG, CATALOG[:2], in_doubt=[DOUBT], answers={"003": [Answer(5, "open", look="SELECT 1")]}
     ).problems
     assert problem.startswith("003_x.sql is in doubt")
-    assert "whether line 5 was done cannot be told; look: SELECT 1" in problem
+    assert "it is unknown whether line 5 was executed; check: SELECT 1" in problem
     assert "-e migrations_resolve=003:retry" in problem
     assert "-e migrations_resolve=003:applied" in problem
 
@@ -133,13 +133,13 @@ def test_a_file_in_doubt_that_is_gone_or_was_edited_is_said() -> None:
     assert "the release has no such file" in problem
     plan = make_plan(CATALOG, CATALOG[:2], in_doubt=[DOUBT | {"sha256": "0"}], answers={"003": [Answer(5, "to do")]})
     assert plan.problems == []
-    assert "003_x.sql was edited since it began" in plan.notes[1]
+    assert "003_x.sql was edited after it started" in plan.notes[1]
 
 
 def test_a_decision_is_read_and_stands() -> None:
     assert read_decisions("") == {}
     assert read_decisions("016:retry, 017:applied") == {"016": "retry", "017": "applied"}
-    with pytest.raises(ValueError, match=r"016=retry is not written like"):
+    with pytest.raises(ValueError, match=r"016=retry is not a decision like"):
         read_decisions("016=retry")
     answers = [Answer(5, "open"), Answer(6, "again", ("i",))]
     assert [answer.state for answer in decide(answers, "applied")] == ["done", "done"]
@@ -171,11 +171,11 @@ def test_a_baseline_that_stands_already_is_nothing_to_do() -> None:
 
 def test_a_baseline_that_cannot_be_is_refused() -> None:
     [problem] = make_plan(CATALOG, [], baseline="009", untracked_tables=7).problems
-    assert problem.startswith("The baseline 009 is no version of this release, which goes from 001 to 003.")
+    assert problem.startswith("The baseline 009 is not a version of this release, which goes from 001 to 003.")
     [problem] = make_plan(CATALOG, [], baseline="002").problems
     assert "so there is nothing to adopt" in problem
     [problem] = make_plan(CATALOG, CATALOG[:1], baseline="003").problems
-    assert problem.startswith("The database has a history, and 002, 003 of the baseline 003 do not stand in it.")
+    assert problem.startswith("The database has a history, and 002, 003 of the baseline 003 are not in it.")
 
 
 def test_untracked_tables_may_be_left_to_somebody_else() -> None:
@@ -196,7 +196,7 @@ def test_an_edit_is_not_accepted_without_a_reason_or_where_there_is_none() -> No
     [problem] = make_plan(CATALOG, EDITED, accept=["001"], reason=" ").problems
     assert problem.startswith("migrations_accept needs a reason")
     assert make_plan(CATALOG, EDITED, accept=["001", "002", "009"], reason="x").problems == [
-        "002_x.sql was not edited since it was applied, so there is nothing to accept. Leave it out of "
+        "002_x.sql was not edited since it was applied, so there is nothing to accept. Remove it from "
         "migrations_accept.",
         "009 is not applied, so there is no edit to accept. Correct migrations_accept.",
     ]

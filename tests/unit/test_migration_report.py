@@ -102,9 +102,9 @@ def test_catalogs_differ_by_object() -> None:
     other = [key for key in sorted({*live, *promised}) if live.get(key) != promised.get(key)]
     assert lines(differences(live, promised, other)) == [
         "column a.x: bigint, promised integer",
-        "column a.y: not of the migrations",
-        "function f(): another definition",
+        "column a.y: not in the migrations",
+        "function f(): different definition",
         "index i: missing",
         "table gone: missing",
-        "table new: not of the migrations",
+        "table new: not in the migrations",
     ]

@@ -12,7 +12,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.ret
     waits_for_run,
 )
 
-HELD = "another run holds the lock of the migrations since 10:00: pid 7"
+HELD = "another run holds the lock of the migrations: pid 7"
 OVERTAKEN = "another run has applied it since this run was planned"
 
 
@@ -59,5 +59,5 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-1s", "2 days"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration like 500ms, 2s or 1min"):
+    with pytest.raises(ValueError, match="is not a duration like 500ms, 2s or 1min"):
         read_duration(text)

@@ -56,33 +56,33 @@ def test_of_a_set_goes_what_stands() -> None:
 
 def test_what_others_depend_on_stays() -> None:
     assert problem(["001", "002", "003"], only="001") == (
-        "files/migrations/001_x.sql cannot go: files/migrations/002_x.sql and files/migrations/003_x.sql depend on it "
-        "and would stay. Roll back more: -e rollback_to=000"
+        "files/migrations/001_x.sql cannot be rolled back: files/migrations/002_x.sql and files/migrations/003_x.sql "
+        "depend on it and would stay. Roll back more: -e rollback_to=000"
     )
     assert "004_x.sql depends on it and would stay. Roll back more: -e rollback_to=002" in problem(only="003")
 
 
 def test_what_is_not_applied_or_has_no_way_back_is_named() -> None:
     assert problem(only="009") == (
-        "009 is no version of this release, which goes from 001 to 004. Correct rollback_only."
+        "009 is not a version of this release, which goes from 001 to 004. Correct rollback_only."
     )
     assert problem(["001"], only="002") == (
-        "files/migrations/002_x.sql is not applied; the newest that is: 001. Correct rollback_only."
+        "files/migrations/002_x.sql is not applied; the newest applied one is 001. Correct rollback_only."
     )
-    assert "002_x.sql is not applied; the newest that is: 001. Correct rollback_to." in problem(["001"], to="002")
+    assert "002_x.sql is not applied; the newest applied one is 001. Correct rollback_to." in problem(["001"], to="002")
     assert problem(only="004").startswith(
-        "files/migrations/004_x.sql has no way back: there is no files/rollbacks/004_x.sql. Write it"
+        "files/migrations/004_x.sql has no rollback: there is no files/rollbacks/004_x.sql. Write it"
     )
     assert problem(named="x", sets={"y": []}) == "The release has no set x; it has y. Correct rollback_set."
     assert problem(named="x", sets={"x": ["001", "099"]}) == (
-        "rollback_sets.yml: x names 099, which no migration has. Correct it."
+        "rollback_sets.yml: x has 099, which no migration has. Correct it."
     )
     assert "no set x; it has no rollback_sets.yml" in problem(named="x")
 
 
 @pytest.mark.parametrize("wish", [{}, {"to": "001", "only": "002"}, {"only": "002", "named": "x"}])
 def test_exactly_one_wish_is_asked_for(wish: dict[str, Any]) -> None:
-    assert problem(**wish).startswith("Say with exactly one variable what is to go back")
+    assert problem(**wish).startswith("Set exactly one of rollback_to, rollback_only, rollback_set")
 
 
 @pytest.mark.parametrize(
@@ -139,4 +139,4 @@ def test_the_loss_is_read_and_shown() -> None:
 def test_a_missing_way_back_is_named_in_the_style_of_its_folder(file: str, mark: str, way_back: str) -> None:
     missing: dict[str, Any] = {"version": "2", "file": file, "depends": [], "rollback": None, "down_mark": mark}
     [sentence] = plan_rollback([missing], ["2"], only="2").problems
-    assert sentence.startswith(f"{file} has no way back: there is no {way_back}. Write it")
+    assert sentence.startswith(f"{file} has no rollback: there is no {way_back}. Write it")

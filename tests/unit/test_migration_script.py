@@ -59,7 +59,7 @@ def test_a_file_without_transaction_is_recorded_before_and_after_by_one_session(
     [alone] = split_file(sent)
     assert alone.text == "VACUUM a"
     assert sent.startswith(f"/* migration-statement {RUN.run_id} {{")
-    assert "gave the lock of the migrations away" in keeps
+    assert "released the lock of the migrations" in keeps
     assert "CONSTANT text := $sql$apply$sql$" in ended
 
 

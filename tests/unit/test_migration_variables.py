@@ -22,16 +22,16 @@ KNOWN = ["migrations_target", "postgresql_embedded_port", "release_directory"]
 
 def test_proposes_the_name_that_was_meant() -> None:
     assert unknown_variables(["migrations_taget", "migrations_target"], KNOWN) == [
-        "The variable migrations_taget is known to no role. Did you mean migrations_target?"
+        "The variable migrations_taget is unknown. Did you mean migrations_target?"
     ]
     assert unknown_variables(["postgresq_embedded_port"], KNOWN) == [
-        "The variable postgresq_embedded_port is known to no role. Did you mean postgresql_embedded_port?"
+        "The variable postgresq_embedded_port is unknown. Did you mean postgresql_embedded_port?"
     ]
 
 
 def test_refuses_a_name_of_ours_that_resembles_nothing() -> None:
     assert unknown_variables(["database_zzz"], KNOWN) == [
-        "The variable database_zzz is known to no role. Remove it, or correct its name."
+        "The variable database_zzz is unknown. Remove it, or correct its name."
     ]
 
 
@@ -43,7 +43,7 @@ def test_reads_the_names_of_every_role() -> None:
     names = declared_variables(ROLES)
     assert {"migrations_target", "migrations_out_of_order"} <= set(names)
     assert unknown_variables(["rolback_to"], known()) == [
-        "The variable rolback_to is known to no role. Did you mean rollback_to?"
+        "The variable rolback_to is unknown. Did you mean rollback_to?"
     ]
 
 
@@ -56,8 +56,8 @@ def test_somebody_elses_variables_of_the_inventory_are_not_mentioned() -> None:
 def test_a_variable_of_the_inventory_with_a_wrong_letter_is_mentioned() -> None:
     found = resembling_variables(["postgresql_verison", "backup_direktory", "postgresql_version"], known())
     assert found == [
-        "The variable backup_direktory is known to no role of ours. Did you mean backup_directory?",
-        "The variable postgresql_verison is known to no role of ours. Did you mean postgresql_version?",
+        "The variable backup_direktory is unknown to all roles of this collection. Did you mean backup_directory?",
+        "The variable postgresql_verison is unknown to all roles of this collection. Did you mean postgresql_version?",
     ]
 
 
@@ -68,9 +68,9 @@ def test_a_former_name_is_known_and_named_with_the_new_one() -> None:
     assert set(limits) == set(usual)
     assert set(RENAMED.values()) == {f"status_limits.{name}" for name in limits}
     assert former_variables(["status_scan_rows", "clinic", "postgresql_timeout"]) == [
-        "The variable status_scan_rows is called status_limits.scan_rows now. Its old name counts until the next "
+        "The variable status_scan_rows was renamed to status_limits.scan_rows. The old name works until the next "
         "release.",
-        "The variable postgresql_timeout is not read any more. Remove it.",
+        "The variable postgresql_timeout is no longer used. Remove it.",
     ]
     assert set(known()) & (RENAMED.keys() | REMOVED) == set()
 

@@ -55,7 +55,7 @@ def test_a_taken_port_is_refused_before_anything_is_made(tmp_path: Path) -> None
         ({"packages": {}}, "no embedded PostgreSQL for this machine"),
         ({"port": 80}, "Port 80 cannot be used"),
         ({"database": "Emr"}, "correct postgresql_embedded_database"),
-        ({"settings": {"port": 1}}, "decided by postgresql_embedded_port"),
+        ({"settings": {"port": 1}}, "set by postgresql_embedded_port"),
         ({"root_directory": "x"}, "set postgresql_embedded_root_directory"),
     ],
 )

@@ -62,10 +62,10 @@ def test_one_that_is_good_stays() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "ca", "names", "days", "words"),
     [
-        ("", KEY, CA, NAMES, 0, "there is none"),
+        ("", KEY, CA, NAMES, 0, "it is missing"),
         ("x", KEY, CA, NAMES, 0, "it or its key cannot be read"),
         (CERTIFICATE, "x", CA, NAMES, 0, "it or its key cannot be read"),
-        (CERTIFICATE, pem(OTHER_KEY), CA, NAMES, 0, "it is not that of the key"),
+        (CERTIFICATE, pem(OTHER_KEY), CA, NAMES, 0, "it does not match the key"),
         (CERTIFICATE, KEY, OTHER, NAMES, 0, "another CA signed it"),
         (CERTIFICATE, KEY, CA, [*NAMES, "db2.example"], 0, "the host has other names or addresses"),
         (CERTIFICATE, KEY, CA, NAMES, 336, "it expires on 2027-01-01"),
@@ -86,11 +86,11 @@ def test_one_that_ends_with_its_ca_is_not_made_anew_by_every_run() -> None:
 @pytest.mark.parametrize(
     ("known", "ca", "reason", "can_sign", "words"),
     [
-        (CA, OTHER, "", True, "The CA in /here is not the one that the clients of this host know, /there/ca.crt."),
-        (CA, "x", "", True, "is not the one that the clients of this host know"),
+        (CA, OTHER, "", True, "The CA in /here is not the one that clients of this host trust, /there/ca.crt."),
+        (CA, "x", "", True, "is not the one that clients of this host trust"),
         (CA, "", "it expires", False, "needs a new certificate (it expires), and the key of its CA is not here: /here"),
         (CA, CA, "it expires", False, "the key of its CA is not here"),
-        ("", CA, "there is none", False, "the key of its CA is not here"),
+        ("", CA, "it is missing", False, "the key of its CA is not here"),
     ],
 )
 def test_what_clients_would_not_accept_is_not_signed(
@@ -104,8 +104,8 @@ def test_what_clients_would_not_accept_is_not_signed(
 @pytest.mark.parametrize(
     ("known", "ca", "reason", "can_sign"),
     [
-        ("", "", "there is none", False),  # the first host: a CA is made
-        ("", CA, "there is none", True),
+        ("", "", "it is missing", False),  # the first host: a CA is made
+        ("", CA, "it is missing", True),
         (CA, CA, "it expires", True),
         (CA, certificate(CA_KEY, CA_KEY, [], later(300), 3650), "", True),  # the same key with a later end
         (CA, "", "", False),  # another controller, as long as nothing has to be signed
@@ -120,8 +120,8 @@ def test_what_clients_accept_is_signed(*, known: str, ca: str, reason: str, can_
     [
         (CERTIFICATE, "", NAMES, 0, "postgresql_tls_key is empty"),
         ("", KEY, NAMES, 0, "postgresql_tls_certificate is empty"),
-        ("x", KEY, NAMES, 0, "is no certificate in PEM"),
-        (CERTIFICATE, "x", NAMES, 0, "is no private key in PEM"),
+        ("x", KEY, NAMES, 0, "is not a PEM certificate"),
+        (CERTIFICATE, "x", NAMES, 0, "is not a PEM private key"),
         (CERTIFICATE, pem(OTHER_KEY), NAMES, 0, "is not the key of postgresql_tls_certificate"),
         (CERTIFICATE, KEY, NAMES, 366, "expired on 2027-01-01"),
         (CERTIFICATE, KEY, ["db2.example"], 0, "and the host is DNS:db2.example"),

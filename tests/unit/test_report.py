@@ -166,7 +166,10 @@ def problems() -> Iterator[str]:
     ):
         yield from make_plan(catalog, applied).problems
     yield from make_plan([first], [first], in_doubt=[begun]).problems
-    for answers in ((), (Answer(1, DONE), Answer(2, OPEN, look="read the statement, and look for what it makes"))):
+    for answers in (
+        (),
+        (Answer(1, DONE), Answer(2, OPEN, look="read the statement, and check whether its result exists")),
+    ):
         given = {begun["version"]: answers}
         yield from make_plan(plans.CATALOG, [], in_doubt=[begun], answers=given, invalid=["idx_a"]).problems
 
@@ -196,7 +199,7 @@ def judgements() -> Iterator[tuple[Any, list[Any]]]:
 
 
 STATES = ("active", "idle in transaction (aborted)")
-FOREIGN = "7 tables and no history: the migrations were not made by a deploy"
+FOREIGN = "7 tables and no history: the migrations were not applied by a deploy"
 COMMAND = re.compile(
     r"ansible-playbook [\w./=-]+(?: -e \w+=\w+)?|(?:apt-get|journalctl|SELECT|ALTER|git) .+?(?=[;)]|$)|-e \"?\w+=\S+"
 )
@@ -259,8 +262,17 @@ def failures() -> list[str]:
 
 # Words of check.py that no constant holds.
 FOUND = (
-    *("applied", "not applied", "accepted", "refused", "an empty text", "other values", "another one", "no comment"),
-    *("another text there", "no such row", "one on t", "what f.yml promises"),
+    *(
+        "applied",
+        "not applied",
+        "accepted",
+        "refused",
+        "an empty text",
+        "other values",
+        "a different definition",
+        "no comment",
+    ),
+    *("a different text", "no such row", "one on t", "what f.yml promises"),
 )
 
 
@@ -283,12 +295,12 @@ def test_each_sentence_is_one_that_is_said() -> None:
 
 
 def test_a_sentence_writes_figures_and_times_its_way_and_leaves_names() -> None:
-    assert VI.say("of emr_backup_2 failed at 2026-11-24T20:00; none was ever good") == (
+    assert VI.say("of emr_backup_2 failed at 2026-11-24T20:00; none has succeeded yet") == (
         "diễn tập với emr_backup_2 không đạt lúc 03:00 25/11/2026; chưa lần nào đạt"
     )
     assert VI.say("/data: 81 % full, 1,019.5 GB free") == "/data: đã đầy 81 %, còn trống 1.019,5 GB"
     assert VI.say("visits takes rows until 2026-12-31") == "visits nhận dữ liệu đến hết ngày 31/12/2026"
-    assert VI.say("PostgreSQL 16.9, up 3 days: below 16.15, so with known faults") == (
+    assert VI.say("PostgreSQL 16.9, up 3 days: below 16.15, with known faults") == (
         "PostgreSQL 16.9, đã chạy 3 ngày: cũ hơn 16.15 nên còn lỗi đã biết"
     )
     assert VI.say("something that nobody translated") is None

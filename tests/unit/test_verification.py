@@ -116,16 +116,16 @@ def test_yaml_values_keep_their_types(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("tables: [a\nx: 1", "files/verify/001_first.yml:2:2: not valid YAML: "),
-        ("tables: [a]\ntables: [b]", "files/verify/001_first.yml:2:1: not valid YAML: the key tables stands twice."),
+        ("tables: [a]\ntables: [b]", "files/verify/001_first.yml:2:1: not valid YAML: the key tables appears twice."),
         (b"tables: [\xff]", "files/verify/001_first.yml: not UTF-8: byte at offset 9. Save the file as UTF-8."),
-        ("- a", "001_first.yml: holds no mapping. Its keys are extensions, "),
+        ("- a", "001_first.yml: is not a mapping. Its keys are extensions, "),
         ("tabels: [a]", "001_first.yml: the key `tabels` is unknown. Did you mean tables?"),
-        ("tables: a", "001_first.yml: `tables` is a list of names. Correct it."),
-        ("tables: [1]", "`tables` is a list of names."),
+        ("tables: a", "001_first.yml: `tables` must be a list of names. Correct it."),
+        ("tables: [1]", "`tables` must be a list of names."),
         ("tables: [a, a]", "`tables` names a twice. Remove one."),
-        ("indexes: [a]", "`indexes` is a mapping from tables."),
-        ("indexes: {t: a}", "`indexes.t` is a list of names."),
-        ("columns: {t: [a]}", "`columns.t` is a mapping from columns to types."),
+        ("indexes: [a]", "`indexes` must be a mapping from tables."),
+        ("indexes: {t: a}", "`indexes.t` must be a list of names."),
+        ("columns: {t: [a]}", "`columns.t` must be a mapping from columns to types."),
         ("queries: {}", "`queries` is not a list."),
         ("queries: [a]", "`queries[0]` is not a mapping."),
         ("queries: [{name: q, sql: SELECT 1}]", "`queries[0]` has no `expect`. Add it."),
@@ -141,15 +141,18 @@ def test_yaml_values_keep_their_types(tmp_path: Path) -> None:
         ("queries: [{name: q, sql: 'SELECT 1) AS q; DELETE FROM t; SELECT (1', expect: 1}]", "is not one SELECT"),
         ("plans: [{name: p, sql: SELECT 1}]", "`plans[0]` has neither `scans` nor `index`."),
         ("plans: [{name: p, sql: SELECT 1, index: i, settings: {work_mem: on}}]", "is not a planner setting"),
-        ("seeds: [{table: t, key: [a], rows: [[1, 2]]}]", "`seeds[0].rows[0]` is a list of 1: a."),
-        ("seeds: [{table: t, key: [a], values: [b], rows: [[1, 2], [1, 3]]}]", "holds the key [1] twice."),
+        ("seeds: [{table: t, key: [a], rows: [[1, 2]]}]", "`seeds[0].rows[0]` needs 1 values: a."),
+        ("seeds: [{table: t, key: [a], values: [b], rows: [[1, 2], [1, 3]]}]", "has the key [1] twice."),
         ("seeds: [{table: t, key: [a], rows: [], where: a =}]", "`seeds[0].where` is not a condition"),
         ("constraint_examples: [{table: t, constraint: c}]", "neither `accepts` nor `refuses`"),
         ("constraint_examples: [{table: t, constraint: c, accepts: [1]}]", "has no `column`."),
         ("generated_examples: [{table: t, column: c, examples: [{given: {}}]}]", "with `given` and `expect`"),
         ("withdraws: {table: [t]}", "`withdraws.table` is unknown. Did you mean tables?"),
         ("withdraws: {indexes: {t: [i]}}", "withdraws `indexes` t i, which no earlier file promises."),
-        ("queries: [{name: q, sql: SELECT 1, expect: 1}, {name: q, sql: SELECT 1, expect: 1}]", "is promised by"),
+        (
+            "queries: [{name: q, sql: SELECT 1, expect: 1}, {name: q, sql: SELECT 1, expect: 1}]",
+            "is already promised by",
+        ),
     ],
 )
 def test_refuses_with_place_and_remedy(tmp_path: Path, text: str | bytes, problem: str) -> None:
@@ -368,9 +371,9 @@ def test_examples_say_what_the_database_lacks(data: dict[str, Any], reason: str 
         (["a", "b"], [["a"], ["b"]], None),
         (["a", "b"], [["b"], ["a"]], "expected a, b, found b, a."),
         ([["a", 1], ["b", 2]], [["a", 1], ["b", 3]], 'expected ["b", 2], found ["b", 3].'),
-        ([], [["Nguyễn Văn A"]], "expected no such row, found (another text)."),
-        ("x", [["Nguyễn Văn A"]], "expected x, found (another text)."),
-        ([[{"k": "x"}]], [[{"name": "A"}]], 'expected {"k": "x"}, found {"(another text)": "(another text)"}.'),
+        ([], [["Nguyễn Văn A"]], "expected no such row, found (different text)."),
+        ("x", [["Nguyễn Văn A"]], "expected x, found (different text)."),
+        ([[{"k": "x"}]], [[{"name": "A"}]], 'expected {"k": "x"}, found {"(different text)": "(different text)"}.'),
     ],
 )
 def test_queries_are_compared_without_showing_unknown_texts(expect: Any, rows: Any, sentence: str | None) -> None:
@@ -452,12 +455,12 @@ def test_each_file_is_counted_in_the_order_of_the_table() -> None:
 
 def test_a_failure_lists_everything_at_once_and_says_state_and_next_command() -> None:
     lines = failure_message("db", CHECKS).split("\n")
-    assert lines[0] == "The database db is not what its release promises: 3 of 5 checks failed."
+    assert lines[0] == "The database db does not match its release: 3 of 5 checks failed."
     assert lines[1:3] == [
         "  f/002_b.yml: table t: expected present, found nothing of that name.",
         "  f/002_b.yml: 2 other promises about t cannot be kept without the table.",
     ]
-    assert lines[3] == "Nothing was changed; the database is as the migrations left it."
+    assert lines[3] == "Nothing was changed; the database is as after the migrations."
     assert "run the same command again" in lines[4]
 
 

@@ -38,7 +38,7 @@ def test_a_table_speaks_for_what_is_on_it() -> None:
     first, second, third = survey(checks, DOCUMENTS)
     assert (first.there, first.missing, first.other) == (["table a"], ["index i on a", "table b"], [])
     assert second.other == ["column a.y"]
-    assert str(third) == ("003_x is there in part. there: 1 seeded rows of a; missing: 2 seeded rows of a.")
+    assert str(third) == ("003_x is partly applied. existing: 1 seeded rows of a; missing: 2 seeded rows of a.")
 
 
 def test_what_promises_nothing_is_left_out() -> None:
@@ -52,9 +52,9 @@ def test_only_the_version_that_it_is_at_may_be_adopted() -> None:
     assert verdict(holdings, "002", 7, "db") != []
     assert verdict(holdings, "004", 7, "db") != []
     assert verdict(holdings, "", 7, "db") == [
-        "The database db holds 7 tables in schema public and no history of migrations; no migration was applied.",
-        "  All that 001 to 003 promise is there.",
-        "  Nothing of 004 is there.",
+        "The database db has 7 tables in schema public and no history of migrations; this run applied no migration.",
+        "  001 to 003 are fully applied.",
+        "  004 is not applied.",
         "Next: adopt it with -e migrations_baseline=003, which compares every definition first; or restore a backup "
         "that has its history (ansible-playbook playbooks/restore.yml), or deploy into another database "
         "(-e database_name=...).",
@@ -65,16 +65,16 @@ def test_a_gap_or_a_part_is_named_and_not_adopted() -> None:
     part = Holding("002", "002_x", there=["table b"], missing=[f"table {n}" for n in range(10)])
     lines = verdict([whole("001"), part, absent("003"), whole("004")], "001", 7, "db")
     assert lines[2] == (
-        "  002_x is there in part. there: table b; missing: table 0, table 1, table 2, table 3, table 4, table 5, "
+        "  002_x is partly applied. existing: table b; missing: table 0, table 1, table 2, table 3, table 4, table 5, "
         "table 6, table 7 and 2 more."
     )
-    assert lines[3] == "  004_x is there."
-    assert lines[-1].startswith("Next: bring db to one version by hand: finish 002_x.sql, 004_x.sql, or take it back")
+    assert lines[3] == "  004_x is fully applied."
+    assert lines[-1].startswith("Next: bring db to one version by hand: complete 002_x.sql, 004_x.sql, or roll it back")
 
 
 def test_tables_of_somebody_else_are_not_adopted() -> None:
     lines = verdict([absent("001")], "", 7, "db")
     assert lines[1] == (
-        "Next: it was not made by this release: restore a backup that has its history (ansible-playbook "
+        "Next: it was not created by this release: restore a backup that has its history (ansible-playbook "
         "playbooks/restore.yml), or deploy into another database (-e database_name=...)."
     )

@@ -117,7 +117,7 @@ def test_timer_is_scheduled_and_its_service_ended_well(host: Host, name: str) ->
 def test_the_journal_tells_what_the_services_did(host: Host) -> None:
     said = host.check_output("journalctl -o cat -u physioflow-backup -u physioflow-drill")
     assert re.search(r"^physioflow_backup_\d{8}_\d{6}, verified: \d+ rows in \d+ tables read back", said, re.MULTILINE)
-    assert re.search(r"^physioflow_backup_\d{8}_\d{6} is proven: restored, \d+ rows", said, re.MULTILINE)
+    assert re.search(r"^physioflow_backup_\d{8}_\d{6} passed the drill: \d+ rows", said, re.MULTILINE)
 
 
 def test_its_user_cannot_change_what_it_runs(host: Host) -> None:

@@ -12,10 +12,10 @@ from testinfra.host import Host
 FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 # The task that fails, and a word of its failure.
 FAILURES = {
-    "postgresql_input": "postgresql_tls_certificate is no certificate in PEM",
+    "postgresql_input": "postgresql_tls_certificate is not a PEM certificate",
     "postgresql_cluster": "PostgreSQL refuses the settings",
     "database_setup": "work_mem",
-    "host_files_info": "is no time that systemd understands",
+    "host_files_info": "is not a systemd calendar time",
 }
 
 

@@ -53,8 +53,8 @@ def gate(settings: Settings, request: Request) -> Result:
         done = create(settings, replace(request, only_with_data=True))
     except BackupError as error:
         raise BackupError(
-            f"{error}\nWithout a backup nothing is changed in the database, and nothing was. If it has to be without "
-            "one: -e backup_before_migration=false, which the history records."
+            f"{error}\nThe database was not changed: it needs a backup first. To continue without one: "
+            "-e backup_before_migration=false; the history records it."
         ) from error
     # The backup exists and is verified; later failures are no reason to stop.
     return {**done, "reason": "", "warnings": done.get("problems", []), "problems": []}
@@ -80,7 +80,7 @@ def verify_backup(settings: Settings, request: Request) -> Result:
     rows = sum(entry["rows"] for entry in backup.manifest["tables"])
     return {
         "changed": False,
-        "lines": [f"{backup.id} is whole: every file is as it was written, {rows} rows read back"],
+        "lines": [f"{backup.id} is intact: all checksums match, {rows} rows read back"],
     }
 
 

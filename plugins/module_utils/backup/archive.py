@@ -142,7 +142,7 @@ class _Lines:
             if upto > skip:
                 self.buffer, skip = self.buffer[upto:], 0
             if not self._more():
-                raise BackupError("the rows of a table end without their mark: the dump is cut off")
+                raise BackupError("the rows of a table have no end marker: the dump is truncated")
 
 
 def _key(name: bytes) -> str:
@@ -177,7 +177,7 @@ def verify(programs: Programs, backup: Backup, *, decode: bool = False) -> None:
     if decode:
         contents = read_contents(programs, backup.folder / DUMP)
         if problem := contents_problem(contents, manifest["tables"], manifest["sequences"]):
-            raise BackupError(f"The dump of {backup.id} is not what its manifest says: {problem}")
+            raise BackupError(f"The dump of {backup.id} does not match its manifest: {problem}")
 
 
 def check_files(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
@@ -189,7 +189,7 @@ def check_files(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         if found[name]["size"] != entry["size"]:
             raise DamagedError(f"{folder / name} has {found[name]['size']} bytes, not {entry['size']}")
         if found[name]["sha256"] != entry["sha256"]:
-            raise DamagedError(f"{folder / name} was changed since it was written: its SHA-256 is another")
+            raise DamagedError(f"{folder / name} was changed after it was written: its SHA-256 differs")
     if more := sorted(set(found) - set(wanted)):
         raise DamagedError(f"{folder / more[0]} does not belong to the backup")
 
@@ -201,14 +201,14 @@ def contents_problem(
     wanted = {f"{table['schema']}.{table['name']}": table["rows"] for table in tables}
     for key, rows in wanted.items():
         if key not in contents.rows:
-            return f"it has no rows of {key}, of which there were {rows}"
+            return f"it has no rows of {key}, expected {rows}"
         if contents.rows[key] != rows:
-            return f"it has {contents.rows[key]} rows of {key}, not {rows}"
+            return f"it has {contents.rows[key]} rows of {key}, expected {rows}"
     if more := sorted(set(contents.rows) - set(wanted)):
-        return f"it has rows of {more[0]}, which was not there"
+        return f"it has rows of the unexpected table {more[0]}"
     for key, entry in sequences.items():
         if list(contents.sequences.get(key, ())) != [entry["last_value"], entry["is_called"]]:
-            return f"it has another value of the sequence {key}"
+            return f"its value of the sequence {key} differs"
     return ""
 
 

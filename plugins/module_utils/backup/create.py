@@ -119,7 +119,7 @@ def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict
             return None
         tables, options = found["tables"], []
         if request.tables:
-            keys, tables = tables_named(request.tables, found, "there is no table {} in it. Correct backup_tables.")
+            keys, tables = tables_named(request.tables, found, "the database has no table {}. Correct backup_tables.")
             # As requested: for a partitioned table all partitions, for a partition only itself.
             options = [f"--table-and-children={place_of(key, found)}" for key in keys]
         migrations = history_of(session)
@@ -147,7 +147,7 @@ def _take(settings: Settings, request: Request, store: Store, lock: int) -> dict
             for key, (value, called) in contents.sequences.items()
         }
         if problem := contents_problem(contents, tables, sequences):
-            raise BackupError(f"the dump, read back, is not what was in the database: {problem}")
+            raise BackupError(f"the dump, read back, differs from the database: {problem}")
         tools.run("pg_restore", "--schema-only", "--file=-", folder / DUMP)
         finished = time.monotonic()
         manifest = {
@@ -255,7 +255,7 @@ def _dump_globals(settings: Settings, tools: Programs, path: Path) -> None:
 def _what_is_there(store: Store) -> str:
     whole = [backup.id for backup in store.backups() if backup.whole]
     there = (
-        f"The backups that were there are untouched; the newest verified one is {whole[-1]}."
+        f"The existing backups are unchanged; the newest verified one is {whole[-1]}."
         if whole
         else "There is no verified backup yet."
     )

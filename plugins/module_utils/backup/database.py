@@ -45,7 +45,7 @@ PINNED = {
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
 }
-# The lock of roles/migrations/files/session.sql: exclusive for a migration, shared for a dump.
+# The lock of roles/migrations/files/lock.sql: exclusive for a migration, shared for a dump.
 MIGRATIONS_LOCK = "hashtextextended('migrations.history', 0)"
 
 _PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
@@ -239,7 +239,7 @@ def share_migrations_lock(session: Session, seconds: float) -> None:
     end = time.monotonic() + seconds
     while not session.row(f"SELECT pg_try_advisory_lock_shared({MIGRATIONS_LOCK}) AS got")["got"]:
         if time.monotonic() > end:
-            raise BackupError(f"A run of migrations goes on since more than {seconds:.0f} s. Wait for its end.")
+            raise BackupError(f"A run of migrations has been active for more than {seconds:.0f} s. Wait until it ends.")
         time.sleep(0.1)
 
 

@@ -51,13 +51,13 @@ def drill(settings: Settings, request: Request) -> dict[str, Any]:
         BackupError: why the backup is not proven.
     """
     if request.check_mode:
-        return {"changed": False, "lines": ["A drill would be made."]}
+        return {"changed": False, "lines": ["A drill would be run."]}
     began = time.monotonic()
     store = Store(settings)
     own_server = request.server == "own"
     with obtained(settings, request) as backup:
         if not backup.whole:
-            raise BackupError(f"{backup.id} holds single tables: only a backup of the whole database is drilled.")
+            raise BackupError(f"{backup.id} holds single tables. A drill needs a backup of the whole database.")
         record = {
             "at": utc_now().isoformat(),
             "ok": True,
@@ -79,19 +79,19 @@ def drill(settings: Settings, request: Request) -> dict[str, Any]:
                 " Do not rely on this backup: take a new one (ansible-playbook playbooks/backup.yml) and drill again."
             )
             raise BackupError(
-                f"The drill failed: {backup.id} could not be proven. {failure}\nThe live database was not touched."
-                + ("" if isinstance(failure, UnrestorableError) else remedy)
+                f"The drill failed: the restore of {backup.id} was not verified. {failure}\n"
+                "The live database was not touched." + ("" if isinstance(failure, UnrestorableError) else remedy)
             ) from failure
         tables = backup.manifest["tables"]
     # `latest` skips a damaged newest backup, which must not count as success.
     damaged = store.newer_damaged(backup.number) if request.backup == LATEST else []
     problems = [f"{other.id} is newer and cannot be used: {other.damage}." for other in damaged]
     if problems:
-        problems.append("Take a new backup (ansible-playbook playbooks/backup.yml), and find out who changed that one.")
+        problems.append("Take a new backup (ansible-playbook playbooks/backup.yml) and find out what changed this one.")
     hashed = sum(table["hash"] is not None for table in tables)
     told = (
-        f"{backup.id} is proven: restored, {sum(table['rows'] for table in tables)} rows in {len(tables)} tables "
-        f"counted and {hashed} tables hashed, all equal; {record['seconds']:.1f} s"
+        f"{backup.id} passed the drill: {sum(table['rows'] for table in tables)} rows in {len(tables)} tables "
+        f"restored and counted, {hashed} tables hashed, all equal; {record['seconds']:.1f} s"
     )
     return {
         "changed": True,
@@ -131,9 +131,9 @@ def throwaway_server(settings: Settings) -> Iterator[Programs]:
     """Run a temporary server during the block: no network, one system user, no crash safety."""
     user = getpass.getuser()
     if os.geteuid() == 0:
-        raise BackupError("PostgreSQL does not run as root: a drill with a server of its own needs another user.")
+        raise BackupError("PostgreSQL does not run as root. A drill on a temporary server needs another user.")
     if not (settings.bin_dir / "initdb").exists():
-        raise BackupError(f"{settings.bin_dir} has no initdb: drill in the live server (backup_drill_server: live).")
+        raise BackupError(f"{settings.bin_dir} has no initdb. Use the live server (backup_drill_server: live).")
     tools = Programs(settings.bin_dir, {})
     for left in settings.directory.glob(f"{SERVER}*"):
         with alone_in(left) as unused:  # otherwise that drill is still running

@@ -42,7 +42,7 @@ def copy_missing(settings: Settings, store: Store) -> list[str]:
                 problems.append(f"{backup.id} was not copied off the host, as it is damaged: {error}.")
         forget(settings, settings.keep)
     except BackupError as error:
-        here = "plain, as its copy is not proven" if settings.restic.only else "and verified"
+        here = "unencrypted, because its copy is not verified" if settings.restic.only else "and verified"
         problems.append(f"The backup is on this host, {here}; its copy off the host failed: {error}")
     return problems
 
@@ -66,7 +66,7 @@ def strip(settings: Settings, backup: Backup) -> None:
             check_files(folder, backup.manifest["files"])
         except BackupError as error:
             place = shown(settings.restic.repository)
-            raise BackupError(f"the copy of {backup.id} at {place} is not the backup: {error}") from error
+            raise BackupError(f"the copy of {backup.id} at {place} differs from the backup: {error}") from error
     for path in backup.folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

@@ -53,13 +53,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BackupError(f"{path} is missing: {folder.name} is no backup that was finished") from error
+        raise BackupError(f"{path} is missing: the backup {folder.name} is incomplete") from error
     except (OSError, ValueError) as error:
         raise BackupError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is damaged'}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or any(key not in found for key in _REQUIRED):
-        raise BackupError(f"{path} is no manifest of format {FORMAT}")
+        raise BackupError(f"{path} is not a manifest of format {FORMAT}")
     if found["checksum"] != checksum(found):
-        raise BackupError(f"{path} was changed since it was written: its checksum is another")
+        raise BackupError(f"{path} was changed after it was written: its checksum differs")
     if found["id"] != folder.name.removesuffix(".partial"):
         raise BackupError(f"{path} is the manifest of {found['id']}, not of {folder.name}")
     return found

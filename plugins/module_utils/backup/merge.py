@@ -82,7 +82,7 @@ class Merge:
         self.key = [row["name"] for row in session.rows(_KEY.format(place=self.regclass))]
         if not self.key and self.rows and not replace:
             raise BackupError(
-                f"{place} has no primary key, so it cannot be told which of its rows are missing. Use "
+                f"{place} has no primary key, so its missing rows cannot be determined. Use "
                 "restore_existing_rows=replace, or restore into a new database."
             )
 
@@ -109,8 +109,8 @@ class Merge:
         self.fixed = {identifier(row["name"]) for row in there if row["identity"]}
         if lost := [name for name in self.columns if name not in quoted]:
             raise BackupError(
-                f"{self.place} has no column {', '.join(lost)} any more, which the backup has: it was migrated since. "
-                "Restore the backup into a new database and take what is needed from there."
+                f"{self.place} no longer has the column {', '.join(lost)} of the backup: it was migrated since. "
+                "Restore the backup into a new database and copy what you need from there."
             )
         self.session.execute(
             f"CREATE TEMPORARY TABLE {self.staging.partition('.')[2]} (LIKE {self.table}) ON COMMIT DROP"
@@ -175,8 +175,8 @@ class Merge:
             )
             if number:
                 raise BackupError(
-                    f"{number} rows of {child} refer ({key['name']}) to rows of {self.place} that came after the "
-                    "backup and would be removed. Use restore_existing_rows=keep, or restore into a new database."
+                    f"{number} rows of {child} reference ({key['name']}) rows of {self.place} that are newer than "
+                    "the backup and would be removed. Use restore_existing_rows=keep, or restore into a new database."
                 )
         before = self._number(f"SELECT count(*) AS n FROM {self.table} AS t WHERE {later}")
         self.session.execute(f"DELETE FROM {self.table} AS t WHERE {later}")

@@ -90,7 +90,7 @@ class Programs:
 def check_ended(program: str, status: int, err: bytes) -> None:
     """Raise a BackupError with a program's message where it failed."""
     if status < 0:
-        raise BackupError(f"{program} was ended by {signal.Signals(-status).name}")
+        raise BackupError(f"{program} was terminated by {signal.Signals(-status).name}")
     if status:
         raise BackupError(f"{program} failed: {plain_words(program, err)}")
 
@@ -107,7 +107,7 @@ def plain_words(program: str, err: bytes) -> str:
     if end := _ENDS.search(words):
         words = words[: end.start()]
     plain = (line.removeprefix(f"{program}: ").removeprefix("error: ").strip() for line in words.splitlines())
-    return without_values(" ".join(plain)) or "it said nothing"
+    return without_values(" ".join(plain)) or "it printed no message"
 
 
 def without_values(words: str) -> str:

@@ -46,7 +46,7 @@ SELECT CASE WHEN rolsuper THEN current_setting('data_directory') END AS place FR
 LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]+?))\s*(?:,|$)')
 NO_CATALOG = (
-    "{backup} is of an earlier release of PhysioFlow Database and holds no list of its objects: tables, rows, "
+    "{backup} was made by an earlier release of PhysioFlow Database and has no list of its objects: tables, rows, "
     "sequences and extensions are as they were; definitions could not be compared"
 )
 
@@ -72,14 +72,15 @@ def restore(settings: Settings, request: Request) -> dict[str, Any]:
         except BackupError as error:
             raise BackupError(f"{error}\nNo database was changed.") from error
     lines = [
-        f"{backup.id} is restored into {request.database}: {sum(table['rows'] for table in backup.manifest['tables'])} "
-        f"rows in {len(backup.manifest['tables'])} tables are what the manifest says; {time.monotonic() - began:.1f} s "
-        f"({verified - began:.1f} to verify the backup before)"
+        f"{backup.id} was restored into {request.database}: "
+        f"{sum(table['rows'] for table in backup.manifest['tables'])} rows in {len(backup.manifest['tables'])} tables "
+        f"match the manifest; {time.monotonic() - began:.1f} s "
+        f"({verified - began:.1f} of them to verify the backup first)"
     ]
     if old:
-        lines.append(f"What was there is kept as {old}. When nobody needs it: -e restore_drop_old=true drops it")
+        lines.append(f"The former database is kept as {old}. To drop it later: -e restore_drop_old=true")
     if damaged := [other.id for other in Store(settings).backups() if other.damage]:
-        notes.append(f"damaged backups are not taken for the latest: {', '.join(damaged)}")
+        notes.append(f"damaged backups were skipped: {', '.join(damaged)}")
     return {"changed": True, "lines": lines, "warnings": notes, "backup": backup.id, "old": old}
 
 
@@ -118,7 +119,7 @@ def drop_copy(settings: Settings, request: Request) -> dict[str, Any]:
 def ready(settings: Settings, request: Request, stack: ExitStack) -> tuple[Backup, Programs, Session]:
     """Find the backup, verify it, and refuse a restore that would fail; the stack closes all resources."""
     if not NAME.fullmatch(request.database) or request.database == MAINTENANCE:
-        raise BackupError(f"{request.database!r} is no name for a database to restore into. Correct restore_database.")
+        raise BackupError(f"{request.database!r} is not a name for a restored database. Correct restore_database.")
     backup = stack.enter_context(obtained(settings, request))
     if not backup.whole:
         raise BackupError(
@@ -141,19 +142,19 @@ def check_server(server: Session, backup: Backup) -> None:
     if found["version_num"] // 10000 < manifest["server"]["version_num"] // 10000:
         problems.append(
             f"the server is PostgreSQL {found['version']}, and the backup comes from {manifest['server']['version']}: "
-            "an older server cannot take it"
+            "an older server cannot restore it"
         )
     if server.row("SELECT pg_is_in_recovery() AS standby")["standby"]:
         problems.append("the server is a standby")
     there = {row["rolname"] for row in server.rows("SELECT rolname FROM pg_roles")}
     if missing := [name for name in manifest["roles"] if name not in there]:
         problems.append(
-            f"the server has no role {', '.join(missing)}, of whom the backup has objects or privileges. Make them: "
-            f"ansible-playbook deploy.yml does, or globals.sql of the backup"
+            f"the server has no role {', '.join(missing)}, which has objects or privileges in the backup. Create it: "
+            "ansible-playbook deploy.yml, or globals.sql of the backup"
         )
     available = {row["name"] for row in server.rows("SELECT name FROM pg_available_extensions")}
     if missing := [name for name in manifest["extensions"] if name not in available]:
-        problems.append(f"the server cannot have the extension {', '.join(missing)}: install its package there")
+        problems.append(f"the extension {', '.join(missing)} is not available on the server: install its package there")
     if problems:
         raise BackupError(f"{backup.id} cannot be restored here: {'; '.join(problems)}.")
 
@@ -170,7 +171,7 @@ def check_space(server: Session, tools: Programs, manifest: Mapping[str, Any]) -
     needed = int(manifest["database"]["size"])
     if free is not None and free < needed:
         raise BackupError(
-            f"{place} has {size_text(free)} free, and the database takes {size_text(needed)} beside what is there. "
+            f"{place} has {size_text(free)} free, and the restored database needs {size_text(needed)}. "
             "Free space on that disk."
         )
 
@@ -181,7 +182,7 @@ def check_target(server: Session, tools: Programs, request: Request) -> None:
         return
     if number := objects_in(tools, request.database):
         raise BackupError(
-            f"The database {request.database} is there and holds {number} tables and other objects: a backup is "
+            f"The database {request.database} exists and holds {number} tables and other objects. A backup is "
             "restored into a new database. Choose another name (-e restore_database=NAME), or drop that one, or "
             "replace the live database with -e restore_in_place=true."
         )
@@ -206,7 +207,7 @@ def beside(
     """
     scratch = f"{name[:53]}_restoring"
     if not server.row(f"SELECT pg_try_advisory_lock(hashtextextended({literal(scratch)}, 0)) AS got")["got"]:
-        raise BackupError(f"Another restore into {name} goes on. Wait for its end.")
+        raise BackupError(f"Another restore into {name} is running. Wait until it ends.")
     try:
         drop_leftover(server, tools, scratch)
         check_space(server, tools, backup.manifest)
@@ -227,7 +228,7 @@ def beside(
                     shown = differences[:MOST_DIFFERENCES]
                     more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
                     raise BackupError(
-                        f"What was restored from {backup.id} is not what its manifest says: {'; '.join(shown + more)}."
+                        f"The restored {backup.id} does not match its manifest: {'; '.join(shown + more)}."
                     )
                 sessions[0].execute("ANALYZE")
             yield scratch
@@ -275,7 +276,7 @@ def drop_leftover(server: Session, tools: Programs, scratch: str) -> None:
         return
     if not (comments[0]["words"] or "").startswith(MARK) and objects_in(tools, scratch):
         raise BackupError(
-            f"There is a database {scratch} that no restore made, and its name is needed. Rename or drop it."
+            f"The database {scratch} was not created by a restore, but a restore needs its name. Rename or drop it."
         )
     server.execute(f"DROP DATABASE {identifier(scratch)} WITH (FORCE)")
 
@@ -296,7 +297,7 @@ def make_database(server: Session, name: str, wanted: Mapping[str, Any]) -> None
         f"ENCODING {literal(wanted['encoding'])} LC_COLLATE {literal(wanted['collate'])} "
         f"LC_CTYPE {literal(wanted['ctype'])} {provider}"
     )
-    server.execute(f"COMMENT ON DATABASE {identifier(name)} IS {literal(f'{MARK} a restore that goes on')}")
+    server.execute(f"COMMENT ON DATABASE {identifier(name)} IS {literal(f'{MARK} a restore in progress')}")
     server.execute(f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC")
 
 
@@ -336,13 +337,13 @@ def compare(sessions: Sequence[Session], tools: Programs, backup: Backup, databa
         place = place_of(key, found)
         value = session.row(f"SELECT last_value, is_called FROM {place}")
         if (value["last_value"], value["is_called"]) != (wanted["last_value"], wanted["is_called"]):
-            differences.append(f"the sequence {key} stands at {value['last_value']}, not {wanted['last_value']}")
+            differences.append(f"the sequence {key} is at {value['last_value']}, expected {wanted['last_value']}")
     differences += [
         f"the extension {name} is missing" for name in sorted(set(manifest["extensions"]) - set(found["extensions"]))
     ]
     large, there = manifest.get("large_objects"), measure_large_objects(session)
     if large and there and large != there:
-        differences.append(f"of {large['objects']} large objects {there['objects']} are there, or they are others")
+        differences.append(f"{there['objects']} of {large['objects']} large objects exist, or their contents differ")
     wanted_objects = catalog_of(backup)
     if wanted_objects is None:
         # The text of pg_dump may change after a restore, so a difference proves nothing.
@@ -360,7 +361,7 @@ def compare_objects(session: Session, wanted: Mapping[tuple[str, str], str]) -> 
     for key in differing(session, found, wanted):
         kind, name = key
         if kind not in NOT_DUMPED:
-            what = "is missing" if key not in found else "is too much" if key not in wanted else "is another"
+            what = "is missing" if key not in found else "is not in the backup" if key not in wanted else "differs"
             words.append(f"{kind} {name} {what}")
     session.pin()
     return words
@@ -371,16 +372,16 @@ def compare_tables(sessions: Sequence[Session], there: list[dict[str, Any]], man
     wanted = {key_of(table): table for table in manifest["tables"]}
     names = {key_of(table) for table in there}
     differences = [f"{key} is missing" for key in wanted if key not in names]
-    differences += [f"{key} is too much" for key in sorted(names - set(wanted))]
+    differences += [f"{key} is not in the backup" for key in sorted(names - set(wanted))]
     hashed = [key for key, table in wanted.items() if table["hash"] is not None]
     by_name = "hashed_by" in manifest
     chosen = [table for table in there if key_of(table) in wanted]
     for table in measure(sessions, chosen, hashed, by_name=by_name):
         key = key_of(table)
         if table["rows"] != wanted[key]["rows"]:
-            differences.append(f"{key} has {table['rows']} rows, not {wanted[key]['rows']}")
+            differences.append(f"{key} has {table['rows']} rows, expected {wanted[key]['rows']}")
         elif table["hash"] != wanted[key]["hash"]:
-            differences.append(f"the {table['rows']} rows of {key} are others")
+            differences.append(f"the {table['rows']} rows of {key} differ")
     return differences
 
 
@@ -488,7 +489,7 @@ def drop_old(settings: Settings, request: Request) -> dict[str, Any]:
         for name in [] if request.check_mode else names:
             server.execute(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
     word = "would be dropped" if request.check_mode else "dropped"
-    lines = [f"{word}: {name}" for name in names] or ["There is no database that a restore in place has kept."]
+    lines = [f"{word}: {name}" for name in names] or ["There is no database kept by a restore in place."]
     return {"changed": bool(names), "dropped": names, "lines": lines}
 
 

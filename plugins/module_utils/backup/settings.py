@@ -147,7 +147,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
         BackupError: all invalid values, in one message.
     """
     if problems := list(_problems(given)):
-        raise BackupError(f"The settings of the backup cannot be right: {'; '.join(problems)}. Nothing was touched.")
+        raise BackupError(f"The backup settings are invalid: {'; '.join(problems)}. Nothing was touched.")
     values = dict(given)
     values |= {name: Path(given[name]) for name in ("directory", "bin_dir")}
     values["connection"] = {name: str(value) for name, value in (given.get("connection") or {}).items()}
@@ -166,7 +166,7 @@ def _problems(given: Mapping[str, Any]) -> Iterator[str]:
         if not given.get(name):
             yield f"{name} is missing"
         elif name == "database" and not NAME.fullmatch(str(given[name])):
-            yield f"{given[name]!r} is no name of a database (a to z, 0 to 9 and _)"
+            yield f"{given[name]!r} is not a database name (a to z, 0 to 9 and _)"
         elif name != "database" and not Path(given[name]).is_absolute():
             yield f"{name} is {given[name]}, not an absolute path"
     proof, keep, restic = given.get("proof", "hash"), given.get("keep") or {}, given.get("restic") or {}
@@ -177,7 +177,7 @@ def _problems(given: Mapping[str, Any]) -> Iterator[str]:
         ),
         f"proof is {proof}; it is counts, hash or a list of tables": not isinstance(proof, str) or proof in PROOFS,
         f"keep takes {', '.join(KEEP)}, and no other rule": set(keep) <= set(KEEP),
-        "keep is 0 in everything, and would keep nothing": not keep or any(int(keep.get(name, 0)) for name in KEEP),
+        "all rules of keep are 0, so no backup would be kept": not keep or any(int(keep.get(name, 0)) for name in KEEP),
         "restic has a repository and no password": bool(restic.get("password")) or not restic.get("repository"),
         "restic.only without a repository would keep nothing": bool(restic.get("repository")) or not restic.get("only"),
     }

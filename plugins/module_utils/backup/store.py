@@ -92,13 +92,13 @@ class Store:
             BackupError: with the path, its kind or owner, and the current user.
         """
         path = self.directory
-        remedy = "No backup was made. Mount or make the folder, or correct backup_directory."
+        remedy = "No backup was made. Mount or create the folder, or correct backup_directory."
         if path.is_symlink():
             raise BackupError(f"{path} is a symbolic link to {path.readlink()}: name the folder itself. {remedy}")
         if not path.exists():
             raise BackupError(f"The folder of the backups, {path}, does not exist. {remedy}")
         if not path.is_dir():
-            raise BackupError(f"The folder of the backups, {path}, is no folder but a file. {remedy}")
+            raise BackupError(f"The folder of the backups, {path}, is a file. {remedy}")
         # Not os.access: it grants root the write access that a read-only file system refuses.
         probe = path / f".probe-{os.getpid()}"
         try:
@@ -125,8 +125,8 @@ class Store:
                 stream.seek(0)
                 holder = stream.read().strip() or "an unknown process"
                 raise BackupError(
-                    f"Another run works on the backups in {self.directory}: {holder}. Nothing was changed. Wait for "
-                    "its end and run the same command again."
+                    f"Another run works on the backups in {self.directory}: {holder}. Nothing was changed. Wait "
+                    "until it ends and run the same command again."
                 ) from error
             stream.truncate(0)
             stream.write(f"{action}, pid {os.getpid()}, since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
@@ -166,7 +166,7 @@ class Store:
             if not whole:
                 raise BackupError(
                     f"There is no verified backup of the whole database {self.database} in {self.directory}."
-                    + (f" What is there is damaged or of single tables: {_names(backups)}." if backups else "")
+                    + (f" The existing backups are damaged or of single tables: {_names(backups)}." if backups else "")
                 )
             return whole[-1]
         for backup in backups:
@@ -241,7 +241,7 @@ class Store:
             by = f"the last one, {last.id}, has {size_text(last.size)}" if last else "that is the database's size"
             raise BackupError(
                 f"{self.directory} has {size_text(free)} free, and a backup may need {size_text(needed)} ({by}). No "
-                f"backup was made, and the {len(backups)} that are there were left alone. Free space there, or lower "
+                f"backup was made; the {len(backups)} existing ones are unchanged. Free space there, or lower "
                 "backup_keep."
             )
 
@@ -269,7 +269,7 @@ def sha256_of(folder: Path) -> dict[str, dict[str, Any]]:
     files = {}
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise BackupError(f"{path} is neither a file nor a folder: it was put there by somebody else")
+            raise BackupError(f"{path} is neither a file nor a folder and does not belong to the backup")
         if path.is_file() and not path.name.startswith((FILE, f".{FILE}-")):  # the latter is of a killed writer
             total = hashlib.sha256()
             with path.open("rb") as stream:

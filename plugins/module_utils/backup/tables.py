@@ -79,7 +79,7 @@ class _Restoring:
         refusal = f"{self.backup.id} has no table {{}}. Correct restore_tables."
         _, wanted = tables_named(self.request.tables, self.manifest, refusal)
         if any(table["schema"] == "migrations" for table in wanted):
-            raise BackupError("The history of migrations is not restored by itself: it would contradict the tables.")
+            raise BackupError("The history of migrations cannot be restored alone: it would contradict the tables.")
         return wanted
 
     def run(self) -> list[dict[str, Any]]:
@@ -139,9 +139,8 @@ class _Restoring:
         if self.request.existing_rows == REFUSE and (full := [merge for merge in merges if merge.rows]):
             shown = ", ".join(f"{merge.place} ({merge.rows} rows)" for merge in full)
             raise BackupError(
-                f"There are rows in {shown}, and it has to be said what happens to them: -e restore_existing_rows=keep "
-                "leaves them as they are and brings back those that are missing; =replace makes the tables what they "
-                "were in the backup."
+                f"There are rows in {shown}. Choose what happens to them: -e restore_existing_rows=keep leaves them "
+                "unchanged and restores the missing ones; =replace makes the tables equal to the backup."
             )
         return list(parents_first(merges, self.live["foreign_keys"]))
 
@@ -152,7 +151,7 @@ class _Restoring:
         for entry in self.manifest["foreign_keys"]:
             if entry["table"] in self.missing and entry["references"] not in self.missing | self.there:
                 raise BackupError(
-                    f"{entry['table']} refers to {entry['references']}, which is missing too: name both in "
+                    f"{entry['table']} references {entry['references']}, which is also missing: name both in "
                     "restore_tables."
                 )
             key = (entry["table"], entry["name"])
@@ -191,22 +190,22 @@ class _Restoring:
         manifest = {**self.manifest, "tables": [t for t in self.wanted if key_of(t) in exact]}
         there = [t for t in self.session.json(CONTENTS)["tables"] if key_of(t) in exact]
         if differences := compare_tables([self.session], there, manifest):
-            raise BackupError(f"What was restored is not what the manifest says: {'; '.join(differences)}")
+            raise BackupError(f"The restored rows do not match the manifest: {'; '.join(differences)}")
 
 
 def report(done: Sequence[dict[str, Any]]) -> list[str]:
     """Return a line for each table."""
     lines = [
         {
-            "made": "{table}: made again with {rows} rows",
-            "kept": "{table}: {inserted} rows brought back, {rows} that were there left alone",
-            "replaced": "{table}: {rows} rows as in the backup ({removed} that came later removed)",
+            "made": "{table}: created again with {rows} rows",
+            "kept": "{table}: {inserted} rows restored, {rows} existing rows unchanged",
+            "replaced": "{table}: {rows} rows as in the backup ({removed} newer rows removed)",
         }[entry["how"]].format(**entry)
         for entry in done
     ]
     return lines + [
-        f"{entry['table']}: {entry['refused']} rows of the backup were NOT brought back: rows that came since have the "
-        "same values in another unique key"
+        f"{entry['table']}: {entry['refused']} rows of the backup were NOT restored: newer rows have the same values "
+        "in another unique key"
         for entry in done
         if entry.get("refused")
     ]

@@ -38,17 +38,17 @@ def password_problems(passwords: Mapping[str, str], names: Iterable[str]) -> lis
         elif password.casefold() in {name.casefold() for name in own}:
             problems.append(f"The password of {purpose} is the name of a role or of the database.")
         elif len(rest_of(password, own)) < LEAST_LEFT:
-            problems.append(f"The password of {purpose} is made of words that everybody tries first.")
+            problems.append(f"The password of {purpose} consists of common words.")
         elif len(password) < SHORTEST:
             problems.append(f"The password of {purpose} is shorter than {SHORTEST} characters.")
         elif len(set(password)) < FEWEST_KINDS:
-            problems.append(f"The password of {purpose} is made of fewer than {FEWEST_KINDS} different characters.")
+            problems.append(f"The password of {purpose} has fewer than {FEWEST_KINDS} different characters.")
     same: dict[str, list[str]] = {}
     for purpose, password in passwords.items():
         if password:
             same.setdefault(password, []).append(purpose)
     problems += [
-        f"The passwords of {', '.join(purposes)} are the same: who knows one knows all."
+        f"The passwords of {', '.join(purposes)} are the same. Give each role its own."
         for purposes in same.values()
         if len(purposes) > 1
     ]

@@ -15,9 +15,9 @@ SIGN = "SELECT set_config('physioflow.sign', %(sign)s, false), pg_backend_pid() 
 LOOK = "SELECT current_setting('physioflow.sign', true) AS sign, pg_backend_pid() AS pid"
 TURNS = "sffsfs"  # order of the checks; neither a pool of one nor a round-robin pool passes all of them
 POOLED = (
-    "A connection pooler in transaction mode (PgBouncer or the like) stands between here and the server: two "
-    "statements of one session reached different sessions of the server. Locks and settings would be lost on the way. "
-    "Let login_host and login_port of the connection name the server itself, or a pool in session mode."
+    "A connection pooler in transaction mode (such as PgBouncer) is between this run and the server: two "
+    "statements of one session reached different sessions of the server. Locks and settings would be lost. "
+    "Set login_host and login_port of the connection to the server itself, or to a pool in session mode."
 )
 
 

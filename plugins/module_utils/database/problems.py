@@ -31,31 +31,31 @@ def input_problems(wanted: Wanted) -> list[str]:
         reserved = RESERVED_DATABASES if variable == "database_name" else RESERVED_ROLES
         if not NAME.fullmatch(name):
             problems.append(
-                f"{variable} is {name!r}: a name is a to z, 0 to 9 and _, begins with no digit, and has 63 at most."
+                f"{variable} is {name!r}: a name has 1 to 63 of the characters a-z, 0-9 and _, the first not a digit."
             )
         elif name in reserved or name.startswith("pg_"):
-            problems.append(f"{variable} is {name!r}, a name that PostgreSQL keeps for itself.")
+            problems.append(f"{variable} is {name!r}, a name that PostgreSQL reserves.")
     named = [*wanted.roles.values(), wanted.audit_role]
     if len(set(named)) < len(named):
-        problems.append(f"Each role needs a name of its own, not {', '.join(named)}.")
+        problems.append(f"Each role needs a different name; they are {', '.join(named)}.")
     for variable in ("passwords", "settings", "connection_limits"):
         for key in set(getattr(wanted, variable)) - set(PURPOSES):
             shown = "role_settings" if variable == "settings" else variable
-            problems.append(f"database_{shown} has the key {key!r}; it takes {', '.join(PURPOSES)}.")
+            problems.append(f"database_{shown} has the key {key!r}; valid keys are {', '.join(PURPOSES)}.")
     problems += [
-        f"The password of {key} in database_passwords is empty or holds a NUL character."
+        f"The password of {key} in database_passwords is empty or contains a NUL character."
         for key, password in wanted.passwords.items()
         if not password or "\0" in password
     ]
     problems += [
-        f"database_passwordless names {key!r}; it takes {', '.join(PURPOSES)}."
+        f"database_passwordless has {key!r}; valid values are {', '.join(PURPOSES)}."
         for key in wanted.passwordless
         if key not in PURPOSES
     ]
     problems += limit_problems(wanted)
     problems += [
-        f"The extension {name} is not among database_allowed_extensions. Add it there if it can neither reach files, "
-        "programs nor other servers."
+        f"The extension {name} is not among database_allowed_extensions. Add it there if it cannot access files, "
+        "programs or other servers."
         for name in wanted.extensions
         if name not in wanted.allowed_extensions
     ]
@@ -69,13 +69,13 @@ def limit_problems(wanted: Wanted) -> list[str]:
         limit = wanted.connection_limits.get(key)
         if limit is None:
             problems.append(
-                f"database_connection_limits says nothing of {key}: a role without limit can take every connection "
-                "of the server. Name all four."
+                f"database_connection_limits has no limit for {key}: without one, the role can use every connection "
+                "of the server. Set all four."
             )
         elif limit < 1:
-            problems.append(f"database_connection_limits has {limit} for {key}; the least is 1.")
+            problems.append(f"database_connection_limits has {limit} for {key}; the minimum is 1.")
     if wanted.connection_limit < 1:
-        problems.append(f"database_connection_limit is {wanted.connection_limit}; the least is 1.")
+        problems.append(f"database_connection_limit is {wanted.connection_limit}; the minimum is 1.")
     return problems
 
 
@@ -110,7 +110,7 @@ def coming_problems(wanted: Wanted, coming: Mapping[str, Any]) -> list[str]:
     if version and int(version) not in wanted.versions:
         versions = " or ".join(map(str, wanted.versions))
         return [
-            f"The provider would make a server of PostgreSQL {version}; this release is made for {versions}. Set "
+            f"The provider would install PostgreSQL {version}; this release supports {versions}. Set "
             f"postgresql_version to {versions}."
         ]
     return connection_problems(wanted, coming_slots(coming.get("settings") or {}, USUAL_SLOTS))
@@ -127,7 +127,7 @@ def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> l
     if cluster["version_num"] // 10000 not in wanted.versions:
         versions = " or ".join(map(str, wanted.versions))
         return [
-            f"The server is PostgreSQL {cluster['version']}; this release is made for {versions}. "
+            f"The server is PostgreSQL {cluster['version']}; this release supports {versions}. "
             f"Name a server of version {versions} in postgresql_connection."
         ]
     if cluster["standby"]:
@@ -149,15 +149,15 @@ def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> l
             )
         elif cluster["roles"].get(name, {}).get("SUPERUSER"):
             problems.append(
-                f"The role {name} is a superuser, for whom no privilege counts. "
+                f"The role {name} is a superuser, so privileges do not restrict it. "
                 f"If it need not be one: ALTER ROLE {identifier(name)} NOSUPERUSER; otherwise choose another name."
             )
     for purpose in ("app", "readonly", "backup"):
         name = wanted.roles[purpose]
         if owns := cluster["roles"].get(name, {}).get("owns"):
             problems.append(
-                f"The role {name} owns objects in {', '.join(owns)}; whoever owns a table may change it and let "
-                f"others in. In each of these databases: REASSIGN OWNED BY {identifier(name)} TO "
+                f"The role {name} owns objects in {', '.join(owns)}; the owner of a table can change it and "
+                f"grant privileges on it. In each of these databases: REASSIGN OWNED BY {identifier(name)} TO "
                 f"{identifier(wanted.roles['owner'])};"
             )
     problems += connection_problems(wanted, cluster["slots"])
@@ -173,7 +173,7 @@ def server_problems(wanted: Wanted, cluster: Mapping[str, Any], login: str) -> l
             if is_ != shall:
                 keep = f", or keep it with {variable}: {is_}" if variable else ""
                 problems.append(
-                    f"The database {wanted.name} is there with {what} {is_}, not {shall}. "
+                    f"The database {wanted.name} exists with {what} {is_}, not {shall}. "
                     f"Choose another database_name{keep}."
                 )
     return problems
@@ -189,7 +189,7 @@ def connection_problems(wanted: Wanted, slots: Mapping[str, int]) -> list[str]:
     free = slots["max_connections"] - slots["superuser_reserved_connections"] - slots["reserved_connections"]
     total = sum(wanted.connection_limits.get(purpose, 0) for purpose in PURPOSES)
     server = (
-        f"the server has {free} for those who are no superusers (max_connections {slots['max_connections']} less "
+        f"the server has {free} for roles without superuser (max_connections {slots['max_connections']} minus "
         f"superuser_reserved_connections {slots['superuser_reserved_connections']} and reserved_connections "
         f"{slots['reserved_connections']})"
     )
@@ -213,12 +213,12 @@ def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> 
     me = identifier(login.name)
     missing: dict[str, str] = {}
     if not login.createrole:
-        missing["CREATEROLE, to make the roles"] = f"ALTER ROLE {me} CREATEROLE"
+        missing["CREATEROLE, to create the roles"] = f"ALTER ROLE {me} CREATEROLE"
     if not login.createdb and wanted.name not in (cluster["databases"] or {}):
-        missing[f"CREATEDB, to make the database {wanted.name}"] = f"ALTER ROLE {me} CREATEDB"
+        missing[f"CREATEDB, to create the database {wanted.name}"] = f"ALTER ROLE {me} CREATEDB"
     for name, found in cluster["roles"].items():
         if not found["admin"]:
-            missing[f"ADMIN OPTION on the role {name}, which somebody else made"] = (
+            missing[f"ADMIN OPTION on the role {name}, which another role created"] = (
                 f"GRANT {identifier(name)} TO {me} WITH ADMIN OPTION"
             )
     backup = cluster["roles"].get(wanted.roles["backup"], {"member_of": []})
@@ -227,12 +227,12 @@ def login_problems(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> 
             f"GRANT pg_read_all_data TO {me} WITH ADMIN OPTION"
         )
     if wanted.row_level_security and not login.bypassrls:
-        missing["BYPASSRLS, to back up and to verify what is under database_row_level_security, and to give it on"] = (
+        missing["BYPASSRLS, to back up and verify tables under database_row_level_security, and to grant it"] = (
             f"ALTER ROLE {me} BYPASSRLS"
         )
     return [
-        f"{login.name}, as whom postgresql_connection logs in, is no superuser and lacks {what}. "
-        f"A superuser gives it: {statement};"
+        f"{login.name}, the role of postgresql_connection, is not a superuser and lacks {what}. "
+        f"As a superuser: {statement};"
         for what, statement in missing.items()
     ]
 
@@ -245,14 +245,14 @@ def login_notes(wanted: Wanted, cluster: Mapping[str, Any], login: Login) -> lis
     backup = wanted.roles["backup"]
     if not login.bypassrls and not cluster["roles"].get(backup, {}).get("BYPASSRLS"):
         notes.append(
-            f"{backup} does not get BYPASSRLS, because {login.name} does not have it. Where a table has row level "
-            "security, its dump fails until a superuser gives it that."
+            f"{backup} does not get BYPASSRLS, because {login.name} does not have it. If a table has row level "
+            "security, its dump fails until a superuser grants it."
         )
     foreign = [name for name in wanted.closed_databases if not is_ours(cluster, name)]
     if foreign:
         notes.append(
-            f"PUBLIC may still enter {', '.join(foreign)}, of which {login.name} is not the owner. "
-            "Take them off database_closed_databases, or let their owner revoke CONNECT."
+            f"PUBLIC can still connect to {', '.join(foreign)}, because {login.name} is not the owner. "
+            "Remove them from database_closed_databases, or let their owner revoke CONNECT."
         )
     return notes
 
@@ -262,25 +262,25 @@ def notes_of(wanted: Wanted, cluster: Mapping[str, Any], inside: Mapping[str, An
     notes = []
     if cluster["strangers"]:
         notes.append(
-            f"Roles that may use files or programs of the server: {', '.join(cluster['strangers'])}. "
-            "They are as good as superusers; REVOKE what they do not need."
+            f"Roles that can access files or programs of the server: {', '.join(cluster['strangers'])}. "
+            "They can become superuser; REVOKE what they do not need."
         )
     if strange := sorted(set(inside["extensions"]) - {*wanted.allowed_extensions, *wanted.extensions, "plpgsql"}):
         notes.append(
             f"{wanted.name} has extensions that are not among database_allowed_extensions: {', '.join(strange)}. "
-            "DROP EXTENSION what nobody uses, or add it there."
+            "DROP EXTENSION the unused ones, or add them there."
         )
     if inside.get("languages"):
         notes.append(
-            f"{wanted.name} has untrusted languages, whose functions may do all that the server may: "
-            f"{', '.join(inside['languages'])}. DROP EXTENSION what nobody uses."
+            f"{wanted.name} has untrusted languages, whose functions can do everything that the server can: "
+            f"{', '.join(inside['languages'])}. DROP EXTENSION the unused ones."
         )
     if not login.superuser:
         for purpose in PURPOSES:
             found = cluster["roles"].get(wanted.roles[purpose])
             notes += [
-                f"{wanted.roles[purpose]} is a member of {group}, which {login.name} may not change. A superuser "
-                f"does: REVOKE {group} FROM {identifier(wanted.roles[purpose])};"
+                f"{wanted.roles[purpose]} is a member of {group}, which {login.name} cannot change. As a "
+                f"superuser: REVOKE {group} FROM {identifier(wanted.roles[purpose])};"
                 for group in refused_groups(wanted, purpose, found or {"member_of": []})
             ]
     return notes

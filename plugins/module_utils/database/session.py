@@ -65,7 +65,9 @@ class Session:
         try:
             self.cursor.execute(f"SELECT pg_advisory_lock({LOCK})")
         except Exception as error:  # psycopg's and psycopg2's errors share no other ancestor
-            refuse(self.module, [f"Another deploy changes roles on this server since {LOCK_WAIT}: {words_of(error)}."])
+            refuse(
+                self.module, [f"Another deploy changes roles on this server; waited {LOCK_WAIT}: {words_of(error)}."]
+            )
 
     def _execute(self, statement: Statement | str) -> None:
         """Run one statement. The text of a statement with a verifier, which is in a transaction, reaches no log."""
@@ -88,12 +90,12 @@ class Session:
                 with suppress(Exception):
                     self.cursor.execute("ROLLBACK")
                 stands = (
-                    f"{len(before)} statements before it stand, all of them safe to keep"
+                    f"{len(before)} earlier statements were applied and are safe to keep"
                     if before
                     else "nothing was changed"
                 )
                 self.module.fail_json(
-                    msg=f"{statement} fails in the database {self.database}: {words_of(error)}; {stands}. "
+                    msg=f"{statement} failed in the database {self.database}: {words_of(error)}; {stands}. "
                     "Correct the variable or the server, and run the same command again.",
                     statements=[str(each) for each in before],
                 )

@@ -102,7 +102,7 @@ def try_passwords(module: AnsibleModule, wanted: Wanted, cluster: dict[str, Any]
                 after in words for after in ("permission denied for database", "too many connections for role")
             )
             if "password authentication failed" not in words and not cluster["roles"][name]["logs_in"]:
-                module.warn(f"Whether the password of {name} is right cannot be told, so it is set again: {words}")
+                module.warn(f"The password of {name} could not be checked, so it is set again: {words}")
         else:
             cluster["roles"][name]["logs_in"] = True
 
@@ -121,7 +121,7 @@ def set_up(module: AnsibleModule, act: bool, coming: Mapping[str, Any]) -> Outco
     if module.params["connection"] is not None:
         return set_up_server(module, wanted, act, coming)
     if act:
-        refuse(module, ["postgresql_connection is empty: the provider did not say where the server is."])
+        refuse(module, ["postgresql_connection is empty: the provider did not set it."])
     nothing: dict[str, Any] = {"roles": {}, "databases": {}}
     inside = new_inside()
     new = [*cluster_statements(wanted, nothing), create_statement(wanted), *extension_statements(wanted, inside)]

@@ -49,7 +49,7 @@ def check_name(name: str, variable: str) -> None:
     """Refuse the value of a variable that is not the plain name of a role or database."""
     if not _NAME.fullmatch(name):
         raise EmbeddedError(
-            f"The name {name!r} cannot be used: names are 1 to 63 of the characters a-z, 0-9 and _, the first not "
+            f"The name {name!r} is invalid: a name has 1 to 63 of the characters a-z, 0-9 and _, the first not "
             f"a digit; nothing was changed; correct {variable}."
         )
 
@@ -69,12 +69,12 @@ def check_folder(directory: Path) -> None:
     foreign = [name for name in names if not name.startswith(MARKER)]
     if MARKER not in names and foreign:
         raise EmbeddedError(
-            f"The folder {directory} is not empty and was not made by this role (it holds {foreign[0]!r}); "
+            f"The folder {directory} is not empty and was not created by this role (it holds {foreign[0]!r}); "
             f"{remedy}, or empty it."
         )
     if MARKER in names and (owner := (directory / MARKER).stat().st_uid) != os.geteuid():
         raise EmbeddedError(
-            f"The embedded server in {directory} was made by the user with uid {owner} and this run is by uid "
+            f"The embedded server in {directory} belongs to the user with uid {owner}, and this run has the uid "
             f"{os.geteuid()}; {remedy}, or run as that user."
         )
 
@@ -92,12 +92,12 @@ def check_data(data: Path, major: int) -> bool:
         version = ""
     if not re.fullmatch(r"[0-9.]{1,8}", version):
         raise EmbeddedError(
-            f"{data} is not a whole PostgreSQL data folder (its PG_VERSION cannot be read); nothing was changed; "
-            "restore it from a backup, or move it away to begin with an empty server."
+            f"{data} is not a complete PostgreSQL data folder (its PG_VERSION cannot be read); nothing was changed; "
+            "restore it from a backup, or move it away to start with an empty server."
         )
     if version != str(major):
         raise EmbeddedError(
-            f"{data} belongs to PostgreSQL {version} and this release wants {major}; nothing was changed; set "
+            f"{data} belongs to PostgreSQL {version}, and this release needs {major}; nothing was changed; set "
             "postgresql_embedded_directory to a new folder and restore a backup there."
         )
     return True
@@ -108,7 +108,7 @@ def check_port(port: int) -> None:
     if port and port not in range(1024, 65536):
         raise EmbeddedError(
             f"Port {port} cannot be used: an embedded server listens on 1024 to 65535; nothing was changed; "
-            "set postgresql_embedded_port to such a port, or to 0 to have a free one chosen."
+            "set postgresql_embedded_port to such a port, or to 0 for a free port."
         )
 
 

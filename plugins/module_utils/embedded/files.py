@@ -87,8 +87,8 @@ def locked(folder: Path, seconds: float = 300) -> Iterator[None]:
             except BlockingIOError as error:
                 if time.monotonic() > end:
                     raise EmbeddedError(
-                        f"Another run has worked on {folder} for more than {seconds:.0f} s; nothing was changed; "
-                        "wait for it or end it, then run again."
+                        f"Another run has used {folder} for more than {seconds:.0f} s; nothing was changed; "
+                        "wait until it ends, or end it, then run again."
                     ) from error
             time.sleep(0.2)
         yield

@@ -48,8 +48,8 @@ class Marker:
             return None
         except (ValueError, TypeError) as error:
             raise EmbeddedError(
-                f"{path} is not readable as the marker of an embedded server, so it is unknown whether {folder} is "
-                "ours; nothing was changed; move the folder away or restore that file."
+                f"{path} is not a valid marker of an embedded server, so it is unknown who created "
+                f"{folder}; nothing was changed; move the folder away or restore that file."
             ) from error
         return found
 
@@ -89,7 +89,7 @@ def find_layout(directory: Path, marker: Marker | None) -> Layout:
     owner = Marker.read(home)
     if owner and owner.directory != str(directory) and os.path.lexists(owner.directory):
         raise EmbeddedError(
-            f"{directory} is a copy of {owner.directory}: both point at the server in {home}; nothing was changed; "
+            f"{directory} is a copy of {owner.directory}: both refer to the server in {home}; nothing was changed; "
             f"remove {directory}, or set postgresql_embedded_directory to a new folder."
         )
     return Layout(directory, home)

@@ -20,9 +20,9 @@ from .settings import read_passfile, service_text, setting_values
 
 ACTIONS = {
     "unpack": "unpack PostgreSQL",
-    "initialise": "make the data folder",
-    "link": "make the links to the programs",
-    "password": "give the superuser a new password (the password file was lost)",
+    "initialise": "create the data folder",
+    "link": "create the links to the programs",
+    "password": "set a new password of the superuser (the password file was lost)",
     "configure": "write the server settings",
     "start": "start the server",
     "restart": "restart the server",

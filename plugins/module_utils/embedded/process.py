@@ -88,8 +88,8 @@ def make_user(name: str) -> None:
         pwd.getpwnam(name)
     except KeyError as error:
         raise EmbeddedError(
-            f"PostgreSQL refuses to run as root and its system user {name} could not be made ({done.text}); nothing "
-            "was changed; make that user by hand, or run as an ordinary user."
+            f"PostgreSQL refuses to run as root and its system user {name} could not be created ({done.text}); nothing "
+            "was changed; create that user by hand, or run as an ordinary user."
         ) from error
 
 

@@ -73,7 +73,7 @@ class Server:
             pwfile.unlink()
         if not done.ok:
             raise EmbeddedError(
-                f"initdb could not make the data folder {self.layout.data}; there is no server yet; run again "
+                f"initdb could not create the data folder {self.layout.data}; there is no server yet; run again "
                 f"after:\n{log_excerpt(done.text)}"
             )
         fresh.rename(self.layout.data)
@@ -94,7 +94,7 @@ class Server:
         if not done.ok:
             said = "\n".join(line.split(":  ", 1)[-1] for line in done.text.splitlines())  # without time stamps
             raise EmbeddedError(
-                "PostgreSQL refuses the settings, so they were not put in place and the server was left as it was; "
+                "PostgreSQL refuses the settings, so they were not written and the server was not changed; "
                 f"correct postgresql_embedded_settings:\n{said}"
             )
 
@@ -127,7 +127,7 @@ class Server:
         await_end(self.layout.data, self.timeout)
         self._clear_pid_file()
         if not self._pg_ctl("start", "-l", first).ok:
-            raise EmbeddedError(f"The server did not start; its data is untouched; {self._last_words()}")
+            raise EmbeddedError(f"The server did not start; its data is unchanged; {self._last_words()}")
 
     def stop(self) -> None:
         """Stop the server; end its sessions, and lose no committed work."""
@@ -135,7 +135,7 @@ class Server:
         if not done.ok and running_server(self.layout.data):
             raise EmbeddedError(
                 f"The server on {self.layout.data} did not stop within {self.timeout} s ({done.text}); its data is "
-                "untouched; run again."
+                "unchanged; run again."
             )
         await_end(self.layout.data, 5)  # the logger keeps writing for a moment
 
@@ -148,7 +148,7 @@ class Server:
         """Reload the settings of the server on a port; return whether one of them needs a restart."""
         before = self._ask(port, "select pg_conf_load_time(), pg_reload_conf()").split("|")[0]
         query = f"select pg_conf_load_time() > '{before}', count(*) filter (where pending_restart) from pg_settings"  # noqa: S608 - the server's own word
-        self._await(lambda: self._ask(port, query).startswith("t"), "does not take up its settings")
+        self._await(lambda: self._ask(port, query).startswith("t"), "did not load its settings")
         if self._ask(port, query) == "t|0":
             return False
         self.restart()
@@ -156,7 +156,7 @@ class Server:
 
     def await_ready(self) -> None:
         """Wait until the server accepts connections; after a crash it must recover first."""
-        self._await(lambda: self.accepts(self.port), "accepts no connections")
+        self._await(lambda: self.accepts(self.port), "accepted no connections")
 
     def accepts(self, port: int) -> bool:
         """Return whether the server on a port accepts connections."""
@@ -182,8 +182,8 @@ class Server:
         done = run([self.software / "bin" / "psql", "-XAtqw", "-c", query, target])
         if not done.ok:
             raise EmbeddedError(
-                f"The server on port {port} does not let its superuser in ({done.text}); if its password was changed "
-                f"by hand, delete {self.layout.passfile} and run again: a new one is made."
+                f"The server on port {port} rejects its superuser ({done.text}); if its password was changed "
+                f"by hand, delete {self.layout.passfile} and run again: the run sets a new one."
             )
         return str(done.text)
 
@@ -202,7 +202,7 @@ class Server:
         others = sorted(self.layout.log.glob("postgresql-*.log"), key=lambda path: path.stat().st_mtime)
         texts = [run(["tail", "-n", "40", path], self.user).text for path in (*others[-1:], first)]
         why = next((text for text in reversed(texts) if "FATAL" in text), "\n".join(texts))
-        return f"correct what its log in {self.layout.log} says and run again:\n{log_excerpt(why)}"
+        return f"correct the cause in its log in {self.layout.log} and run again:\n{log_excerpt(why)}"
 
 
 def log_excerpt(text: str) -> str:

@@ -45,9 +45,9 @@ def setting_values(port: int, log: Path, overrides: Mapping[str, object]) -> dic
         if not isinstance(name, str) or not _SETTING.fullmatch(name):
             message = f"{name!r} is not the name of a server setting (lower-case letters, digits and _)"
         elif name == "port":
-            message = "The server setting port is decided by postgresql_embedded_port"
+            message = "The server setting port is set by postgresql_embedded_port"
         elif name in _FIXED:
-            message = f"The server setting {name} is decided by postgresql_embedded_directory"
+            message = f"The server setting {name} is set by postgresql_embedded_directory"
         elif not isinstance(value, str | int | float) or re.search(r"[\0\r\n]", str(value)):
             message = f"The server setting {name} has a value that is not one line of text, a number or true/false"
         else:

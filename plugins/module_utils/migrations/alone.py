@@ -34,15 +34,15 @@ def undecidable(steps: list[dict[str, Any]]) -> tuple[int, str] | None:
     for step in steps:
         if step["kind"] in (WHOLE, STEPS):
             return step["line"], (
-                "in a file without transaction, this statement has to be the only one: after an interruption it could "
-                "not be told whether it was done. Split the file."
+                "in a file without transaction, this statement must be the only one: after an interruption, it "
+                "would be unknown whether it was executed. Split the file."
             )
         made |= {identifier(step["name"])} if step["kind"] == INDEX else set()
         dropped = {identifier(name.rpartition(".")[2].strip('"')) for name in step.get("names", ())}
         if dropped & made:
             return step["line"], (
-                f"the file makes the index {', '.join(dropped & made)} and drops it: after an interruption it could "
-                "not be told how far it came. Split the file."
+                f"the file creates and drops the index {', '.join(dropped & made)}: after an interruption, it would "
+                "be unknown which of the two was executed. Split the file."
             )
     return None
 

@@ -59,7 +59,7 @@ SELECT certainty IN (1, 2) AS certain, pid, held, backend_start::text AS backend
               ' for ' || round(extract(epoch FROM clock_timestamp() - CASE state
                   WHEN 'active' THEN query_start ELSE state_change END))::int || ' s',
               ', in a transaction for ' || round(extract(epoch FROM clock_timestamp() - xact_start))::int || ' s',
-              CASE WHEN certainty IN (1, 2) THEN 'holds' ELSE 'may be the one: it holds' END, held) AS words
+              CASE WHEN certainty IN (1, 2) THEN 'holds' ELSE 'may be the blocker: it holds' END, held) AS words
 FROM others WHERE certainty = (SELECT min(certainty) FROM others)
 ORDER BY xact_start, pid
 """
@@ -106,7 +106,7 @@ def terminate(cursor: Any, blockers: Sequence[Blocker]) -> list[str]:
             cursor.execute(TERMINATE, {"pid": blocker.pid, "backend_start": blocker.backend_start})
             ended = [dict(row)["ended"] for row in cursor.fetchall()]
         except Exception as error:  # psycopg's and psycopg2's errors share no other ancestor
-            words = getattr(getattr(error, "diag", None), "message_primary", None) or "no right to do so"
+            words = getattr(getattr(error, "diag", None), "message_primary", None) or "permission denied"
             sentences.append(f"NOT TERMINATED ({words}): {blocker}")
             continue
         if ended:

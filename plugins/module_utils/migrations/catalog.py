@@ -257,7 +257,7 @@ def read_catalog(release: Path, header_required: bool = True) -> Catalog:
     findings = catalog.findings
     files = _read_folder(release, _folder_of_migrations(release), header_required, findings, catalog.warnings)
     if not files and not findings:
-        findings.append(Finding(f"{release.name}/migrations", 0, "holds no migration. Correct release_directory."))
+        findings.append(Finding(f"{release.name}/migrations", 0, "contains no migration. Correct release_directory."))
     for folder in ("rollbacks", "repeatable"):
         files += _read_folder(release, folder, header_required, findings, catalog.warnings)
 
@@ -289,7 +289,7 @@ def read_text(path: Path, file: str, way: str = UP) -> SqlText:
     """
     raw = path.read_bytes()
     if (at := raw.find(b"\0")) >= 0:
-        words = f"NUL byte at offset {at}: programs cut the file there without a word. Remove it."
+        words = f"NUL byte at offset {at}: programs silently truncate the file there. Remove it."
         raise ValueError(Finding(file, raw.count(b"\n", 0, at) + 1, words))
     try:
         text = raw.decode("utf-8-sig")
@@ -329,7 +329,7 @@ def said_once(findings: Sequence[Finding]) -> list[Finding]:
             keys = " and no ".join(f"`{key}`" for key in dict.fromkeys(finding.lacks for finding in same))
             message = (
                 f"the header has no {keys}, in {len(files)} files from this one to {files[-1]}. Write the headers, or "
-                "deploy with -e migrations_header_required=false where the files were not written for it."
+                "deploy with -e migrations_header_required=false if the files were not written for it."
             )
             said.append(Finding(first.file, first.line, message))
         else:
@@ -426,11 +426,11 @@ def check_statements(sql: SqlText, transactional: bool, outside: list[dict[str, 
     except parser.ParseError as error:
         return _unseen(sql) or [_syntax_finding(sql, error)]
     if not statements and not sql.part and not sql.text.strip():
-        return [sql.finding(1, "holds no SQL statement. Write it, or delete the file.")]
+        return [sql.finding(1, "contains no SQL statement. Write it, or delete the file.")]
     findings = _unseen(sql)
     own = _unwrapped(statements)
     if own != statements and statements[0].node.options:
-        message = "BEGIN with properties of the transaction, which the run begins itself. Write BEGIN alone."
+        message = "BEGIN with transaction options: the run itself starts the transaction. Write BEGIN alone."
         findings.append(sql.finding(statements[0].line, message))
     for statement in own:
         if statement.is_plain:
@@ -481,7 +481,7 @@ def _circles(files: Mapping[str, Migration]) -> tuple[list[Finding], set[str]]:
     for key in files:
         if key not in ordered and key not in on_circle and (path := _circle_from(key, files)):
             on_circle.update(path)
-            message = f"its dependencies run in a circle: {' -> '.join(path)}. Remove one of these `Depends on`."
+            message = f"its dependencies form a cycle: {' -> '.join(path)}. Remove one of these `Depends on`."
             findings.append(Finding(files[key].file, 0, message))
     return findings, on_circle
 
@@ -518,8 +518,8 @@ def _read_folder(
     between = [called(path) for path in paths if theirs and stands_between(path.name)]
     if between:
         warnings.append(
-            f"{', '.join(between)}: no SQL, and not applied. The tool of this folder would apply it between others, "
-            "in the order of its version: write it as SQL where they need it."
+            f"{', '.join(between)}: not SQL, so it is not applied. The tool of this folder would apply it in the order "
+            "of its version: write it as SQL if other files need it."
         )
     files = []
     for path in paths:
@@ -527,7 +527,7 @@ def _read_folder(
         if sql and name:
             files.append((sql, name))
             if sql.part and name.kind != MIGRATE:
-                message = "holds an up and a down part, and is no migration. Leave its statements, without the marks."
+                message = "has an up and a down part, but is not a migration. Keep its statements and remove the marks."
         elif (path.suffix == ".sql" or not theirs or below.get(path)) and (name is None or not path.is_file()):
             message = _not_read(path, below.get(path, []), theirs)
             message = message or other_name(path.name, folder, header_required)
@@ -558,10 +558,10 @@ def _read_texts(files: Mapping[Path, str], findings: list[Finding]) -> dict[Path
 def _not_read(path: Path, below: Sequence[Path], theirs: bool) -> str:
     """Return why an entry of a folder is not read; empty where only its name can tell."""
     if path.is_symlink() and not path.exists():
-        return f"is a link that leads nowhere: there is no {path.readlink()}. Correct or remove it."
+        return f"is a broken link: {path.readlink()} does not exist. Correct or remove it."
     if below:
         return (
-            f"is a folder with SQL files ({below[0].name}), and folders in it are read of Flyway only. Move them up "
+            f"is a folder with SQL files ({below[0].name}); subfolders are read for Flyway only. Move the files up "
             "into the folder of the migrations, or out of it."
         )
     return "is a folder. Rename or move it." if path.is_dir() and theirs else ""
@@ -604,7 +604,7 @@ def _check_part(sql: SqlText) -> Iterator[Finding]:
     at = comments_before(sql.text, 0, sql.part.begin)[0]
     if at < sql.part.begin:
         yield sql.finding(
-            sql.line_of(at), "stands before the first mark, so it belongs to no part. Move it below the mark."
+            sql.line_of(at), "is before the first mark, so it belongs to no part. Move it below the mark."
         )
 
 
@@ -629,7 +629,7 @@ def _check_file(sql: SqlText, name: Name, findings: list[Finding]) -> Migration:
             depends = ()
             linear = name.foreign  # the word belongs to another tool, not to our header
             if not linear:
-                message = "`Depends on` is `none` or a list of versions like `001, 002`. Correct it."
+                message = "`Depends on` must be `none` or a list of versions like `001, 002`. Correct it."
                 findings.append(sql.finding(line, message))
     outside: list[dict[str, Any]] = []
     findings.extend(check_statements(sql, transactional, outside))
@@ -709,10 +709,10 @@ def _check_header(sql: SqlText, title: str) -> Iterator[Finding]:
             yield sql.finding(1, f"its header has no `{key}`. Add a first line like `-- {key}: {example}`.", lacks=key)
     line, named = sql.header.get(title, (0, stem))
     if named and named != stem:
-        yield sql.finding(line, f"its header calls it {named}. Make header and file name equal.")
+        yield sql.finding(line, f"its header names it {named}. Make header and file name equal.")
     line, answer = sql.header.get("Transactional", (0, "yes"))
     if answer.lower() not in ("yes", "no"):
-        yield sql.finding(line, "`Transactional` is `yes` or `no`. Correct it.")
+        yield sql.finding(line, "`Transactional` must be `yes` or `no`. Correct it.")
 
 
 def _check_rollbacks(
@@ -730,7 +730,7 @@ def _check_rollbacks(
             message = "belongs to no migration: a rollback is named like its migration. Rename or remove it."
             findings.append(sql.finding(0, message))
         elif (other := ways_back.setdefault(migration.version, sql.file)) != sql.file:
-            findings.append(sql.finding(0, f"and {other} are two ways back of one version. Remove one of the two."))
+            findings.append(sql.finding(0, f"and {other} are both rollbacks of one version. Remove one of the two."))
         else:
             if not name.foreign:
                 findings.extend(_check_header(sql, "Rollback"))
@@ -762,7 +762,7 @@ def _unseen(sql: SqlText) -> list[Finding]:
         for match in UNSEEN.finditer(text, begin, end):
             line = sql.line_of(match.start())
             message = (
-                f"{_code_point(match[0])} stands between the words, where PostgreSQL takes it for a letter. Remove it, "
+                f"{_code_point(match[0])} is between the words, where PostgreSQL reads it as a letter. Remove it, "
                 "or write a space."
             )
             findings.setdefault(line, sql.finding(line, message))
@@ -795,12 +795,12 @@ def _problem(node: Any, transactional: bool) -> str | None:  # noqa: PLR0911 - a
     if isinstance(node, ast.CopyStmt) and not node.filename:
         return COPY_NEEDS_PSQL
     if isinstance(node, ast.SelectStmt) and _selects_into(node):
-        return "SELECT INTO cannot be sent by the run. Write CREATE TABLE ... AS."
+        return "SELECT INTO is not supported. Write CREATE TABLE ... AS."
     setting = node.name or "" if isinstance(node, ast.VariableSetStmt) else ""
     if OF_TRANSACTION.fullmatch(setting):
-        return "SET TRANSACTION: the run begins the transaction, with its history row. Remove it."
+        return "SET TRANSACTION: the run itself starts the transaction. Remove it."
     if setting in ("role", "session_authorization"):
-        return "SET ROLE or SET SESSION AUTHORIZATION: the run decides who owns what is made. Remove it."
+        return "SET ROLE or SET SESSION AUTHORIZATION: the run sets the owner of new objects. Remove it."
     if transactional and _needs_no_transaction(node):
         return (
             "PostgreSQL does not run this statement in a transaction. Put it in a file of its own with the header line "
@@ -847,13 +847,11 @@ def _syntax_finding(sql: SqlText, error: parser.ParseError) -> Finding:
         return sql.finding(sql.line_of(len(before.rstrip())), COPY_NEEDS_PSQL)
     if sql.text[offset : offset + 1] == "\\":
         command = re.match(r"\\\S{0,20}", sql.text[offset:])
-        words = (
-            f"{command[0] if command else '?'} is a command of psql, not SQL, and would run nowhere else. Remove it."
-        )
+        words = f"{command[0] if command else '?'} is a psql command, not SQL. Remove it."
     elif not before.endswith(":") and (variable := PSQL_VARIABLE.match(sql.text, offset)):
-        words = f"{variable[0]} is a variable of psql, which nothing fills in here. Write its value."
+        words = f"{variable[0]} is a psql variable, which is not replaced here. Write its value."
     elif UNSEEN.match(sql.text, offset):
-        words = f"{_code_point(sql.text[offset])} is no SQL. Remove it."
+        words = f"{_code_point(sql.text[offset])} is not SQL. Remove it."
     else:
         words = f"{shorten_token(message)}. Correct the file."
     return sql.finding(line, words)

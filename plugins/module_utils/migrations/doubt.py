@@ -132,7 +132,7 @@ def read_decisions(text: str) -> dict[str, str]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     matches = [DECISION.fullmatch(part) for part in parts]
     if not all(matches):
-        raise ValueError(f"{text} is not written like 016:retry or 016:applied")
+        raise ValueError(f"{text} is not a decision like 016:retry or 016:applied")
     return {match["version"]: match["word"] for match in matches if match}
 
 
@@ -152,18 +152,18 @@ def sentences(answers: Sequence[Answer]) -> list[str]:
         if answer.drop:
             words.append(
                 f"line {answer.line} left the INVALID index {', '.join(answer.drop)} behind: the next run drops it and "
-                f"makes it again (by hand: {drops(answer.drop)})"
+                f"creates it again (by hand: {drops(answer.drop)})"
             )
         if answer.stay:
             words.append(
                 f"line {answer.line} left the INVALID index {', '.join(answer.stay)} of a TOAST table behind, which "
-                f"costs every write: the next run makes it again, and a superuser drops what is left: "
+                f"slows down every write: the next run creates it again, and a superuser drops the rest: "
                 f"{drops(answer.stay)}"
             )
         if answer.state == DONE:
-            words.append(f"line {answer.line} was done and is not sent again")
+            words.append(f"line {answer.line} was executed and is not sent again")
         elif answer.state == OPEN:
-            words.append(f"whether line {answer.line} was done cannot be told; look: {answer.look}")
+            words.append(f"it is unknown whether line {answer.line} was executed; check: {answer.look}")
     return words
 
 
@@ -175,7 +175,7 @@ def drops(names: Sequence[str]) -> str:
 def _answer(cursor: Any, step: Mapping[str, Any], known: Mapping[str, Any]) -> Answer:
     """Judge one statement by its catalog entries."""
     line, kind = step["line"], step["kind"]
-    look = "read the statement, and look for what it makes"
+    look = "read the statement, and check whether its result exists"
     done = {"drop": not known["left_to_drop"], "value": known["has_value"], "repeat": False}
     if kind == "index" and (index := known["found"]):
         look = f"SELECT pg_get_indexdef('{index['name']}'::regclass)"

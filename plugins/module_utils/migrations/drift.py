@@ -36,7 +36,7 @@ def differences(
         elif _spoken_for(kind, name, *((promised, live) if one is None else (live, promised))):
             continue
         else:
-            difference = "missing" if one is None else "not of the migrations"
+            difference = "missing" if one is None else "not in the migrations"
         found.append({"kind": kind, "name": _plain(name), "difference": difference})
     return found
 
@@ -77,5 +77,5 @@ def _plain(name: str) -> str:
 def _other(live: str, promised: str) -> str:
     """Return how a definition differs, if that is short enough to show."""
     if max(len(live), len(promised)) > LONGEST:
-        return "another definition"
+        return "different definition"
     return f"{_plain(live) or 'nothing'}, promised {_plain(promised) or 'nothing'}"

@@ -30,7 +30,7 @@ SQLSTATE_OF_WORDS = {
     "terminating connection due to administrator command": "57P01",
     "cannot run inside a transaction block": "25001",
 }
-OVERTAKEN = "another run changed what stands"  # text in files/apply.sql and record.sql
+OVERTAKEN = "another run changed the applied migrations"  # text in files/apply.sql and record.sql
 QUOTED_VALUE = re.compile(r'"[^"]*"')
 # Another session was in the way: lock_not_available, deadlock_detected, serialization_failure.
 # The session ended, and no message names the file.
@@ -94,9 +94,9 @@ def read_failure(module_message: str, run_id: str) -> Failure:
     text = module_message.rpartition(QUERY_LIST)[0] or module_message
     _, found, words = text.rpartition(MODULE_MESSAGE_END)
     if not found and "Cannot execute SQL" in module_message:
-        return Failure("the run failed, and PostgreSQL's words cannot be told from the SQL text", **place)
+        return Failure("the run failed, and PostgreSQL's message cannot be separated from the SQL text", **place)
     lines = (words if found else text).strip().splitlines()
-    message = lines[0] if lines else "the connection ended without a word"
+    message = lines[0] if lines else "the connection ended without an error message"
     return Failure(message, sqlstate=sqlstate_of(message), **place)
 
 
@@ -118,8 +118,8 @@ def loss_failure(loss: Sequence[Mapping[str, Any]]) -> Failure:
     lines = [f"  {'table':<{width}} {'rows':>9}  what"]
     lines += [f"  {entry['table']:<{width}} {entry['rows']:>9}  {entry['what']}" for entry in loss]
     return Failure(
-        message="\n".join(["The rollback would lose rows and was not told that it may:", *lines]),
-        remedy="look at these rows; where they may go, run the same command again with "
+        message="\n".join(["The rollback would lose rows, and rollback_accept_data_loss is not set:", *lines]),
+        remedy="check these rows; if you can lose them, run the same command again with "
         "-e rollback_accept_data_loss=true",
     )
 
@@ -173,11 +173,11 @@ def explain(
         "doubt": span([file for file in planned if file in in_doubt]),
     }
     if counting:
-        state, rest = "nothing was changed", "The rollback was tried in a transaction that was taken back."
+        state, rest = "nothing was changed", "The rollback was tried in a transaction and reverted."
     else:
         meanwhile = f"; {spans['theirs']} {done} by another run meanwhile" if theirs else ""
         state = f"{spans['ours']} {done} and recorded by this run{meanwhile}; {spans['left']} not {done}"
-        rest = "The failed file left nothing behind."
+        rest = "The failed file left no changes."
         if in_doubt:
             rest = f"{spans['doubt']} is in doubt: it runs without a transaction."
     remedy = _remedy(failure, overtaken=bool(theirs), in_doubt=bool(in_doubt), back=done == "rolled back")
@@ -187,24 +187,24 @@ def explain(
 def _remedy(failure: Failure, *, overtaken: bool, in_doubt: bool, back: bool) -> str:
     """Return what to do next."""
     again = "run the same command again"
-    from_missing = "it goes on with the first that is missing."
+    from_missing = "it continues with the first missing file."
     needs_none = (
         f"into a file of its own with the header line `-- Transactional: no`, out of {failure.file or 'its file'}"
     )
     state = "" if in_doubt else failure.sqlstate
     remedies = (
         (failure.remedy, failure.remedy),
-        (overtaken or OVERTAKEN in failure.message, f"{again}; it goes on from what stands now."),
-        (ANOTHER_RUN in failure.message, f"wait for the end of that run, and {again}."),
+        (overtaken or OVERTAKEN in failure.message, f"{again}; it continues from the current state."),
+        (ANOTHER_RUN in failure.message, f"wait until that run ends, and {again}."),
         (lost(failure), f"{again}; {from_missing}"),
         (
             failure.sqlstate in LOCKED,
-            f"{again} when they have ended, or let it end them with -e migrations_terminate_blockers=true; it goes on "
-            "with the first file that is missing.",
+            f"{again} when they have ended, or terminate them with -e migrations_terminate_blockers=true; it "
+            "continues with the first missing file.",
         ),
         (
             failure.sqlstate == OUTSIDE,
-            f"make this change outside of the migrations; or, where the file is right as it is, {again} with "
+            f"make this change outside of the migrations; or, if the file is correct as it is, {again} with "
             "-e rehearse=false.",
         ),
         (
@@ -213,7 +213,7 @@ def _remedy(failure: Failure, *, overtaken: bool, in_doubt: bool, back: bool) ->
             f"{needs_none}, and {again}.",
         ),
         (state == "25001", f"put that statement {needs_none}, and {again}."),
-        (back, f"read at the head of {failure.file or 'the rollback'} when it fails, remove the cause and {again}."),
+        (back, f"read in the header of {failure.file or 'the rollback'} when it fails, remove the cause and {again}."),
         (True, f"correct {failure.file or 'the cause'} and {again}; {from_missing}"),
     )
     return next(words for applies, words in remedies if applies and words)

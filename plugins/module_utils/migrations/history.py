@@ -62,7 +62,7 @@ ORDER BY id
 COMES_BACK = ("starting up", "in recovery mode", "not yet accepting connections", "Connection refused", "shutting down")
 ASK = 0.3  # seconds between two tries
 FULL = ("too many clients", "remaining connection slots")
-FREE = "all connections of the server are taken, end some of them or raise max_connections"
+FREE = "all connections of the server are in use; close some of them or raise max_connections"
 FORMAT = 4  # of the history that files/history.sql makes
 ROLLED_BACK = f"SELECT version, name, run_id::text FROM {NEWEST} WHERE act = 'rollback'"  # noqa: S608 - built from constants
 
@@ -119,7 +119,7 @@ def open_database(module: AnsibleModule, patience: float = 0.0, before: str = ""
     """
     if module.params["connection"] is None:
         if not module.check_mode:
-            module.fail_json(msg="postgresql_connection is empty: the provider did not say where the server is.")
+            module.fail_json(msg="postgresql_connection is empty: the provider did not set it.")
         return None
     deadline = time.monotonic() + patience
     name = module.params["database"]
@@ -130,7 +130,9 @@ def open_database(module: AnsibleModule, patience: float = 0.0, before: str = ""
             if error.missing and module.check_mode:
                 return None
             if error.missing:
-                module.fail_json(msg=f"The server has no database {name}. Next: ansible-playbook deploy.yml makes it.")
+                module.fail_json(
+                    msg=f"The server has no database {name}. Next: ansible-playbook deploy.yml creates it."
+                )
             words = str(error)
             if not any(each in words for each in COMES_BACK) or time.monotonic() > deadline:
                 full = any(each in words for each in FULL)

@@ -80,9 +80,9 @@ def stands_between(file: str) -> bool:
 def other_name(file: str, folder: str, header_required: bool = True) -> str:
     """Return the error in a name that `read_name` does not accept; empty where it is unknown."""
     if CALLBACK.fullmatch(file):
-        return "is a callback of Flyway, which nothing calls here. Make it a migration, or move it out."
+        return "is a Flyway callback, which is never called here. Make it a migration, or move it out."
     if BASELINE.fullmatch(file):
-        return "is a baseline of Flyway, which is not read. Move it out, and keep the migrations that it stands for."
+        return "is a Flyway baseline, which is not read. Move it out, and keep the migrations that it replaces."
     composed = unicodedata.normalize("NFC", file)
     if composed != file and read_name(composed, folder, header_required):
         return "its name has letters in decomposed Unicode form, as macOS writes them. Rename it with composed letters."

@@ -65,10 +65,10 @@ def read_part(text: str, way: str) -> Part | None:
             problems.append((mark, "is a mark of another tool than the first one. Keep the marks of one tool."))
     for mark, _, found in marks:
         if found.startswith("envsub"):
-            message = "goose would fill in variables of its environment here; nothing else does. Remove it."
+            message = "goose replaces environment variables here, a deploy does not. Remove it."
             problems.append((mark, message))
     if all(found != UP for _, found in ways):
-        problems.append((ways[0][0], "has a way back, and no mark before what is to be applied."))
+        problems.append((ways[0][0], "has a down part, but no mark before the up part."))
     transactional = not any(found.startswith("no") for _, _, found in marks)
     kept, own = [text[:begin]], [text[:begin]]
     for (mark, found), end in zip(ways, [*(mark.start() for mark, _ in ways[1:]), len(text)], strict=True):

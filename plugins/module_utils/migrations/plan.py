@@ -99,8 +99,8 @@ def make_plan(
     plan.problems += _unknown_target(by_version, target, plan.applied)
     if untracked_tables and not applied and not report_untracked and not plan.problems:
         plan.problems.append(
-            f"The database holds {untracked_tables} tables in schema public and no history of migrations: it was not "
-            "made by this project, or by hand. Adopt it with ansible-playbook deploy.yml "
+            f"The database has {untracked_tables} tables in schema public and no history of migrations: it was "
+            "created by hand or by another tool. Adopt it with ansible-playbook deploy.yml "
             "-e migrations_baseline=VERSION, deploy into an empty database (-e database_name=...), or restore a backup "
             "that has its history."
         )
@@ -119,7 +119,7 @@ def make_plan(
         if late and not out_of_order and not _renamed(entry, plan.applied, by_version):
             plan.problems.append(
                 f"{entry['file']} is not applied, but the later {_last_name(plan.applied)} is. Give it the next free "
-                "number; or, where it is safe after the later ones, apply it with -e migrations_out_of_order=true."
+                "number; or, if it is safe after the later ones, apply it with -e migrations_out_of_order=true."
             )
         resume = resumed.get(entry["version"])
         plan.pending.append({**entry, "resume": resume} if resume else entry)
@@ -159,14 +159,14 @@ def _resume(
 ) -> list[dict[str, Any]] | None:
     """Return how an interrupted file without transaction continues; None, with a problem, where that is unknown."""
     name = f"{row['version']}_{row['name']}.sql"
-    begun = f"began at {row['started_at']} and its end was never recorded"
+    begun = f"started at {row['started_at']} and its end was not recorded"
     doubt = f"{name} is in doubt: it runs without a transaction, {begun}"
     if row["version"] not in by_version:
-        plan.problems.append(f"{doubt}; and the release has no such file. Bring it back (git log --diff-filter=D).")
+        plan.problems.append(f"{doubt}; the release has no such file. Bring it back (git log --diff-filter=D).")
         return None
     said = sentences(answers)
     if not answers and invalid:
-        held = f"the database holds the INVALID index {', '.join(invalid)}"
+        held = f"the database has the INVALID index {', '.join(invalid)}"
         said = [f"{held}, which it may have left behind: {drops(invalid)}"]
     if not answers or any(answer.state == OPEN for answer in answers):
         plan.problems.append(
@@ -174,12 +174,14 @@ def _resume(
             f"statement again, -e migrations_resolve={row['version']}:applied records the file as applied."
         )
         return None
-    plan.notes.append("; ".join([doubt, *said, "the next run goes on with it"]) + ".")
+    plan.notes.append("; ".join([doubt, *said, "the next run continues it"]) + ".")
     if edited(row, by_version[row["version"]]):
-        plan.notes.append(f"{name} was edited since it began: what it made before and makes no more is still there.")
+        plan.notes.append(f"{name} was edited after it started: objects that only the old version creates still exist.")
         left = sorted(set(invalid) - {index for answer in answers for index in answer.drop + answer.stay})
         if left:
-            plan.notes.append(f"INVALID indexes that it may have left, and that cost every write: {drops(left)}.")
+            plan.notes.append(
+                f"INVALID indexes that it may have left behind, and that slow down every write: {drops(left)}."
+            )
     return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
 
 
@@ -199,13 +201,13 @@ def _unknown_target(by_version: Mapping[str, Row], target: str | None, applied: 
         return []
     if target not in by_version:
         return [
-            f"The target {target} is no version of this release, which goes from {min(by_version, key=version_key)} to "
-            f"{max(by_version, key=version_key)}. Correct migrations_target."
+            f"The target {target} is not a version of this release, which goes from "
+            f"{min(by_version, key=version_key)} to {max(by_version, key=version_key)}. Correct migrations_target."
         ]
     if applied and version_key(target) < _number(applied[-1]):
         return [
-            f"The target {target} is before {applied[-1]['version']}, which is applied. A deploy never goes back: "
-            "leave migrations_target out."
+            f"The target {target} is before {applied[-1]['version']}, which is applied. A deploy never rolls back: "
+            "remove migrations_target."
         ]
     return []
 
@@ -214,7 +216,7 @@ def _adopt(plan: Plan, catalog: Sequence[Row], applied: Sequence[Row], baseline:
     """Add the entries of a baseline, or its problems, to a plan."""
     if all(entry["version"] != baseline for entry in catalog):
         plan.problems.append(
-            f"The baseline {baseline} is no version of this release, which goes from {catalog[0]['version']} to "
+            f"The baseline {baseline} is not a version of this release, which goes from {catalog[0]['version']} to "
             f"{catalog[-1]['version']}. Correct migrations_baseline."
         )
         return
@@ -224,13 +226,12 @@ def _adopt(plan: Plan, catalog: Sequence[Row], applied: Sequence[Row], baseline:
         plan.baseline = meant
     elif not applied:
         plan.problems.append(
-            "The database holds no tables in schema public, so there is nothing to adopt. Leave migrations_baseline "
-            "out."
+            "The database has no tables in schema public, so there is nothing to adopt. Remove migrations_baseline."
         )
     elif missing := [entry["version"] for entry in meant if entry["version"] not in standing]:
         plan.problems.append(
-            f"The database has a history, and {', '.join(missing)} of the baseline {baseline} do not stand in it. A "
-            "baseline is for a database without one: leave migrations_baseline out."
+            f"The database has a history, and {', '.join(missing)} of the baseline {baseline} are not in it. A "
+            "baseline is for a database without a history: remove migrations_baseline."
         )
 
 
@@ -239,7 +240,7 @@ def _not_acceptable(plan: Plan, applied: Sequence[Row], accept: Collection[str],
     problems = []
     if accept and not reason.strip():
         problems.append(
-            "migrations_accept needs a reason, which the history keeps: "
+            "migrations_accept needs a reason, which the history records: "
             "-e \"migrations_reason='who reviewed the edit, and why it is harmless'\"."
         )
     accepted = {entry["version"] for entry in plan.accepted}
@@ -248,7 +249,7 @@ def _not_acceptable(plan: Plan, applied: Sequence[Row], accept: Collection[str],
         if version in by_version:
             problems.append(
                 f"{version}_{by_version[version]['name']}.sql was not edited since it was applied, so there is nothing "
-                "to accept. Leave it out of migrations_accept."
+                "to accept. Remove it from migrations_accept."
             )
         else:
             problems.append(f"{version} is not applied, so there is no edit to accept. Correct migrations_accept.")
@@ -263,16 +264,15 @@ def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan, accept: Collec
         twin = next((e for e in by_version.values() if e["sha256"] == row["sha256"]), None)
         if twin:
             plan.problems.append(
-                f"{recorded} is applied, and its content now stands in {twin['file']}. Rename the file back to "
-                f"{recorded}."
+                f"{recorded} is applied, and its content is now in {twin['file']}. Rename the file back to {recorded}."
             )
         else:
             plan.problems.append(
-                f"{recorded} is applied and missing in the release. Bring the file back "
+                f"{recorded} is applied, but missing in the release. Bring the file back "
                 f"(git log --diff-filter=D -- '*{row['version']}*{row['name']}*')."
             )
     elif entry["name"] != row["name"]:
-        edited = ", and its content is another" if entry["sha256"] != row["sha256"] else ""
+        edited = ", and its content differs" if entry["sha256"] != row["sha256"] else ""
         plan.problems.append(
             f"{recorded} is applied and is now called {entry['file']}{edited}. Rename the file back"
             f"{' and undo the edit' if edited else ''}."
@@ -283,7 +283,7 @@ def _compare(row: Row, by_version: Mapping[str, Row], plan: Plan, accept: Collec
     elif entry["sha256"] != row["sha256"]:
         plan.problems.append(
             f"{entry['file']} was edited after it was applied: recorded SHA-256 {row['sha256'][:12]}, the file's "
-            f"{entry['sha256'][:12]}. Undo the edit and write the change as a new migration; or, where it was reviewed "
+            f"{entry['sha256'][:12]}. Undo the edit and write the change as a new migration; or, if it was reviewed "
             f"and changes nothing in the database, accept it: -e migrations_accept={entry['version']} "
             "-e \"migrations_reason='...'\"."
         )

@@ -42,7 +42,7 @@ def read_duration(text: str) -> float:
     """
     match = DURATION.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"{text} is no duration like 500ms, 2s or 1min")
+        raise ValueError(f"{text} is not a duration like 500ms, 2s or 1min")
     return float(match["number"]) * SECONDS[match["unit"]]
 
 

@@ -88,7 +88,7 @@ def plan_rollback(
     to, only = known_version(to, by_version), known_version(only, by_version)
     if sum(map(bool, (to, only, named))) != 1:
         problem = (
-            "Say with exactly one variable what is to go back: -e rollback_to=010 (everything after it), "
+            "Set exactly one of rollback_to, rollback_only, rollback_set: -e rollback_to=010 (everything after it), "
             "-e rollback_only=015 or -e rollback_set=NAME."
         )
         return Rollback(problems=[problem])
@@ -116,12 +116,13 @@ def plan_rollback(
         ]
         if holders:
             rollback.problems.append(
-                f"{entry['file']} cannot go: {_and(holders)} {'depend' if len(holders) > 1 else 'depends'} on it and "
-                f"would stay. Roll back more: -e rollback_to={_before(entry['version'], applied)}"
+                f"{entry['file']} cannot be rolled back: {_and(holders)} "
+                f"{'depend' if len(holders) > 1 else 'depends'} on it and would stay. Roll back more: "
+                f"-e rollback_to={_before(entry['version'], applied)}"
             )
         if not entry["rollback"]:
             rollback.problems.append(
-                f"{entry['file']} has no way back: there is no {_way_back(entry)}. "
+                f"{entry['file']} has no rollback: there is no {_way_back(entry)}. "
                 "Write it, or restore a backup from before it: ansible-playbook playbooks/restore.yml"
             )
     return rollback
@@ -146,19 +147,21 @@ def _not_in_sets(name: str, sets: Mapping[str, Sequence[str]], by_version: Mappi
         known = f"it has {', '.join(sorted(sets))}" if sets else f"it has no {SETS_FILE}"
         return [f"The release has no set {name}; {known}. Correct rollback_set."]
     unknown = [version for version in sets[name] if version not in by_version]
-    return [f"{SETS_FILE}: {name} names {', '.join(unknown)}, which no migration has. Correct it."] if unknown else []
+    return [f"{SETS_FILE}: {name} has {', '.join(unknown)}, which no migration has. Correct it."] if unknown else []
 
 
 def _not_applied(version: str, by_version: Mapping[str, Row], applied: Collection[str], variable: str) -> list[str]:
     """Return the problems of a version that is not applied."""
     if version not in by_version:
         return [
-            f"{version} is no version of this release, which goes from {min(by_version, key=version_key)} to "
+            f"{version} is not a version of this release, which goes from {min(by_version, key=version_key)} to "
             f"{max(by_version, key=version_key)}. Correct {variable}."
         ]
     if version not in applied:
         newest = max(applied, key=version_key, default="none")
-        return [f"{by_version[version]['file']} is not applied; the newest that is: {newest}. Correct {variable}."]
+        return [
+            f"{by_version[version]['file']} is not applied; the newest applied one is {newest}. Correct {variable}."
+        ]
     return []
 
 

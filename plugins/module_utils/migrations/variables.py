@@ -58,9 +58,9 @@ def former_variables(names: Iterable[str]) -> list[str]:
     """Return a sentence for each variable of inventory or command that was renamed or removed."""
     given = set(names)
     return [
-        f"The variable {name} is called {RENAMED[name]} now. Its old name counts until the next release."
+        f"The variable {name} was renamed to {RENAMED[name]}. The old name works until the next release."
         for name in sorted(RENAMED.keys() & given)
-    ] + [f"The variable {name} is not read any more. Remove it." for name in sorted(REMOVED & given)]
+    ] + [f"The variable {name} is no longer used. Remove it." for name in sorted(REMOVED & given)]
 
 
 def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -74,7 +74,9 @@ def resembling_variables(names: Iterable[str], known: Iterable[str]) -> list[str
     """
     near = {name: _near(name, known, SAME) for name in sorted({*names} - {*known})}
     return [
-        f"The variable {name} is known to no role of ours. Did you mean {one}?" for name, one in near.items() if one
+        f"The variable {name} is unknown to all roles of this collection. Did you mean {one}?"
+        for name, one in near.items()
+        if one
     ]
 
 
@@ -90,7 +92,7 @@ def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
         if OURS.fullmatch(name) or _near(name, known, SAME):
             near = _near(name, known, CLOSE)
             advice = f"Did you mean {near}?" if near else "Remove it, or correct its name."
-            sentences.append(f"The variable {name} is known to no role. {advice}")
+            sentences.append(f"The variable {name} is unknown. {advice}")
     return sentences
 
 

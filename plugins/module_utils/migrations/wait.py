@@ -18,9 +18,9 @@ IS_FREE = f"SELECT pg_try_advisory_lock({KEY}) AS free"
 GIVE_BACK = f"SELECT pg_advisory_unlock({KEY})"
 SECONDS = "SELECT extract(epoch FROM %(wait)s::interval)::float8 AS seconds"
 HOLDER = f"""
-SELECT format('another run holds the lock of the migrations since %s: pid %s, user %s, application %s, from %s',
-              a.backend_start, a.pid, a.usename, a.application_name,
-              coalesce(a.client_addr::text, 'this host')) AS words
+SELECT format('another run holds the lock of the migrations: pid %s, user %s, application %s, from %s, since %s',
+              a.pid, a.usename, a.application_name, coalesce(a.client_addr::text, 'this host'),
+              a.backend_start) AS words
 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

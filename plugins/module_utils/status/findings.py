@@ -125,16 +125,16 @@ def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
     package = f"postgresql-{seen['version'].partition('.')[0]}"
     update = f"update the packages: apt-get update && apt-get install --only-upgrade {package}"
     if limits["minimum_version"] and _version(seen["version"]) < _version(limits["minimum_version"]):
-        text, level = f"{text}: below {limits['minimum_version']}, so with known faults", WARN
+        text, level = f"{text}: below {limits['minimum_version']}, with known faults", WARN
     elif (level := _level(days, limits["build_warn_days"])) != OK:
-        text += ": PostgreSQL brings repairs every three months"
+        text += ": PostgreSQL publishes fixes every three months"
     yield Finding("Server", level, text, update)
     if failures := seen["database"]["checksum_failures"]:
         yield Finding(
             "Server",
             FAIL,
             f"{_count(failures, 'page')} read with a wrong checksum: the disk damages data",
-            "keep the backups, find the disk's fault (journalctl -k), restore on another disk: docs/restore.md",
+            "keep the backups, find the fault of the disk (journalctl -k), restore on another disk: docs/restore.md",
         )
     if seen["database"]["transaction_ids"] > TRANSACTION_IDS:
         yield Finding(
@@ -142,7 +142,7 @@ def server(facts: Facts, limits: Limits) -> Iterator[Finding]:
             WARN,
             f"autovacuum does not keep up: {seen['database']['transaction_ids'] / 1e6:.0f} million transaction ids in "
             "use, and at 2000 million the server stops writing",
-            "end the oldest transactions and prepared ones, then: vacuumdb --freeze on this database",
+            "end the oldest transactions, including prepared ones, then run vacuumdb --freeze on this database",
         )
 
 
@@ -192,7 +192,7 @@ def migrations(facts: Facts, _: Limits) -> Iterator[Finding]:
         yield Finding("Migrations", OK, text + waiting)
     for file in doubt:
         yield Finding(
-            "In doubt", FAIL, f"{file} began and did not end", "ansible-playbook deploy.yml, which says what to do"
+            "In doubt", FAIL, f"{file} started and did not finish", "ansible-playbook deploy.yml shows what to do"
         )
     if not runs:
         for problem in problems:
@@ -205,8 +205,8 @@ def drift(facts: Facts, _: Limits) -> Iterator[Finding]:
         yield Finding(
             "Drift",
             FAIL,
-            f"{_count(len(lines), 'difference')} between the schema and what its migrations made",
-            "ansible-playbook playbooks/plan.yml -e plan_schema_drift=true, and write a migration for what is to stay",
+            f"{_count(len(lines), 'difference')} between the schema and its migrations",
+            "ansible-playbook playbooks/plan.yml -e plan_schema_drift=true, and write a migration for what should stay",
             tuple(lines[:SHOWN]),
         )
     elif lines is not None:
@@ -222,7 +222,7 @@ def backup(facts: Facts, limits: Limits) -> Iterator[Finding]:
     asked = FAIL if limits["backup_warn_hours"] or limits["backup_fail_hours"] else OK
     newest = seen["newest"]
     if seen["problem"]:
-        yield Finding("Backup", asked, f"cannot be looked for: {seen['problem']}", take)
+        yield Finding("Backup", asked, f"cannot be read: {seen['problem']}", take)
     elif newest is None:
         yield Finding("Backup", asked, f"none of the whole database in {seen['directory']}", take)
     else:
@@ -232,7 +232,7 @@ def backup(facts: Facts, limits: Limits) -> Iterator[Finding]:
         text = f"{seen['count']}, the newest verified {age_text(age)} ago, {size_text(newest['size'])}{away}"
         yield Finding("Backup", level, text, f"{take}; why: journalctl -u physioflow-backup")
     if seen["damaged"]:
-        yield Finding("Backup", FAIL, f"damaged, and newer than the newest good one: {_list(seen['damaged'])}", take)
+        yield Finding("Backup", FAIL, f"damaged, and newer than the newest intact one: {_list(seen['damaged'])}", take)
 
 
 def drill(facts: Facts, limits: Limits) -> Iterator[Finding]:
@@ -244,11 +244,11 @@ def drill(facts: Facts, limits: Limits) -> Iterator[Finding]:
     last, proven = seen["drill"], seen["proven"]
     asked = limits["drill_warn_days"] or limits["drill_fail_days"]
     if last and not last["ok"]:
-        good = f"the last good one {age_text(since(facts, proven))} ago" if proven else "none was ever good"
+        good = f"the last successful one {age_text(since(facts, proven))} ago" if proven else "none has succeeded yet"
         yield Finding("Drill", FAIL, f"of {last['backup']} failed at {last['at'][:16]}; {good}", again)
     elif not proven:
         wanted = asked and seen["newest"] is not None
-        yield Finding("Drill", WARN if wanted else OK, "no backup was ever restored" if wanted else "none", again)
+        yield Finding("Drill", WARN if wanted else OK, "no backup has been restored yet" if wanted else "none", again)
     else:
         age = since(facts, proven)
         level = _level(age / DAY, limits["drill_warn_days"], limits["drill_fail_days"])
@@ -263,7 +263,7 @@ def partitions(facts: Facts, limits: Limits) -> Iterator[Finding]:
     for table, days in sorted((facts["figures"]["partitions"] or {}).items()):
         end = covered_until(days or [], today)
         if end is None:
-            yield Finding("Partitions", FAIL, f"{table} has none for {today}: rows of today are refused", make)
+            yield Finding("Partitions", FAIL, f"{table} has none for {today}: rows of today are rejected", make)
             continue
         last = end - timedelta(days=1)
         text = f"{table} takes rows until {last}"
@@ -287,7 +287,7 @@ def connections(facts: Facts, limits: Limits) -> Iterator[Finding]:
     if fullest is not everywhere:
         text += f"; the fullest is {fullest['of']}, {fullest['used']} of {fullest['most']}"
     who = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3"
-    yield Finding("Connections", level, text, f"look who holds them: {who}")
+    yield Finding("Connections", level, text, f"list them: {who}")
 
 
 def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
@@ -301,7 +301,7 @@ def transactions(facts: Facts, limits: Limits) -> Iterator[Finding]:
     for entry in long:
         what = f"application {entry['application'] or '(none)'}, {entry['state']}, for {age_text(entry['age'])}"
         if pid := entry["pid"]:
-            end = f"ask its user; SELECT pg_terminate_backend({pid}) ends it and takes back what it did"
+            end = f"ask its user; SELECT pg_terminate_backend({pid}) ends it and rolls it back"
             yield Finding("Transactions", WARN, f"pid {pid}, user {entry['user']}, {what}", end)
         else:
             end = "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts shows"
@@ -315,13 +315,13 @@ def locks(facts: Facts, limits: Limits) -> Iterator[Finding]:
     waiting = facts["figures"]["locks"] or []
     long = [entry for entry in waiting if _level(entry["age"], limits["lock_warn_seconds"]) != OK]
     for entry in long:
-        holders = ", ".join(map(str, entry["blockers"])) or "nobody any more"
+        holders = ", ".join(map(str, entry["blockers"])) or "none any more"
         yield Finding(
             "Locks",
             WARN,
             f"pid {entry['pid']}, user {entry['user']}, application {entry['application'] or '(none)'}, waits for "
             f"{entry['relation'] or 'another transaction'} for {age_text(entry['age'])}, held by pid {holders}",
-            "look what the holder does (pg_stat_activity, by its pid); SELECT pg_terminate_backend(PID) ends it",
+            "check what the holder does (pg_stat_activity, by its pid); SELECT pg_terminate_backend(PID) ends it",
         )
     if not long:
         yield Finding("Locks", OK, f"{_count(len(waiting), 'session')} wait{'s' if len(waiting) == 1 else ''} for one")
@@ -346,7 +346,7 @@ def disks(facts: Facts, limits: Limits) -> Iterator[Finding]:
         percent = 100 * (1 - disk["free"] / disk["bytes"]) if disk["bytes"] else 0
         level = _level(percent, limits["disk_warn_percent"], limits["disk_fail_percent"])
         text = f"{disk['folder']}: {percent:.0f} % full, {size_text(disk['free'])} free"
-        yield Finding("Disk", level, text, "make room: fewer backups (backup_keep), or a larger disk")
+        yield Finding("Disk", level, text, "free disk space: keep fewer backups (backup_keep), or use a larger disk")
 
 
 def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
@@ -356,13 +356,13 @@ def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
         lag = replica["lag"]
         level = _level((lag or 0) / MB, limits["replication_warn_megabytes"])
         text = f"{replica['name']} {replica['state']}, {'unknown' if lag is None else size_text(lag)} behind"
-        yield Finding("Replication", level, text, "look at the replica and its network")
+        yield Finding("Replication", level, text, "check the replica and its network")
     for slot in seen["slots"] or ():
         if not slot["active"]:
             yield Finding(
                 "Replication",
                 WARN,
-                f"nobody reads the slot {slot['name']}, which keeps {size_text(slot['kept'] or 0)} of WAL",
+                f"the slot {slot['name']} has no reader and retains {size_text(slot['kept'] or 0)} of WAL",
                 f"start its reader, or SELECT pg_drop_replication_slot('{slot['name']}')",
             )
 
@@ -371,7 +371,7 @@ def indexes(facts: Facts, limits: Limits) -> Iterator[Finding]:
     """Judge indexes that are invalid, unused or built with an old collation, and tables with many sequential scans."""
     seen = facts["figures"]
     found = list(_index_findings(seen, limits))
-    yield from found or [Finding("Indexes", OK, "none is invalid, unused or missing by the figures")]
+    yield from found or [Finding("Indexes", OK, "no invalid, unused or missing index found")]
 
 
 def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
@@ -379,7 +379,7 @@ def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
         yield Finding(
             "Indexes",
             WARN,
-            f"invalid, so of no use, and slows writes down: {_list(invalid)}",
+            f"invalid (no query uses them, but they slow down writes): {_list(invalid)}",
             "REINDEX INDEX CONCURRENTLY or DROP INDEX CONCURRENTLY each",
         )
     for entry in seen["collations"] or ():
@@ -399,16 +399,16 @@ def _index_findings(seen: Facts, limits: Limits) -> Iterator[Finding]:
         yield Finding(
             "Indexes",
             WARN,
-            f"{size} never used since the statistics began: {_list([entry['name'] for entry in unused])}",
-            "look at a whole month, then drop in a migration: docs/monitor.md",
+            f"{size} not used since the statistics were reset: {_list([entry['name'] for entry in unused])}",
+            "watch them for a month, then drop them in a migration: docs/monitor.md",
         )
     for table in seen["tables"] or ():
         if limits["scan_rows"] and table["rows"] >= limits["scan_rows"] and table["seq_scan"] > table["idx_scan"]:
             yield Finding(
                 "Indexes",
                 WARN,
-                f"{table['name']}, about {table['rows']:,} rows, was read in full {table['seq_scan']:,} times and by "
-                f"an index {table['idx_scan']:,} times",
+                f"{table['name']}, about {table['rows']:,} rows: {table['seq_scan']:,} sequential scans, "
+                f"{table['idx_scan']:,} index scans",
                 "find the query (log_min_duration_statement) and EXPLAIN it: docs/monitor.md",
             )
 

@@ -45,5 +45,5 @@ def read_limits(given: Mapping[str, Any]) -> dict[str, Any]:
             except (TypeError, ValueError):
                 limits[name] = -1.0
             if not 0 <= limits[name] < float("inf"):
-                raise ValueError(f"status_limits.{name} is {value}; it is a number from 0 on, and 0 switches it off")
+                raise ValueError(f"status_limits.{name} is {value}; it must be a number from 0, and 0 switches it off")
     return limits

@@ -70,5 +70,5 @@ def main() -> int:
     text, problem = text_of(json.loads(parser.parse_args().settings.read_text(encoding="utf-8")))
     print(text, end="")
     if problem:
-        print(f"physioflow-status: the database cannot be looked at: {problem}", file=sys.stderr)
+        print(f"physioflow-status: the database cannot be read: {problem}", file=sys.stderr)
     return 0

@@ -19,10 +19,10 @@ _NETWORK = re.compile(
 )
 _MISSING = re.compile(r"No package matching '([^']+)'|Unable to locate package (\S+)|no installation candidate", re.I)
 REPAIR = (
-    "Repair them on the host with: dpkg --configure -a && apt-get install --fix-broken; where dpkg says that one has "
-    "to be reinstalled: apt-get install --reinstall NAME."
+    "Repair them on the host with: dpkg --configure -a && apt-get install --fix-broken; if dpkg asks to "
+    "reinstall one: apt-get install --reinstall NAME."
 )
-STATE = "Nothing was installed without a valid signature, and a server that runs was not touched."
+STATE = "Nothing was installed without a valid signature, and a running server was not changed."
 
 
 def explain(message: str, *, repository: str, proxy: str, holder: str, unfinished: str, waited: int) -> str:
@@ -41,19 +41,21 @@ def explain(message: str, *, repository: str, proxy: str, holder: str, unfinishe
     missing = _MISSING.search(said)
     if _LOCK.search(said) and (holder or "Could not get lock" in said or "Failed to lock" in said):
         what = f"apt is locked by {holder or 'another process'}, and this run waited {waited} s for it: {said}"
-        remedy = "Let that process end, or wait longer with postgresql_apt_lock_timeout."
+        remedy = "Wait until that process ends, or raise postgresql_apt_lock_timeout."
     elif unfinished or _DPKG.search(said):
-        what = f"dpkg has packages that are installed by half: {' '.join(unfinished.split())} {said}"
+        what = f"dpkg has half-installed packages: {' '.join(unfinished.split())} {said}"
         remedy = REPAIR
     elif _DATE.search(said):
         what = f"apt refuses the lists of {where} because of their date: {said}"
-        remedy = "Correct the clock of the host, or bring the mirror up to date."
+        remedy = "Correct the clock of the host, or update the mirror."
     elif _SIGNATURE.search(said):
-        what = f"apt refuses {where}: it is not signed with the key that it has to be signed with: {said}"
+        what = f"apt refuses {where}: it is not signed with the required key: {said}"
         remedy = "Correct postgresql_repository_key, or the keys of the host for the distribution's own repositories."
     elif missing:
         what = f"There is no package {missing[1] or missing[2] or 'of this name'} in {where}: {said}"
-        remedy = "Set postgresql_version to what is there, or name another repository (postgresql_repository_url)."
+        remedy = (
+            "Set postgresql_version to an available version, or set another repository (postgresql_repository_url)."
+        )
     elif _NETWORK.search(said):
         through = f"through the proxy {proxy}" if proxy else "without a proxy (postgresql_proxy names one)"
         what = f"The host cannot fetch packages from {where} {through}: {said}"

@@ -43,12 +43,12 @@ def setting_problems(settings: Mapping[Any, object]) -> list[str]:
         if not isinstance(name, str) or not _SETTING.fullmatch(name):
             problems.append(f"{name!r} is not the name of a server setting (lower-case letters, digits and _).")
         elif name in _ELSEWHERE:
-            problems.append(f"The server setting {name} is decided by {_ELSEWHERE[name]}.")
+            problems.append(f"The server setting {name} is set by {_ELSEWHERE[name]}.")
         elif not isinstance(value, (str, int, float)) or re.search(r"[\0\r\n]", str(value)):
             problems.append(f"The server setting {name} is not one line of text, a number or true/false.")
         elif _setting_text(value).strip("'").lower() in _WEAK.get(name, ()):
             problems.append(
-                f"The server setting {name} = {_setting_text(value)} is weaker than this role allows. Leave it out of "
+                f"The server setting {name} = {_setting_text(value)} is weaker than this role allows. Remove it from "
                 "postgresql_settings."
             )
     return problems
@@ -62,7 +62,7 @@ def _setting_text(value: object) -> str:
 def listen_problems(addresses: Iterable[str]) -> list[str]:
     """Return a sentence for each entry of `postgresql_listen_addresses` that means every network of the host."""
     return [
-        f"postgresql_listen_addresses has {address!r}, which is every network of the host, those of the future too. "
+        f"postgresql_listen_addresses has {address!r}, which is every network of the host, including future ones. "
         "Name the address in the application's network, for instance 10.0.0.5."
         for address in addresses
         if address in _EVERYWHERE
@@ -72,14 +72,14 @@ def listen_problems(addresses: Iterable[str]) -> list[str]:
 def _address_problem(address: str) -> str:
     """Return the problem of a rule's client address; empty for host names and narrow networks."""
     if address == "all":
-        return "lets in all addresses. Name the application's network, for instance 10.0.0.0/24."
+        return "allows all addresses. Name the application's network, for instance 10.0.0.0/24."
     try:
         network = ipaddress.ip_network(address, strict=False)
     except ValueError:
         return ""  # a host name, samehost, samenet; the server refuses anything else
     if network.prefixlen < _WIDEST[network.version]:
         return (
-            f"lets in {address}, which is wider than /{_WIDEST[network.version]}. Name the application's network, for "
+            f"allows {address}, which is wider than /{_WIDEST[network.version]}. Name the application's network, for "
             "instance 10.0.0.0/24."
         )
     return ""
@@ -92,16 +92,16 @@ def _access_problems(rule: Mapping[str, Any]) -> list[str]:
         problems.append(f"is of type {rule['type']}. Use hostssl (over the network, with TLS) or local (the socket).")
     if rule["method"] not in _METHODS:
         problems.append(
-            f"has the method {rule['method']}, which proves nothing or tells the password. Use scram-sha-256, cert, or "
-            "peer on the socket."
+            f"has the method {rule['method']}, which proves no identity or exposes the password. Use scram-sha-256, "
+            "cert, or peer on the socket."
         )
     for what in ("databases", "users"):
         if "all" in rule[what]:
-            problems.append(f"has all in {what}. Name them one by one, so that a new one is not let in unseen.")
+            problems.append(f"has all in {what}. List the names, so that new ones are not allowed by default.")
     if SUPERUSER in rule["users"]:
         problems.append(
-            f"lets in {SUPERUSER}, the superuser. It comes in on the host alone: sudo -u {SUPERUSER} psql. Let a role "
-            "with fewer rights in."
+            f"allows {SUPERUSER}, the superuser. It connects only on the host: sudo -u {SUPERUSER} psql. Use a role "
+            "with fewer privileges."
         )
     if wide := _address_problem(rule.get("address") or ""):
         problems.append(wide)

@@ -141,8 +141,8 @@ class Cluster:
             words = plain_words(done.err.replace(candidate.name, str(self.dropin)))
         if not done.ok:
             raise ServerError(
-                f"PostgreSQL refuses the settings: {words} Nothing was changed, and the server goes on with the "
-                "settings that it has. Correct postgresql_settings and run the same command again."
+                f"PostgreSQL refuses the settings: {words} Nothing was changed, and the server keeps its "
+                "current settings. Correct postgresql_settings and run the same command again."
             )
         if int(done.out or 0) // 128 > memory:  # pages of 8 kB
             raise ServerError(
@@ -194,16 +194,16 @@ class Cluster:
 
     def warnings(self, state: Mapping[str, Any]) -> list[str]:
         """Return warnings about manual steps."""
-        typed = f"{self.history} keeps what the superuser typed, patients' data too. Remove it and run again."
+        typed = f"{self.history} contains what the superuser typed, possibly patients' data. Remove it and run again."
         return [
-            f"The setting {place} wins over that of postgresql_settings. Remove it there, or accept it."
+            f"The setting {place} overrides postgresql_settings. Remove it there, or accept it."
             for place in state["overridden"]
         ] + ([typed] if self.history.is_file() else [])
 
     def closing(self) -> list[str]:
         """Return the actions that close the cluster."""
         link = [] if os.path.lexists(self.history) else [f"link {self.history} to /dev/null"]
-        return [f"close {path} ({mode:04o})" for path, mode in self.open_paths().items()] + link
+        return [f"chmod {mode:04o} {path}" for path, mode in self.open_paths().items()] + link
 
     def close(self) -> None:
         """Close the files to other users of the host, and disable the psql history of the superuser."""
@@ -218,7 +218,7 @@ class Cluster:
         done = run(["systemctl", "reload", self.service], seconds=SECONDS)
         if not done.ok:
             raise ServerError(f"{self.service} cannot be reloaded: {done.err}")
-        return self._await(lambda state: bool(state["loaded"] != before), "does not read its files again")
+        return self._await(lambda state: bool(state["loaded"] != before), "did not reload its files")
 
     def restart(self) -> dict[str, Any]:
         """Restart the server, and return its state after that."""
@@ -229,7 +229,7 @@ class Cluster:
         if not done.ok:
             words = "\n".join(line for line in read(log)[before:].splitlines() if " LOG: " not in line)
             raise ServerError(f"{self.service} does not start: {plain_words(words) or done.err}")
-        return self._await(lambda _: True, "does not answer after its restart")
+        return self._await(lambda _: True, "did not answer after its restart")
 
     def _await(self, ready: Callable[[dict[str, Any]], bool], complaint: str) -> dict[str, Any]:
         end = time.monotonic() + SECONDS

@@ -93,7 +93,7 @@ def renewal_reason(
         days_before: days before its expiry at which it is renewed.
     """
     if not certificate:
-        return "there is none"
+        return "it is missing"
     try:
         found = _certificate(certificate)
         same = matches(certificate, key)
@@ -101,7 +101,7 @@ def renewal_reason(
         return "it or its key cannot be read"
     signed = signed_by(certificate, ca)
     reasons = {
-        "it is not that of the key": not same,
+        "it does not match the key": not same,
         "another CA signed it": not signed,
         "the host has other names or addresses": names_of(found) != {alternative_name(name) for name in names},
         # A new certificate would not outlive its CA either.
@@ -139,14 +139,14 @@ def ca_refusal(known: str, ca: str, reason: str, *, can_sign: bool, here: str, t
         there: the folder of the certificate on the host.
     """
     if known and ca and not _same_key(known, ca):
-        problem = f"The CA in {here} is not the one that the clients of this host know, {there}/ca.crt."
+        problem = f"The CA in {here} is not the one that clients of this host trust, {there}/ca.crt."
     elif reason and not can_sign and (known or ca):
         problem = f"The host needs a new certificate ({reason}), and the key of its CA is not here: {here}/ca.key."
     else:
         return ""
     return (
         f"{problem} Nothing was signed: clients would refuse the server. Copy ca.crt and ca.key from the controller "
-        f"that made them to {here}. Where they are lost, or another CA is meant: rm {there}/ca.crt on the host, remove "
+        f"that made them to {here}. If they are lost, or to change the CA: rm {there}/ca.crt on the host, remove "
         f"a ca.crt without its ca.key from {here}, run again, and give the new ca.crt to all clients."
     )
 
@@ -164,20 +164,20 @@ def own_problems(certificate: str, key: str, names: Iterable[str], now: datetime
         return []
     if not certificate or not key:
         missing = "postgresql_tls_key" if certificate else "postgresql_tls_certificate"
-        return [f"{missing} is empty, and the other half is set. Give both, or none for a certificate of our own CA."]
+        return [
+            f"{missing} is empty, but the other one is set. Set both, or neither for a certificate of the private CA."
+        ]
     try:
         found = _certificate(certificate)
     except ValueError:
-        return ["postgresql_tls_certificate is no certificate in PEM (-----BEGIN CERTIFICATE-----)."]
+        return ["postgresql_tls_certificate is not a PEM certificate (-----BEGIN CERTIFICATE-----)."]
     try:
         pair = matches(certificate, key)
     except (ValueError, TypeError):
-        return ["postgresql_tls_key is no private key in PEM without a passphrase; keep it in the vault."]
+        return ["postgresql_tls_key is not a PEM private key without a passphrase; keep it in the vault."]
     problems = []
     if not pair:
-        problems.append(
-            "postgresql_tls_key is not the key of postgresql_tls_certificate. Give the two that belong together."
-        )
+        problems.append("postgresql_tls_key is not the key of postgresql_tls_certificate. Set the matching pair.")
     if ends(found) <= now:
         problems.append(f"postgresql_tls_certificate expired on {ends(found):%Y-%m-%d}. Ask its CA for a new one.")
     wanted = {alternative_name(name) for name in names}
@@ -186,7 +186,7 @@ def own_problems(certificate: str, key: str, names: Iterable[str], now: datetime
     if not wanted & has and not {name.partition(".")[2] for name in wanted} & wild:
         problems.append(
             f"postgresql_tls_certificate is for {', '.join(sorted(has)) or 'no name'}, and the host is "
-            f"{', '.join(sorted(wanted))}. Ask for one with a name of the host as subject alternative name, or set "
+            f"{', '.join(sorted(wanted))}. Request one with a name of the host as subject alternative name, or set "
             "postgresql_tls_names."
         )
     return problems

@@ -22,7 +22,7 @@ from .promise import BY_NAME, BY_TABLE, KINDS, NAMES, Promise
 
 HISTORY = "migrations.applied"
 NO_TABLE = "no such table"
-OTHER_TEXT = "(another text)"
+OTHER_TEXT = "(different text)"
 LONGEST = 200  # characters of a value in a sentence
 LONGEST_ROWS = 600  # of several rows
 LONGEST_CELL = 36  # and in the table
@@ -78,7 +78,7 @@ def in_parts(there: Sequence[str], missing: Sequence[str], other: Sequence[str],
         more = f" and {len(names) - most} more" if len(names) > most else ""
         return ", ".join(names[:most]) + more
 
-    found = {"there": there, "missing": missing, "another": other}
+    found = {"existing": there, "missing": missing, "different": other}
     return "; ".join(f"{label}: {some(names)}" for label, names in found.items() if names) + "."
 
 
@@ -198,7 +198,7 @@ def check_examples(promise: Promise, found: Sequence[Mapping[str, Any]]) -> Iter
     for number, (row, result) in enumerate(zip(example_rows(promise), found, strict=True)):
         if promise.kind == "generated_examples":
             wanted = data["examples"][number]["expect"]
-            value = show(result["value"]) if result["valid"] else "a value that is not one of its column's type"
+            value = show(result["value"]) if result["valid"] else "a value of another type than the column"
             ok = bool(result["valid"]) and same(wanted, result["value"])
             yield check_of(promise, f"{name} given {show(row)}", show(wanted), value, ok)
         else:
@@ -372,11 +372,11 @@ def failure_message(database: str, checks: Sequence[Check]) -> str:
     broken = [check for check in checks if not check.ok]
     return "\n".join(
         [
-            f"The database {database} is not what its release promises: {len(broken)} of {len(checks)} checks failed.",
+            f"The database {database} does not match its release: {len(broken)} of {len(checks)} checks failed.",
             *(f"  {sentence}" for sentence in failure_sentences(checks)),
-            "Nothing was changed; the database is as the migrations left it.",
-            "Correct the database by a new migration, or the promise in its file, and run the same command again; "
-            "-e verification_show_table=true shows everything that was checked.",
+            "Nothing was changed; the database is as after the migrations.",
+            "Correct the database with a new migration, or correct the promise in its file, and run the same command "
+            "again; -e verification_show_table=true shows all checks.",
         ]
     )
 
@@ -438,8 +438,8 @@ def difference(kind: str, promised: str, found: str) -> tuple[str, str]:
         number, wanted = next(
             ((n, ours) for n, (ours, theirs) in enumerate(pairs, 1) if ours.split() != theirs.split()), (1, promised)
         )
-        return f"{show(wanted.strip())} (line {number} of its definition)", "another text there"
-    return show(promised), show(found) if found else "another one"
+        return f"{show(wanted.strip())} (line {number} of its definition)", "a different text"
+    return show(promised), show(found) if found else "a different definition"
 
 
 def _rows(rows: Sequence[Any]) -> str:

@@ -104,8 +104,8 @@ def merge_promises(documents: Iterable[Mapping[str, Any]]) -> tuple[list[Promise
             earlier = merged.get((promise.kind, promise.key))
             if earlier and promise.kind in ENTRIES:
                 problems.append(
-                    f"{promise.file}: `{promise.kind}` {' '.join(filter(None, promise.key))} is promised by "
-                    f"{earlier.file} too. Rename it, or name it under `withdraws` first."
+                    f"{promise.file}: `{promise.kind}` {' '.join(filter(None, promise.key))} is already promised by "
+                    f"{earlier.file}. Rename it, or name it under `withdraws` first."
                 )
             merged[promise.kind, promise.key] = replace(promise, earlier=earlier)
     return list(merged.values()), problems

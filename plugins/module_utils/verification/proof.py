@@ -13,7 +13,7 @@ from .check import difference, in_parts, singular, what_of
 from .definition import Key, canonical
 from .promise import table_of
 
-MISSING, MORE, OTHER = "missing", "not of the release", "other"
+MISSING, MORE, OTHER = "missing", "not in the release", "other"
 MOST_LINES = 40
 
 Difference = dict[str, str]  # kind, name, state and, of OTHER, words
@@ -80,8 +80,8 @@ def refusal(
     if not found:
         return []
     lines = [
-        f"The database {database} is not what the release makes up to {version}, so it was not adopted. Nothing was "
-        f"changed. {len(found)} of its definitions are not those of a scratch database at {version}:"
+        f"The database {database} does not match the release at {version}, so it was not adopted. Nothing was "
+        f"changed. {len(found)} of its definitions differ from a scratch database at {version}:"
     ]
     there, missing, other = halves(found, after) if after is not None else ([], [], [])
     shown = [f"  {one['name']}: {one['words']}" for one in found if one["name"] not in (*there, *other)]
@@ -89,11 +89,11 @@ def refusal(
     advice = f"make them equal by hand, or name the version that {database} is at (-e migrations_baseline=...)"
     if there or other:
         whole = not missing and not other
-        lines.append(f"  {following[1]} is there{'' if whole else ' in part'}. {in_parts(there, missing, other)}")
+        lines.append(f"  {following[1]} is {'fully' if whole else 'partly'} applied. {in_parts(there, missing, other)}")
         if whole:
             advice = f"name the version that {database} is at: -e migrations_baseline={following[0]}"
         else:
-            advice = f"finish {following[1]} by hand, or take it back; or {advice}"
+            advice = f"complete {following[1]} by hand, or roll it back; or {advice}"
     lines.append(f"Next: {advice}. {word_of_an_operator()}")
     return lines
 
@@ -101,6 +101,6 @@ def refusal(
 def word_of_an_operator() -> str:
     """Return the instruction for adopting a database without proof."""
     return (
-        "Who knows that it may be adopted as it is, says so, and the history keeps it: "
+        "To adopt it as it is, without this comparison (the history records the reason): "
         "-e migrations_baseline_unproven=true -e \"migrations_reason='...'\"."
     )

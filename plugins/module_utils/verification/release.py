@@ -68,7 +68,7 @@ def _mapping(loader: PromiseLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str) or key in seen:
-            problem = "stands twice" if isinstance(key, str) else "is not a text: quote it"
+            problem = "appears twice" if isinstance(key, str) else "is not a text: quote it"
             raise yaml.constructor.ConstructorError(None, None, f"the key {key} {problem}", key_node.start_mark)
         seen[key] = loader.construct_object(value_node, deep=True)
     return seen
@@ -129,7 +129,7 @@ def _unreadable(error: Exception) -> str:
 def check_document(content: Any) -> Iterator[str]:
     """Yield the errors in the content of one file."""
     if not isinstance(content, dict):
-        yield "holds no mapping. Its keys are " + ", ".join((*KINDS, "withdraws")) + "."
+        yield "is not a mapping. Its keys are " + ", ".join((*KINDS, "withdraws")) + "."
         return
     yield from _unknown(content, (*KINDS, "withdraws"), "")
     for kind in KINDS:
@@ -150,12 +150,12 @@ def _check_kind(kind: str, content: Any, where: str, withdrawn: bool = False) ->
     if kind in (*NAMES, *BY_NAME) or (withdrawn and IDENTITY.get(kind) == ("name",)):
         yield from _check_names(kind, content, where, withdrawn)
     elif kind in BY_TABLE and not isinstance(content, dict):
-        yield f"`{where}` is a mapping from tables. Correct it."
+        yield f"`{where}` must be a mapping from tables. Correct it."
     elif kind in BY_TABLE:
         for table, names in content.items():
             yield from _check_names(kind, names, f"{where}.{table}", withdrawn)
     elif withdrawn and (not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content)):
-        yield f"`{where}` is a list of mappings with {', '.join(IDENTITY[kind])}. Correct it."
+        yield f"`{where}` must be a list of mappings with {', '.join(IDENTITY[kind])}. Correct it."
     elif withdrawn:
         allowed = (*IDENTITY[kind], *(("key", "rows") if kind == "seeds" else ()))
         for number, entry in enumerate(content):
@@ -175,9 +175,9 @@ def _check_names(kind: str, content: Any, where: str, withdrawn: bool) -> Iterat
     if kind in DEFINED and not withdrawn and (must or isinstance(content, dict)):
         things = "columns" if kind == "columns" else "names"
         if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
-            yield f"`{where}` is a mapping from {things} to {must or 'definitions'}. Correct it."
+            yield f"`{where}` must be a mapping from {things} to {must or 'definitions'}. Correct it."
     elif not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        yield f"`{where}` is a list of names. Correct it."
+        yield f"`{where}` must be a list of names. Correct it."
     elif len(set(content)) < len(content):
         yield f"`{where}` names {next(name for name in content if content.count(name) > 1)} twice. Remove one."
 
@@ -202,10 +202,10 @@ def _check_seeds(entry: Mapping[str, Any], where: str) -> Iterator[str]:
     columns = entry["key"] + entry.get("values", [])
     for number, row in enumerate(entry["rows"]):
         if not isinstance(row, list) or len(row) != len(columns):
-            yield f"`{where}.rows[{number}]` is a list of {len(columns)}: {', '.join(map(str, columns))}. Correct it."
+            yield f"`{where}.rows[{number}]` needs {len(columns)} values: {', '.join(map(str, columns))}. Correct it."
     keys = [str(row[: len(entry["key"])]) for row in entry["rows"] if isinstance(row, list)]
     if doubled := next((key for key in keys if keys.count(key) > 1), None):
-        yield f"`{where}.rows` holds the key {doubled} twice. Remove one."
+        yield f"`{where}.rows` has the key {doubled} twice. Remove one."
     if "where" in entry:
         yield from _check_sql(f"SELECT FROM t WHERE (\n{entry['where']}\n)", f"{where}.where", "a condition")
 
@@ -223,7 +223,7 @@ def _check_generated_examples(entry: Mapping[str, Any], where: str) -> Iterator[
     """Yield the errors in examples for a generated column."""
     for number, example in enumerate(entry["examples"]):
         if not isinstance(example, dict) or set(example) != {"given", "expect"}:
-            yield f"`{where}.examples[{number}]` is a mapping with `given` and `expect`. Correct it."
+            yield f"`{where}.examples[{number}]` must be a mapping with `given` and `expect`. Correct it."
         elif not isinstance(example["given"], dict):
             yield _wrong(f"{where}.examples[{number}].given", dict)
 
@@ -237,7 +237,7 @@ def _check_plan(entry: Mapping[str, Any], where: str) -> Iterator[str]:
     """Yield the errors in a plan."""
     yield from _check_query(entry, where)
     if not entry.get("scans") and not entry.get("index"):
-        yield f"`{where}` has neither `scans` nor `index`. Add what the plan has to show."
+        yield f"`{where}` has neither `scans` nor `index`. Add what the plan must show."
     for name, value in entry.get("settings", {}).items():
         if not PLANNER_SETTING.fullmatch(name) or value not in (True, False, "on", "off"):
             yield f"`{where}.settings.{name}` is not a planner setting like `enable_seqscan: false`. Correct it."
@@ -268,7 +268,7 @@ def _unknown(content: Mapping[str, Any], known: Iterable[str], where: str) -> It
     names = tuple(known)
     for key in content:
         if key not in names:
-            yield f"the key `{where}{key}` is unknown.{near(key, names) or ' Known are ' + ', '.join(names) + '.'}"
+            yield f"the key `{where}{key}` is unknown.{near(key, names) or ' Known keys: ' + ', '.join(names) + '.'}"
 
 
 def _wrong(where: str, wanted: type) -> str:

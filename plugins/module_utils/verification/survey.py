@@ -42,7 +42,7 @@ class Holding:
 
     def __str__(self) -> str:
         """Return the sentence for a partly applied migration."""
-        return f"{self.name} is there in part. {in_parts(self.there, self.missing, self.other, MOST_NAMES)}"
+        return f"{self.name} is partly applied. {in_parts(self.there, self.missing, self.other, MOST_NAMES)}"
 
 
 def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> list[Holding]:
@@ -80,13 +80,13 @@ def verdict(holdings: Sequence[Holding], baseline: str, tables: int, database: s
     if baseline and not rest and all(one.whole == (_key(one.version) <= _key(baseline)) for one in holdings):
         return []
     holds = f"{tables} tables in schema public and no history of migrations"
-    lines = [f"The database {database} holds {holds}; no migration was applied."]
+    lines = [f"The database {database} has {holds}; this run applied no migration."]
     if whole:
-        lines.append(f"  All that {_span(whole)} {'promise' if len(whole) > 1 else 'promises'} is there.")
-    lines += [f"  {holding}" if not holding.whole else f"  {holding.name} is there." for holding in rest]
+        lines.append(f"  {_span(whole)} {'are' if len(whole) > 1 else 'is'} fully applied.")
+    lines += [f"  {holding}" if not holding.whole else f"  {holding.name} is fully applied." for holding in rest]
     absent = [holding for holding in holdings if holding.absent]
     if absent and (whole or rest):
-        lines.append(f"  Nothing of {_span(absent)} is there.")
+        lines.append(f"  {_span(absent)} {'are' if len(absent) > 1 else 'is'} not applied.")
     lines.append(f"Next: {_advice(at, baseline, rest, database, bool(holdings))}")
     return lines
 
@@ -105,18 +105,17 @@ def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, prom
     if rest:
         names = ", ".join(f"{holding.name}.sql" for holding in rest)
         return (
-            f"bring {database} to one version by hand: finish {names}, or take it back with psql and the file of that "
-            f"name in rollbacks; then run the same command again; {other_ways}"
+            f"bring {database} to one version by hand: complete {names}, or roll it back with psql and the file of "
+            f"that name in rollbacks; then run the same command again; {other_ways}"
         )
     if not promised:
         return (
-            "the release promises nothing in verify/, so it cannot be said which of its files were applied. Adopt "
-            f"{database} with -e migrations_baseline=VERSION, the last one that was: its definitions are compared "
-            "with those of a scratch database at that version, and each difference is named; where it is another "
-            f"version, they show which; {other_ways}"
+            f"the release has no promises in verify/, so its applied files are unknown. Adopt {database} with "
+            "-e migrations_baseline=VERSION, the last applied one: every definition is compared with a scratch "
+            f"database at that version, and the listed differences show the actual version; {other_ways}"
         )
     if not at:
-        return f"it was not made by this release: {other_ways.removeprefix('or ')}"
+        return f"it was not created by this release: {other_ways.removeprefix('or ')}"
     wrong = f"it is not at {baseline}: " if baseline else ""
     return f"{wrong}adopt it with -e migrations_baseline={at}, which compares every definition first; {other_ways}"
 

@@ -1,15 +1,15 @@
 -- Runs the statements of one file as the owner of the database, in the caller's transaction. record.sql follows it.
 --
--- It is a DO block, so that the engine is always the one of the release that runs, nothing of it stays in the database,
--- and no file can take it away. Any failure is raised anew with its SQLSTATE and its place, and without DETAIL, which
--- would show rows.
+-- It is a DO block, so the engine is always that of the running release, leaves nothing in the database, and cannot be
+-- dropped by a file. A failure is raised again with its SQLSTATE and its place, but without DETAIL, which would show
+-- rows.
 DO $physioflow$
 DECLARE
     c_run        CONSTANT jsonb := '@run@';       -- act, release, run_id, backup_id, reason, operator, controller, copy
     c_migration  CONSTANT jsonb := '@migration@'; -- version, name, description, file, sha256, sha256_raw
     c_lines      CONSTANT integer[] := '@lines@';
-    c_needs      CONSTANT jsonb := '@needs@';     -- the locks of each statement, to find out whom it waited for
-    c_roles      CONSTANT jsonb := '@roles@';     -- the roles of each that a copy may lack: what makes them is left out
+    c_needs      CONSTANT jsonb := '@needs@';     -- the locks of each statement, to find its blockers
+    c_roles      CONSTANT jsonb := '@roles@';     -- roles of each that a copy may lack; such statements are skipped
     c_statements CONSTANT text[] := ARRAY['@statements@']::text[];
     c_path       CONSTANT text := pg_catalog.current_setting('search_path');
     v_started    timestamptz;
@@ -22,8 +22,8 @@ DECLARE
     v_message    text;
     v_hint       text;
 BEGIN
-    -- The session may be a superuser's: but for the file itself, nothing that the owner of the database made is taken
-    -- for the server's own.
+    -- The session may belong to a superuser. Except in the file itself, no object of the database owner must be used
+    -- instead of the server's own.
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     IF NOT pg_try_advisory_xact_lock(hashtextextended('migrations.history', 0)) THEN
         RAISE EXCEPTION USING
@@ -44,7 +44,7 @@ BEGIN
         ORDER BY planned.version) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'another run changed what stands since this run was planned';
+            MESSAGE = 'another run changed the applied migrations since this run was planned';
     END IF;
 
     v_lacks_role := ARRAY(
@@ -53,7 +53,7 @@ BEGIN
         FROM jsonb_array_elements(c_roles) WITH ORDINALITY AS statement (roles, number) ORDER BY number);
     v_started := clock_timestamp();
     v_xid := pg_current_xact_id();
-    -- Seen by everybody in pg_stat_activity while the file runs.
+    -- Visible in pg_stat_activity while the file runs.
     PERFORM set_config('application_name', '@application@', true);
     BEGIN
         PERFORM set_config('role', '@owner@', true);
@@ -69,10 +69,10 @@ BEGIN
 
         IF pg_current_xact_id() IS DISTINCT FROM v_xid THEN
             RAISE EXCEPTION USING
-                ERRCODE = 'invalid_transaction_termination', MESSAGE = 'the transaction changed while the file ran';
+                ERRCODE = 'invalid_transaction_termination', MESSAGE = 'the file ended its transaction';
         END IF;
-        -- In a copy of the database, nothing may reach what all databases of the server share. Whoever writes to a
-        -- shared catalog holds its lock until the end of the transaction, but for GRANT: there the row is new.
+        -- In a copy of the database, nothing may change what all databases of the server share. A statement that writes
+        -- to a shared catalog keeps its lock until the end of the transaction; GRANT does not, but its row is new.
         IF (c_run ->> 'copy')::boolean THEN
             SELECT string_agg(DISTINCT relation, ', ') INTO v_outside
             FROM (
@@ -89,7 +89,7 @@ BEGIN
             IF v_outside IS NOT NULL THEN
                 RAISE EXCEPTION USING
                     ERRCODE = 'PF003',
-                    MESSAGE = format('it changes %s, which all databases of the server share, and this is a copy',
+                    MESSAGE = format('the file changes %s, which all databases of the server share, and this is a copy',
                                      v_outside);
             END IF;
         END IF;

@@ -1,5 +1,5 @@
--- Gives the next file a session like a new one, in the transaction of the file before: what DISCARD ALL does, which
--- PostgreSQL refuses among other statements. Plans are left: no result depends on them.
+-- Resets the session for the next file, in the transaction of the previous file. Does what DISCARD ALL does, which
+-- PostgreSQL refuses in a transaction. Plans stay: no result depends on them.
 CLOSE ALL;
 SET SESSION AUTHORIZATION DEFAULT;
 RESET ROLE;
@@ -8,7 +8,7 @@ DEALLOCATE ALL;
 UNLISTEN *;
 DISCARD TEMP;
 DISCARD SEQUENCES;
--- The transaction holds the lock of the migrations as well (apply.sql), so nobody gets in between these two, nor where
--- the file gave the lock of the session away.
+-- The transaction holds the lock of the migrations too (apply.sql), so no other run can take it between these two
+-- statements, or if the file released the lock of the session.
 SELECT pg_catalog.pg_advisory_unlock_all();
 SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended('migrations.history', 0));

@@ -2,9 +2,9 @@
 -- Sent before the first migration of a database, and where the history has an older format, in a transaction that
 -- holds the lock of the migrations. Every statement may be sent again.
 --
--- It stands in a schema of its own: the application's roles have no right on it. Rows are only ever added, also by
--- its owner, because an EMR has to be able to say how its tables came to be what they are. Its owner is the role that
--- Ansible logs in as, never the owner of the database, who could take the trigger away.
+-- It has its own schema, on which the application's roles have no privilege. Rows are only added, even by the owner,
+-- because an EMR must be able to show how its tables were created. Its owner is the role that Ansible logs in as, never
+-- the owner of the database, who could drop the trigger.
 
 CREATE SCHEMA IF NOT EXISTS migrations;
 REVOKE ALL ON SCHEMA migrations FROM PUBLIC;
@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS migrations.history (
     CONSTRAINT chk_history_reason CHECK (act <> 'accept' OR reason <> '')
 );
 
--- Format 2: files that are applied again whenever they change have no version, and versions may be those of others.
--- Format 4: `fail` ends a file without transaction that began, failed and left nothing behind.
+-- Format 2: repeatable files have no version; versions of other tools are allowed.
+-- Format 4: `fail` ends a file without transaction that started, failed and left no changes.
 ALTER TABLE migrations.history
     DROP CONSTRAINT IF EXISTS chk_history_act,
     DROP CONSTRAINT IF EXISTS chk_history_version,
@@ -45,8 +45,8 @@ ALTER TABLE migrations.history
 
 COMMENT ON TABLE migrations.history IS 'One row per act on a migration; rows are never changed or removed';
 COMMENT ON COLUMN migrations.history.act IS
-    'apply, rollback; start: a file without transaction began; baseline: adopted; accept: a reviewed edit; '
-    'repeat: a repeatable file; fail: a file without transaction failed and left nothing behind';
+    'apply, rollback; start: a file without transaction started; baseline: adopted; accept: a reviewed edit; '
+    'repeat: a repeatable file; fail: a file without transaction failed and left no changes';
 COMMENT ON COLUMN migrations.history.version IS 'As the file name has it; R for a repeatable file';
 COMMENT ON COLUMN migrations.history.sha256 IS 'Checksum of the file as sent: LF line ends, no byte order mark';
 COMMENT ON COLUMN migrations.history.sha256_raw IS 'Checksum of the bytes on disk';
@@ -59,8 +59,8 @@ COMMENT ON COLUMN migrations.history.duration_ms IS 'Milliseconds of the file al
 
 CREATE INDEX IF NOT EXISTS idx_history_version ON migrations.history (version, id);
 
--- What stands now: the newest act of each version, unless that act took it back or never came to its end. An attempt
--- that failed and left nothing behind (start, fail) is as if it had never been.
+-- The applied migrations: the newest act of each version, unless that act rolled it back or did not finish. An attempt
+-- that failed and left no changes (start, fail) does not count.
 CREATE OR REPLACE VIEW migrations.applied AS
 SELECT newest.*
 FROM (SELECT DISTINCT ON (version) * FROM migrations.history AS h
@@ -68,7 +68,7 @@ FROM (SELECT DISTINCT ON (version) * FROM migrations.history AS h
           SELECT FROM migrations.history AS f WHERE f.act = 'fail' AND f.version = h.version AND f.id > h.id))
       ORDER BY version, id DESC) AS newest
 WHERE newest.act IN ('apply', 'baseline', 'accept');
-COMMENT ON VIEW migrations.applied IS 'The migrations that stand in this database now, by their newest history row';
+COMMENT ON VIEW migrations.applied IS 'The migrations applied to this database, by their newest history row';
 
 CREATE OR REPLACE FUNCTION migrations.refuse_change() RETURNS trigger
 LANGUAGE plpgsql
@@ -77,7 +77,7 @@ AS $$
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'insufficient_privilege',
-        MESSAGE = 'migrations.history only grows: its rows are never changed or removed';
+        MESSAGE = 'migrations.history is append-only: its rows cannot be changed or removed';
 END
 $$;
 REVOKE ALL ON FUNCTION migrations.refuse_change() FROM PUBLIC;
@@ -87,8 +87,8 @@ CREATE OR REPLACE TRIGGER trg_history_append_only
 BEFORE UPDATE OR DELETE OR TRUNCATE ON migrations.history
 FOR EACH STATEMENT EXECUTE FUNCTION migrations.refuse_change();
 
--- Format 3: the trigger fires also where session_replication_role says that the rows come from elsewhere, and a history
--- that the owner of the database came to own, by a restore without owners for instance, is taken back.
+-- Format 3: the trigger also fires under session_replication_role = replica. If the owner of the database has become the
+-- owner of the history, for example by a restore without owners, the owner is set back.
 ALTER TABLE migrations.history ENABLE ALWAYS TRIGGER trg_history_append_only;
 DO $$
 BEGIN

@@ -1,16 +1,16 @@
 -- Takes the lock of the migrations for the session: the first statement of every run.
 -- `'@name@'` stands for a literal that plugins/module_utils/migrations/script.py fills in, here and in the files beside it.
 --
--- It polls and never waits inside PostgreSQL's lock queue: a statement that waits there holds a snapshot, and
--- CREATE INDEX CONCURRENTLY of the holder would wait for it in turn. The DO block holds a snapshot as well, so whoever
--- has to wait long does so between statements, as the module migration_plan does.
+-- It polls and never waits in PostgreSQL's lock queue: a waiting statement holds a snapshot, and CREATE INDEX
+-- CONCURRENTLY of the holder would wait for it. The DO block holds a snapshot too, so a long wait must happen between
+-- statements, as in the module migration_plan.
 DO $physioflow$
 DECLARE
     c_key      CONSTANT bigint := pg_catalog.hashtextextended('migrations.history', 0);
     v_deadline timestamptz;
     v_holder   record;
 BEGIN
-    -- The session may be a superuser's: nothing that the owner of the database made is taken for the server's own.
+    -- The session may belong to a superuser: no object of the database owner must be used instead of the server's own.
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_deadline := clock_timestamp() + '@wait@'::interval;
     WHILE NOT pg_try_advisory_lock(c_key) LOOP
@@ -23,9 +23,9 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = 'lock_not_available',
                 MESSAGE = format(
-                    'another run holds the lock of the migrations since %s: pid %s, user %s, application %s, from %s',
-                    v_holder.backend_start, v_holder.pid, v_holder.usename, v_holder.application_name,
-                    coalesce(v_holder.client_addr::text, 'this host'));
+                    'another run holds the lock of the migrations: pid %s, user %s, application %s, from %s, since %s',
+                    v_holder.pid, v_holder.usename, v_holder.application_name,
+                    coalesce(v_holder.client_addr::text, 'this host'), v_holder.backend_start);
         END IF;
         PERFORM pg_sleep(0.1);
     END LOOP;

@@ -1,4 +1,4 @@
--- Adds the history row of one act. A file without transaction took as long as the time since its row `start`.
+-- Adds the history row of one act. The duration of a file without transaction is the time since its row `start`.
 DO $physioflow$
 DECLARE
     c_act       CONSTANT text := '@act@';
@@ -17,7 +17,7 @@ BEGIN
     ELSIF c_act IN ('baseline', 'accept') AND v_stands <> (c_act = 'accept') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'another run changed what stands since this run was planned';
+            MESSAGE = 'another run changed the applied migrations since this run was planned';
     END IF;
     v_started := coalesce(
         nullif(current_setting('physioflow.started', true), '')::timestamptz,

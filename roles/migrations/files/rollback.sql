@@ -1,9 +1,9 @@
--- Finds out what rolling files back loses: in mode `count` it always ends with an error that says it, in mode `rollback`
--- it rolls one file back that loses nothing, and refuses one that does.
+-- Finds the rows that a rollback loses. The mode `count` always ends with an error that lists them. The mode `rollback`
+-- rolls one file back, and refuses a file that loses rows.
 --
--- What a rollback loses is found by doing it: the very files run on the very rows, the catalogs and the counters of the
--- transaction say what became of each table, and everything is taken back. Reading the SQL could not know what a
--- foreign key with ON DELETE CASCADE, a function or a DO block does.
+-- It runs the files on the real rows, reads from the catalogs and the counters of the transaction what happened to each
+-- table, and rolls everything back. The SQL text alone does not show what a foreign key with ON DELETE CASCADE, a
+-- function or a DO block does.
 DO $physioflow$
 DECLARE
     c_mode   CONSTANT text := '@mode@';
@@ -12,7 +12,7 @@ DECLARE
     c_tried  CONSTANT text[] := ARRAY['@tried@']::text[]; -- apply.sql of each file, in order, as for a copy
     c_file   CONSTANT text[] := ARRAY['@file@']::text[];  -- apply.sql of the one that is rolled back
     c_fresh  CONSTANT text[] := ARRAY['@fresh@']::text[]; -- the statements of fresh.sql
-    -- Every table that holds rows, by its oid: where they are stored, its columns, what this session did to its rows.
+    -- Every table by its oid: where its rows are stored, its columns, and what this session did to its rows.
     c_tables CONSTANT text := $query$
         SELECT coalesce(jsonb_object_agg(c.oid, jsonb_build_object(
             'name', c.oid::regclass,
@@ -40,7 +40,7 @@ DECLARE
     c_hides  CONSTANT text := pg_catalog.current_setting('row_security');
     v_before jsonb;
     v_after  jsonb;
-    v_left   jsonb := '{}'; -- rows left in tables that were emptied or written anew
+    v_left   jsonb := '{}'; -- rows left in tables that were truncated or rewritten
     v_loss   jsonb := '[]';
     v_text   text;
     v_part   record;
@@ -50,9 +50,9 @@ BEGIN
     IF NOT current_setting('track_counts')::boolean THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'track_counts is off, so that changed rows cannot be counted; switch it on';
+            MESSAGE = 'track_counts is off, so changed rows cannot be counted; switch it on';
     END IF;
-    -- Held to the end: fresh.sql gives the lock of the session away for a moment.
+    -- Held to the end: fresh.sql releases the lock of the session for a moment.
     PERFORM pg_advisory_xact_lock(hashtextextended('migrations.history', 0));
     EXECUTE c_tables INTO v_before;
     BEGIN
@@ -72,13 +72,13 @@ BEGIN
             FROM jsonb_each(v_before) AS before JOIN jsonb_each(v_after) AS after USING (key)
             WHERE after.value -> 'storage' <> before.value -> 'storage'
         LOOP
-            -- A policy that hides rows is an error, not a smaller number; the policy that the role `database` makes for
-            -- the owner shows it all rows, and under off even that is an error.
+            -- With row_security off, hidden rows are an error instead of a smaller number. The policy that the role
+            -- `database` creates shows the owner all rows, but would be an error too, so it needs row_security on.
             PERFORM set_config('row_security', CASE WHEN v_part.guarded THEN 'on' ELSE 'off' END, true);
             EXECUTE format('SELECT count(*) FROM ONLY %s', v_part.name) INTO v_rows;
             v_left := v_left || jsonb_build_object(v_part.key, v_rows);
         END LOOP;
-        RAISE EXCEPTION USING ERRCODE = 'PF001'; -- takes back all of it; variables keep what they hold
+        RAISE EXCEPTION USING ERRCODE = 'PF001'; -- rolls all of it back; variables keep their values
     EXCEPTION WHEN SQLSTATE 'PF001' THEN NULL;
     END;
 
@@ -100,7 +100,7 @@ BEGIN
             SELECT id, name, root, 'rows are changed', NULL, (now ->> 'updated')::bigint - (was ->> 'updated')::bigint
             FROM pair WHERE now IS NOT NULL
             UNION ALL
-            SELECT id, pair.name, root, 'values of ' || string_agg(gone.name, ', ' ORDER BY gone.number) || ' go',
+            SELECT id, pair.name, root, 'values of ' || string_agg(gone.name, ', ' ORDER BY gone.number) || ' are lost',
                    string_agg(format('(%1$I IS NOT NULL AND %1$I::text IS DISTINCT FROM (%2$s)::text)',
                                      gone.name, coalesce(gone.standard, 'NULL')), ' OR ' ORDER BY gone.number), 0
             FROM pair, LATERAL (
@@ -118,7 +118,7 @@ BEGIN
     LOOP
         v_rows := 0;
         IF v_part.condition IS NOT NULL THEN
-            IF c_mode = 'rollback' THEN -- nobody can add a row to it until the transaction ends
+            IF c_mode = 'rollback' THEN -- no session can add a row to it until the transaction ends
                 EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', v_part.name);
             END IF;
             PERFORM set_config('row_security', CASE WHEN v_part.guarded THEN 'on' ELSE 'off' END, true);
@@ -134,7 +134,7 @@ BEGIN
           FROM jsonb_array_elements(v_loss) AS e GROUP BY 1, 2) AS by_root
     WHERE rows > 0;
 
-    -- Rows that were written since they were counted are counted as the file runs.
+    -- Rows written since the count are counted while the file runs.
     IF c_mode = 'rollback' AND v_loss = '[]' THEN
         EXECUTE c_tables INTO v_before;
         PERFORM set_config('row_security', c_hides, true);

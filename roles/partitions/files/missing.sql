@@ -1,4 +1,4 @@
--- Years from this one on (the year of Vietnam) that have no partition.
+-- The years without a partition, from this year on (of Vietnam).
 WITH today AS (
     SELECT extract(year FROM now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::int AS this_year
 )

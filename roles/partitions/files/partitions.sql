@@ -1,7 +1,7 @@
--- Makes the partitions of outcome_measures that are missing: this year (of Vietnam) and partitions.years_ahead more.
--- A new table is made and filled with nothing beside the old ones, and attached at the end: that takes SHARE UPDATE
--- EXCLUSIVE on outcome_measures, beside which reading and writing go on; CREATE TABLE ... PARTITION OF would stop both.
--- Years that are there stay as they are; a table of that name that is no partition is an error, as it may hold rows.
+-- Creates the missing partitions of outcome_measures for this year (of Vietnam) and partitions.years_ahead more.
+-- It creates an empty table and then attaches it: that takes SHARE UPDATE EXCLUSIVE on outcome_measures, which allows
+-- reads and writes; CREATE TABLE ... PARTITION OF would block both. Existing partitions stay unchanged. A table of that
+-- name that is not a partition is an error, because it may contain rows.
 DO $partitions$
 DECLARE
     this_year  int := extract(year FROM now() AT TIME ZONE 'Asia/Ho_Chi_Minh');
@@ -21,14 +21,14 @@ BEGIN
                   = format('FOR VALUES FROM (''%s-01-01'') TO (''%s-01-01'')', year, year + 1)
         );
         IF to_regclass(wanted) IS NOT NULL THEN
-            RAISE EXCEPTION 'relation "%" already exists and is no partition of outcome_measures for %', wanted, year
-                USING ERRCODE = 'duplicate_table', HINT = 'It may hold rows: see Partition already exists in docs/partitions.md';
+            RAISE EXCEPTION 'relation "%" already exists and is not a partition of outcome_measures for %', wanted, year
+                USING ERRCODE = 'duplicate_table', HINT = 'It may contain rows: see Partition already exists in docs/partitions.md';
         END IF;
         IF rest IS NOT NULL THEN
             EXECUTE format('SELECT count(*) FROM %s WHERE measurement_date >= make_date($1, 1, 1)'
                            ' AND measurement_date < make_date($1 + 1, 1, 1)', rest) INTO leftover USING year;
             IF leftover > 0 THEN
-                RAISE EXCEPTION 'the default partition % holds % rows of %', rest, leftover, year
+                RAISE EXCEPTION 'the default partition % contains % rows of %', rest, leftover, year
                     USING ERRCODE = 'check_violation', HINT = 'Move them first: see docs/partitions.md';
             END IF;
         END IF;
@@ -36,7 +36,7 @@ BEGIN
                        ' INCLUDING CONSTRAINTS INCLUDING STORAGE)', wanted);
         EXECUTE format('COMMENT ON TABLE %I IS %L', wanted,
                        format('Scores measured in %s / Kết quả đo năm %s (kept ahead)', year, year));
-        -- Who names the new table itself gets no row past the policies of the others; the next deploy gives it its own.
+        -- Queries that name the new table itself must not bypass row level security; the next deploy adds its policies.
         IF (SELECT relrowsecurity FROM pg_class WHERE oid = 'outcome_measures'::regclass) THEN
             EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', wanted);
             EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', wanted);

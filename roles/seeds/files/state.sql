@@ -1,4 +1,4 @@
--- What decides whether there is something to do. Fails where a table of the release is missing.
+-- The state that decides whether rows are inserted. Fails if a table of the release is missing.
 SELECT
     coalesce(current_setting('physioflow.environment', true), '') AS environment,
     (SELECT coalesce(max((settings ->> 'seed_patients')::int), 0) FROM organizations) AS patients,
