@@ -1,5 +1,0 @@
--- Rollback: 052_outcome_progress
--- Description: Drops the view of improved and worsened patients
--- Lost: nothing.
-
-DROP VIEW IF EXISTS outcome_progress;

@@ -1,5 +1,0 @@
--- Rollback: 055_resolve_bhyt_card
--- Description: Drops the function that reads a BHYT card
--- Lost: nothing.
-
-DROP FUNCTION IF EXISTS resolve_bhyt_card(TEXT, DATE);
