@@ -100,11 +100,13 @@ def write(local: Local, release: Path) -> list[Path]:
         server.execute(f"CREATE DATABASE {SCRATCH} OWNER emr TEMPLATE template0")
         try:
             with psycopg.connect(local.conninfo(SCRATCH, options=""), autocommit=True) as connection:
-                connection.execute('CREATE EXTENSION pg_trgm; CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION btree_gist')
+                connection.execute(
+                    'CREATE EXTENSION pg_trgm; CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION btree_gist'
+                )
                 connection.execute("SET SESSION AUTHORIZATION emr")
                 before = look(connection)
                 for migration in sorted((release / "migrations").glob("*.sql")):
-                    # One by one, each committed at once: a file may hold statements that need no transaction around them.
+                    # One by one, each committed at once: some do not run in a transaction.
                     for statement in own_statements(migration.read_text(encoding="utf-8")):
                         connection.execute(statement.text.encode())
                     after = look(connection)

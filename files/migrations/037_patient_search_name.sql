@@ -6,6 +6,7 @@
 --   WHERE clinic_id = $1 AND patient_search_name(last_name, first_name, last_name_vi, first_name_vi)
 --                            LIKE '%' || vietnamese_unaccent($2) || '%';
 -- Who typed diacritics and wants them to count adds: AND lower(last_name_vi || ' ' || first_name_vi) LIKE lower(...).
+-- plpgsql, as the planner would take a function of SQL apart, and think that reading all patients is cheap.
 
 CREATE FUNCTION patient_search_name(
     p_last_name     TEXT,
@@ -14,12 +15,17 @@ CREATE FUNCTION patient_search_name(
     p_first_name_vi TEXT
 )
 RETURNS TEXT
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
 PARALLEL SAFE
-RETURN public.vietnamese_unaccent(
-    coalesce(p_last_name_vi, p_last_name) || ' ' || coalesce(p_first_name_vi, p_first_name)
-);
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN public.vietnamese_unaccent(
+        coalesce(p_last_name_vi, p_last_name) || ' ' || coalesce(p_first_name_vi, p_first_name)
+    );
+END
+$function$;
 
 COMMENT ON FUNCTION patient_search_name(TEXT, TEXT, TEXT, TEXT) IS
     'Family, middle and given name without diacritics, for searching / Họ tên không dấu để tìm kiếm';

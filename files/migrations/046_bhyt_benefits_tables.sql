@@ -36,6 +36,11 @@ COMMENT ON COLUMN bhyt_benefit_levels.coverage_percent IS
 COMMENT ON COLUMN bhyt_benefit_levels.limits IS 'Limits of the level in words; null: none known';
 COMMENT ON COLUMN bhyt_benefit_levels.source IS 'Where the figure comes from / Căn cứ';
 COMMENT ON COLUMN bhyt_benefit_levels.valid_to IS 'Last day; null: no end known / Ngày hết hiệu lực';
+COMMENT ON CONSTRAINT chk_bhyt_benefit_levels_code ON bhyt_benefit_levels IS 'One digit / Một chữ số';
+COMMENT ON CONSTRAINT chk_bhyt_benefit_levels_coverage ON bhyt_benefit_levels IS
+    'A share, in percent / Tỷ lệ từ 0 đến 100';
+COMMENT ON CONSTRAINT chk_bhyt_benefit_levels_dates ON bhyt_benefit_levels IS
+    'Ends no earlier than it begins / Ngày hết hiệu lực không trước ngày bắt đầu';
 
 CREATE TABLE bhyt_insured_groups (
     id         UUID         NOT NULL DEFAULT uuid_generate_v4(),
@@ -66,3 +71,7 @@ COMMENT ON COLUMN bhyt_insured_groups.level_code IS
     'Benefit level that cards of the group usually have; the card itself decides / Mức hưởng thông thường';
 COMMENT ON COLUMN bhyt_insured_groups.source IS 'Where the group comes from / Căn cứ';
 COMMENT ON COLUMN bhyt_insured_groups.valid_to IS 'Last day; null: no end known / Ngày hết hiệu lực';
+COMMENT ON CONSTRAINT chk_bhyt_insured_groups_code ON bhyt_insured_groups IS 'Two capital letters / Hai chữ in hoa';
+COMMENT ON CONSTRAINT chk_bhyt_insured_groups_level ON bhyt_insured_groups IS 'One digit / Một chữ số';
+COMMENT ON CONSTRAINT chk_bhyt_insured_groups_dates ON bhyt_insured_groups IS
+    'Ends no earlier than it begins / Ngày hết hiệu lực không trước ngày bắt đầu';

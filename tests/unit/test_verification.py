@@ -294,9 +294,7 @@ def test_a_constraint_for_new_rows_is_promised_as_such_until_a_later_file_valida
     later = document("002", constraints={"t": {"k": promise.removesuffix(" NOT VALID")}})
 
     def sentences(valid: bool, definition: str, *documents: dict[str, Any]) -> list[str]:
-        found = catalog(
-            tables=["t"], columns=[["t", "a", "integer", None]], constraints=[["t", "k", valid, "(a > 0)"]]
-        )
+        found = catalog(tables=["t"], columns=[["t", "a", "integer", None]], constraints=[["t", "k", valid, "(a > 0)"]])
         found.definitions["constraints", ("t", "k")] = definition
         return broken(check_catalog(merge_promises(documents)[0], found))
 
