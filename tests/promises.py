@@ -58,7 +58,8 @@ def promised(after: dict[Key, str], before: dict[Key, str]) -> dict[str, Any]:
     for (kind, key), text in after.items():
         if before.get((kind, key)) != text:
             place = content[kind].setdefault(key[0], {}) if kind in BY_TABLE else content[kind]
-            place[key[-1]] = text
+            # Line ends count in bodies of functions and in comments only.
+            place[key[-1]] = text if kind in ("functions", "comments") else " ".join(text.split())
     return content
 
 

@@ -43,31 +43,32 @@ AS $function$
             WHEN 'unknown' THEN
                 'Neither a card of 15 characters (2 letters, 13 digits) nor a social insurance number of 10 digits.'
             WHEN 'bhxh_number' THEN
-                'The social insurance number does not tell group, benefit level, coverage and province: look the card '
-                'up at the social insurance.'
+                'The social insurance number does not tell group, benefit level, coverage and province: '
+                'look the card up at the social insurance.'
             ELSE concat_ws(' ',
                 CASE WHEN g.id IS NULL THEN format('The group %s is not known on this day.', card.group_code) END,
-                CASE WHEN l.id IS NULL THEN format('The benefit level %s is not known on this day.', card.level_code) END,
+                CASE WHEN l.id IS NULL THEN
+                    format('The benefit level %s is not known on this day.', card.level_code) END,
                 CASE WHEN g.level_code <> card.level_code THEN
                     format('Cards of the group %s usually have level %s.', card.group_code, g.level_code) END,
                 l.limits,
-                'A card does not tell whether it is valid today, nor what is paid for this visit: its route (referral, '
-                'emergency, own wish), small amounts and the co-payments of the year decide, too.')
+                'A card does not tell whether it is valid today, nor what is paid for this visit: its route '
+                '(referral, emergency, own wish), small amounts and the co-payments of the year decide, too.')
         END,
         CASE card.kind
             WHEN 'unknown' THEN
                 'Không phải thẻ 15 ký tự (2 chữ, 13 số) và cũng không phải mã số BHXH 10 số.'
             WHEN 'bhxh_number' THEN
-                'Mã số BHXH không cho biết đối tượng, mức hưởng, tỷ lệ chi trả và tỉnh: hãy tra cứu thẻ tại cơ quan bảo '
-                'hiểm xã hội.'
+                'Mã số BHXH không cho biết đối tượng, mức hưởng, tỷ lệ chi trả và tỉnh: '
+                'hãy tra cứu thẻ tại cơ quan bảo hiểm xã hội.'
             ELSE concat_ws(' ',
                 CASE WHEN g.id IS NULL THEN format('Không rõ đối tượng %s vào ngày này.', card.group_code) END,
                 CASE WHEN l.id IS NULL THEN format('Không rõ mức hưởng %s vào ngày này.', card.level_code) END,
                 CASE WHEN g.level_code <> card.level_code THEN
                     format('Thẻ của đối tượng %s thường có mức hưởng %s.', card.group_code, g.level_code) END,
                 l.limits_vi,
-                'Thẻ không cho biết có còn hiệu lực hôm nay không và lần khám này được chi trả bao nhiêu: còn tùy tuyến '
-                'khám (chuyển tuyến, cấp cứu, tự đến), chi phí nhỏ và số tiền cùng chi trả trong năm.')
+                'Thẻ không cho biết có còn hiệu lực hôm nay không và lần khám này được chi trả bao nhiêu: '
+                'tùy tuyến khám (chuyển tuyến, cấp cứu, tự đến), chi phí nhỏ và số tiền cùng chi trả trong năm.')
         END
     FROM (SELECT upper(regexp_replace(coalesce(p_card, ''), '[[:space:].-]', '', 'g'))) AS typed (number)
     CROSS JOIN LATERAL (
