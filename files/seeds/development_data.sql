@@ -224,7 +224,8 @@ SELECT pg_temp.seed_id('appointment', n), clinic_id, patient_id, therapist_id, p
             WHEN fate = 0 THEN 'cancelled' WHEN fate = 1 THEN 'no_show' ELSE 'completed' END::appointment_status,
        'Room ' || 1 + n % 6, CASE WHEN k < 3 AND fate = 0 THEN 'patient is ill' END,
        pg_temp.seed_id('user', clinic * 10 + 1)
-FROM seed_visits;
+FROM seed_visits
+ON CONFLICT DO NOTHING; -- a therapist who has another one at that time (024)
 
 INSERT INTO treatment_sessions (id, patient_id, treatment_plan_id, therapist_id, clinic_id, appointment_id, session_date,
                                 scheduled_start_time, duration_minutes, status, pain_level_pre, pain_level_post,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import (
     Migration,
+    Statement,
     own_statements,
     read_catalog,
 )
@@ -29,8 +30,10 @@ module: Any = importlib.import_module("ansible_collections.physioflow.database.p
 
 SEED = ROOT / "files/seeds/development_data.sql"
 ENGINE = ROOT / "roles/migrations/files"
-USED = "rollback_used"
+USED = "rollback_used"  # by the guide's fifteen
+RELEASE = "rollback_used_release"  # by the whole release
 CATALOG = {entry.version: entry for entry in read_catalog(ROOT / "files").migrations}
+GUIDE = [version for version in CATALOG if version < "016"]
 # Rows of a clinic with the names of seeded ones, and what refers to those: they stay (decision R3).
 OF_A_CLINIC = """
     INSERT INTO pt_service_codes (clinic_id, code, service_name) SELECT id, 'PT001', 'own' FROM clinics;
@@ -78,12 +81,17 @@ NUMBERS = """
 
 @pytest.fixture(scope="module")
 def used(local: Local) -> Iterator[Local]:
-    """The server with a database that the release was deployed to, and that clinics have used."""
-    local.psql(f"CREATE DATABASE {USED} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
-    done = local.run_psql("-f", str(SEED), "-c", OF_A_CLINIC, database=USED)
-    assert done.returncode == 0, done.stderr
+    """The server with databases of the guide's fifteen and of the release, both used by clinics."""
+    for database, target in ((USED, GUIDE[-1]), (RELEASE, "")):
+        template = "template0" if target else "physioflow"
+        local.psql(f"CREATE DATABASE {database} OWNER emr TEMPLATE {template}", "postgres", role="postgres")
+        if target:
+            local.deploy(database_name=database, migrations_target=target)
+        done = local.run_psql("-f", str(SEED), "-c", OF_A_CLINIC, database=database)
+        assert done.returncode == 0, done.stderr
     yield local
-    local.psql(f"DROP DATABASE {USED} WITH (FORCE)", "postgres", role="postgres")
+    for database in (USED, RELEASE):
+        local.psql(f"DROP DATABASE {database} WITH (FORCE)", "postgres", role="postgres")
 
 
 def numbers(local: Local, database: str) -> dict[str, int]:
@@ -109,7 +117,8 @@ def fresh(local: Local, database: str, versions: list[str]) -> str:
     """Return the catalogs of a new database with these versions."""
     local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE template0', "postgres", role="postgres")
     try:
-        local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', database, role="postgres")
+        extensions = 'CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist'
+        local.psql(extensions, database, role="postgres")
         apply_by_hand(local, database, versions)
         return public(local, database)
     finally:
@@ -156,24 +165,44 @@ WISHES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", WISHES)
-def test_a_used_database_goes_back_after_consent_and_forth_again(
-    used: Local, database: str, tmp_path: Path, name: str
-) -> None:
-    wish = {"sets": read_sets(ROOT / "files")[0]} | WISHES[name]
-    plan = plan_rollback([asdict(entry) for entry in CATALOG.values()], list(CATALOG), **wish)
+@dataclass(frozen=True)
+class Ways:
+    """A rollback of a copy of a used database: its steps, and the scripts that count and do it."""
+
+    steps: list[dict[str, Any]]
+    files: list[tuple[Migration, list[Statement]]]
+    script: Script
+    run: Run
+
+    @property
+    def gone(self) -> list[str]:
+        """The versions that go back, in the order in which they were applied."""
+        return sorted(step["version"] for step in self.steps)
+
+
+def ways_of(used: Local, database: str, template: str, applied: list[str], **wish: Any) -> Ways:
+    """Copy the database, and plan its rollback as the playbook does."""
+    wish = {"sets": read_sets(ROOT / "files")[0]} | wish
+    plan = plan_rollback([asdict(entry) for entry in CATALOG.values()], applied, **wish)
     steps = module.read_steps(ROOT / "files", plan)
     assert plan.problems == []
-    gone = sorted(step["version"] for step in steps)
     files = [
         (Migration.of(step), [] if step["subsumed"] else own_statements((ROOT / step["file"]).read_text()))
         for step in steps
     ]
     run = Run(
-        "r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", applied_versions=tuple(CATALOG)
+        "r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", applied_versions=tuple(applied)
     )
-    script = Script(ENGINE, run, "emr")
-    used.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE {USED}', "postgres", role="postgres")
+    used.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE {template}', "postgres", role="postgres")
+    return Ways(steps, files, Script(ENGINE, run, "emr"), run)
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_a_used_database_goes_back_after_consent_and_forth_again(
+    used: Local, database: str, tmp_path: Path, name: str
+) -> None:
+    ways = ways_of(used, database, USED, GUIDE, **WISHES[name])
+    gone, files, script, run = ways.gone, ways.files, ways.script, ways.run
     content, full, before = untouched(used, database), public(used, database), numbers(used, database)
     stays, values = used.psql(STAYS, database), used.psql(VALUES, database)
     referring = {version: int(used.psql(query, database)) for version, query in REFERRING.items()}
@@ -194,7 +223,7 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
             expected.add((table, referring[version], "rows are changed"))
     assert {(entry["table"], entry["rows"], entry["what"]) for entry in loss} == expected
     standing = used.psql(STANDING, database, role="postgres").split()
-    assert standing == [version for version in CATALOG if version not in gone]
+    assert standing == [version for version in GUIDE if version not in gone]
     if not set(gone) - {"011", "012", "014"}:
         assert used.psql(STAYS, database) == stays
 
@@ -203,5 +232,45 @@ def test_a_used_database_goes_back_after_consent_and_forth_again(
     else:
         assert public(used, database) == fresh(used, f"{database[:50]}_fresh", standing)
     apply_by_hand(used, database, gone)
+    assert public(used, database) == full
+    assert used.psql(SEEDED, database) == "8|56|5|18|8"
+
+
+# Of the whole release, and how many of its tables are left, without the two of 046.
+OF_THE_RELEASE: dict[str, tuple[dict[str, Any], int]] = {
+    "all Vietnamese PT features": ({"named": "vietnamese_pt"}, 11),
+    "to 004": ({"to": "004"}, 11),
+    "to 015": ({"to": "015"}, 30),
+    "007 and 013": ({"named": "x", "sets": {"x": ["007", "013"]}}, 27),
+    "everything": ({"to": "000"}, 0),
+}
+TABLES = (
+    "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND "
+    "(relname NOT LIKE 'bhyt\\_benefit%' AND relname NOT LIKE 'bhyt\\_insured%')"
+)
+
+
+@pytest.mark.parametrize("name", OF_THE_RELEASE)
+def test_later_migrations_go_back_with_what_they_build_on(
+    used: Local, database: str, tmp_path: Path, name: str
+) -> None:
+    """What depends on it goes by its header; what does not stays, and all that stays is as if nothing else had been."""
+    wish, tables = OF_THE_RELEASE[name]
+    ways = ways_of(used, database, RELEASE, list(CATALOG), **wish)
+    content, full = untouched(used, database), public(used, database)
+
+    said = send(used, database, tmp_path, [*ways.script.begin(history=False), *ways.script.count(ways.files)])
+    assert read_loss(said, ways.run.run_id), said
+    assert untouched(used, database) == content
+
+    said = send(used, database, tmp_path, [*ways.script.begin(history=False), *ways.script.apply(ways.files)])
+    assert "ERROR" not in said, said
+    standing = used.psql(STANDING, database, role="postgres").split()
+    assert standing == [version for version in CATALOG if version not in ways.gone]
+    assert not any({*CATALOG[version].depends} & {*ways.gone} for version in standing)
+    assert int(used.psql(TABLES, database)) == tables
+    assert public(used, database) == fresh(used, f"{database[:50]}_fresh", standing)
+
+    apply_by_hand(used, database, ways.gone)
     assert public(used, database) == full
     assert used.psql(SEEDED, database) == "8|56|5|18|8"

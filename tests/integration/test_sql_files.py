@@ -12,14 +12,16 @@ from tests.local import ROOT, Local
 
 FILES = ROOT / "files"
 NAMES = sorted(path.name for path in (FILES / "migrations").glob("*.sql"))
-SEEDS = [name for name in NAMES if name >= "011"]
+GUIDE = [name for name in NAMES if name < "016"]
+SEEDS = [name for name in GUIDE if name >= "011"] + [name for name in NAMES if "_seed_" in name and name >= "016"]
 ALL_SQL = sorted(FILES.rglob("*.sql"))
 
 
 def make(local: Local, database: str) -> None:
-    """Make an empty database as the guide's prerequisites do."""
+    """Make an empty database as the guide's prerequisites do, with the extension that 024 leaves behind."""
     local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE template0', "postgres", role="postgres")
-    local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', database, role="postgres")
+    extensions = 'CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist'
+    local.psql(extensions, database, role="postgres")
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def data(local: Local, database: str) -> str:
 
 
 def test_there_are_sql_files() -> None:
-    assert len(NAMES) == 15
-    assert len(SEEDS) == 5
+    assert len(GUIDE) == 15
+    assert len(SEEDS) == 6
     assert len(ALL_SQL) >= 30
 
 

@@ -187,7 +187,7 @@ def test_the_statements_of_a_file_without_transaction_are_described(release: Rel
         "001_a.sql",
         f"{ALONE}DROP INDEX CONCURRENTLY IF EXISTS s.i;\nCREATE UNIQUE INDEX CONCURRENTLY i ON s.a (lower(b));\n"
         "ALTER TYPE t ADD VALUE 'x';\nALTER TYPE t ADD VALUE IF NOT EXISTS 'y';\nVACUUM a;\n"
-        "REINDEX TABLE CONCURRENTLY a;\n".encode(),
+        "REINDEX TABLE CONCURRENTLY a;\nCOMMENT ON INDEX i IS 'x';\n".encode(),
     )
     catalog = release.read()
     assert catalog.findings == []
@@ -200,6 +200,7 @@ def test_the_statements_of_a_file_without_transaction_are_described(release: Rel
         (8, "repeat"),
         (9, "repeat"),
         (10, "reindex"),
+        (11, "repeat"),
     ]
     assert migration.steps[1] | {"line": 6} == {
         "line": 6,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import read_catalog
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import loss_failure, read_loss
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.rollback import plan_rollback, read_sets
 
@@ -52,6 +54,31 @@ def test_of_a_set_goes_what_stands() -> None:
     plan = plan_rollback(CATALOG, ["001", "003"], named="pair", sets={"pair": ["003", "004"]})
     assert [step["version"] for step in plan.steps] == ["003"]
     assert plan_rollback(CATALOG, ["001"], named="pair", sets={"pair": ["003"]}).steps == []
+
+
+def test_what_depends_on_a_member_of_a_set_goes_with_it() -> None:
+    catalog = [entry("001"), entry("002", "001"), entry("003", "002"), entry("004", "001", "003"), entry("005", "001")]
+    plan = plan_rollback(catalog, ["001", "002", "003", "004", "005"], named="x", sets={"x": ["002"]})
+    assert plan.problems == []
+    assert [step["version"] for step in plan.steps] == ["004", "003", "002"]  # and not 005
+    plan = plan_rollback(catalog, ["001", "003", "004"], named="x", sets={"x": ["002"]})
+    assert plan.steps == []  # 002 does not stand
+
+
+def test_the_set_of_the_guide_takes_what_later_migrations_build_on_it() -> None:
+    catalog = [asdict(one) for one in read_catalog(ROOT / "files").migrations]
+    applied = [one["version"] for one in catalog]
+    depends = {one["version"]: one["depends"] for one in catalog}
+    plan = plan_rollback(catalog, applied, named="vietnamese_pt", sets=read_sets(ROOT / "files")[0])
+    assert plan.problems == []
+    gone = {step["version"] for step in plan.steps}
+    stays = [version for version in applied if version not in gone]
+    assert stays[:4] == ["001", "002", "003", "004"]
+    assert all(not gone.intersection(depends[version]) for version in stays)
+    # Nothing stays that needs more than 001-004, and nothing of those goes.
+    assert {version for version in applied if version > "015" and version not in gone} == {
+        version for version in applied if "016" <= version <= "025"
+    }
 
 
 def test_what_others_depend_on_stays() -> None:

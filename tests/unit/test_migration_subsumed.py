@@ -24,6 +24,8 @@ def test_seeds_of_the_release_are_subsumed_where_their_tables_go() -> None:
     assert release(*everything[:11]) == {"014", "013", "012", "011"}
     assert release(*everything[:5]) == set()
     assert release("012", "011", "007") == {"012"}
+    whole = sorted((path.name[:3] for path in ROLLBACKS.glob("*.sql")), reverse=True)
+    assert release(*whole) == {"014", "013", "012", "011", "047", "050", "051", "052", "053"}
 
 
 @pytest.mark.parametrize(

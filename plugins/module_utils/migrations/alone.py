@@ -59,7 +59,7 @@ def _described(node: Any) -> dict[str, Any]:
         return {"kind": kind, "type": identifier(*(part.sval for part in node.typeName)), "value": node.newVal}
     if isinstance(node, ast.ReindexStmt):
         return {"kind": REINDEX} | _reindexed(node)
-    if isinstance(node, ast.VacuumStmt | ast.AlterSystemStmt):
+    if isinstance(node, ast.VacuumStmt | ast.AlterSystemStmt | ast.CommentStmt):
         return {"kind": REPEAT}
     detaches = isinstance(node, ast.AlterTableStmt) and any(
         command.subtype == enums.AlterTableType.AT_DetachPartition for command in node.cmds

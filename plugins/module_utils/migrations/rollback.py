@@ -78,7 +78,7 @@ def plan_rollback(
         applied: the applied versions, all of them known to the release.
         to: roll back everything after this version; all zeros for everything.
         only: roll back this version.
-        named: roll back the applied versions of this set.
+        named: roll back the applied versions of this set, and what depends on them.
         sets: the sets of the release.
 
     Returns:
@@ -94,7 +94,7 @@ def plan_rollback(
         return Rollback(problems=[problem])
     if named:
         rollback = Rollback(problems=_not_in_sets(named, sets or {}, by_version))
-        chosen = {version for version in (sets or {}).get(named, ()) if version in applied}
+        chosen = _with_dependents((sets or {}).get(named, ()), applied, by_version)
     elif only:
         rollback = Rollback(problems=_not_applied(only, by_version, applied, "rollback_only"))
         chosen = {only}
@@ -126,6 +126,15 @@ def plan_rollback(
                 "Write it, or restore a backup from before it: ansible-playbook playbooks/restore.yml"
             )
     return rollback
+
+
+def _with_dependents(members: Collection[str], applied: Collection[str], by_version: Mapping[str, Row]) -> set[str]:
+    """Return the applied versions of a set and those that depend on one of them, also by way of others."""
+    chosen = {version for version in members if version in applied}
+    for version in sorted(applied, key=version_key):  # what a file depends on comes before it
+        if chosen.intersection(by_version[version]["depends"]):
+            chosen.add(version)
+    return chosen
 
 
 def _way_back(entry: Row) -> str:
