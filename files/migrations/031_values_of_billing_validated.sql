@@ -35,3 +35,5 @@ COMMENT ON CONSTRAINT chk_payments_refund ON payments IS
     'No more is refunded than was paid / Hoàn tiền không quá số đã trả';
 COMMENT ON CONSTRAINT chk_payments_status ON payments IS
     'States of a payment / Trạng thái thanh toán';
+
+COMMENT ON COLUMN payments.status IS 'pending, completed, refunded or failed / Trạng thái thanh toán';

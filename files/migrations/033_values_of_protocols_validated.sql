@@ -17,3 +17,5 @@ COMMENT ON CONSTRAINT chk_patient_protocols_dates ON patient_protocols IS
     'A protocol ends after it begins / Ngày kết thúc không trước ngày bắt đầu';
 COMMENT ON CONSTRAINT chk_patient_protocols_current_phase ON patient_protocols IS
     'Phases of a protocol / Giai đoạn';
+
+COMMENT ON COLUMN patient_protocols.current_phase IS 'initial, intermediate or advanced / Giai đoạn';

@@ -33,3 +33,5 @@ ALTER TABLE pt_service_codes
     DROP CONSTRAINT chk_service_codes_bhyt_rate,
     ADD CONSTRAINT chk_service_codes_amounts CHECK (unit_price >= 0 AND duration_minutes > 0) NOT VALID,
     ADD CONSTRAINT chk_service_codes_bhyt_rate CHECK (bhyt_reimbursement_rate BETWEEN 0 AND 100) NOT VALID;
+
+COMMENT ON COLUMN payments.status IS 'Not enforced; in use: completed, refunded, failed';

@@ -17,3 +17,6 @@ ALTER TABLE clinical_protocols
     DROP CONSTRAINT chk_clinical_protocols_numbers,
     ADD CONSTRAINT chk_clinical_protocols_numbers
         CHECK (frequency_per_week > 0 AND duration_weeks > 0 AND session_duration_minutes > 0) NOT VALID;
+
+COMMENT ON COLUMN patient_protocols.current_phase IS
+    'initial, intermediate or advanced; not enforced / Giai đoạn';

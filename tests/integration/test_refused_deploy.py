@@ -19,7 +19,7 @@ from tests import apart, undo
 from tests.apart import failure_of
 from tests.integration.test_bad_input import append
 from tests.integration.test_deploy import ROLES
-from tests.local import VERSIONS, Local
+from tests.local import ROOT, VERSIONS, Local
 
 # What each of these deploys would change before it looks at the database.
 OTHERWISE: dict[str, Any] = {
@@ -35,6 +35,7 @@ IN_DOUBT = (
     "SELECT 'start', '901', '901_tidy', description, sha256, sha256_raw, release, run_id, operator, controller, "
     "started_at, duration_ms FROM migrations.history WHERE version = '015'"
 )
+[LAST] = [path.stem for path in (ROOT / "files/migrations").glob(f"{VERSIONS[-1]}_*.sql")]
 LATE = "ALTER TABLE migrations.history DISABLE TRIGGER ALL; DELETE FROM migrations.history WHERE version = '004'"
 NO_HISTORY = "DROP SCHEMA migrations CASCADE"
 WITHOUT_RULES = "DROP SCHEMA migrations CASCADE; DROP TABLE bhyt_validation_rules CASCADE"
@@ -70,7 +71,7 @@ KINDS: dict[str, dict[str, tuple[str, dict[str, Any], str]]] = {
             "",
             {},
             "007_billing_tables.sql was edited after it was applied|014_renamed|"
-            "015_bhyt_validation_rules.sql is applied, but missing in the release",
+            f"{LAST}.sql is applied, but missing in the release",
         ),
         "late": (LATE, {}, "004_scheduling_schema.sql is not applied, but the later"),
         "target": ("", {"migrations_target": "010"}, f"The target 010 is before {VERSIONS[-1]}, which is applied"),
@@ -97,7 +98,7 @@ def spoil(release: Path) -> None:
     """Edit, rename, delete, and add late and in doubt."""
     append(release, "007_billing_tables.sql", b"-- one more word\n")
     for folder in ("migrations", "rollbacks", "verify"):
-        for path in (release / folder).glob("015_*"):
+        for path in (release / folder).glob(f"{LAST}.*"):  # nothing depends on it
             path.unlink()
         for path in (release / folder).glob("014_*"):
             name = path.stem

@@ -29,7 +29,7 @@ from tests.apart import changed_of, failed_in, said_of
 from tests.backups import CANARY, Clinic
 from tests.browser import DARK, DESK, LIGHT, PHONE, Browser, browser
 from tests.integration.test_status import LIMITS, Watch, session
-from tests.local import BIN, ROOT, Local, Result, environment, until
+from tests.local import BIN, ROOT, VERSIONS, Local, Result, environment, until
 
 TEMPLATES = ROOT / "roles/report/templates"
 WORDS, _ = read_words(TEMPLATES)
@@ -92,12 +92,12 @@ def drilled(clinic: Clinic) -> None:
 # Figures that a change adds, or changes to a value, from whatever they were; None: only to another one.
 CHANGES: dict[str, tuple[Callable[[Clinic], Any], dict[str, float | None]]] = {
     "a migration": (
-        sql(ACT.format(act="apply", version="016", run=RUN, ms="4321.5")),
-        {"migrations": 16, "duration.016": 4321.5, "run.1.apply": 1},
+        sql(ACT.format(act="apply", version="901", run=RUN, ms="4321.5")),
+        {"migrations": len(VERSIONS) + 1, "duration.901": 4321.5, "run.1.apply": 1},
     ),
     "a migration taken back": (
-        sql(ACT.format(act="rollback", version="015", run=RUN, ms="1")),
-        {"migrations": 14, "run.1.rollback": 1},
+        sql(ACT.format(act="rollback", version=VERSIONS[-1], run=RUN, ms="1")),
+        {"migrations": len(VERSIONS) - 1, "run.1.rollback": 1},
     ),
     "a table with rows and an index": (
         sql(GROW),

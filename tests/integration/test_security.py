@@ -197,7 +197,8 @@ QUERIES = {
     "WHERE prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') "
     "AND NOT coalesce(array_to_string(proconfig, ',') LIKE '%search_path=%', false)",
     "S26 languages": "SELECT lanname FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')",
-    "S26 extensions": "SELECT extname FROM pg_extension WHERE extname NOT IN ('plpgsql', 'uuid-ossp', 'pg_trgm')",
+    "S26 extensions": "SELECT extname FROM pg_extension "
+    "WHERE extname NOT IN ('plpgsql', 'uuid-ossp', 'pg_trgm', 'btree_gist')",
     "S26 members": "SELECT member::regrole FROM pg_auth_members WHERE roleid::regrole::text IN "
     "('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')",
 }

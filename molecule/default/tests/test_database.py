@@ -31,7 +31,12 @@ def test_all_tables_are_there(psql: Callable[[str], str]) -> None:
 
 
 def test_extensions(psql: Callable[[str], str]) -> None:
-    assert psql("SELECT extname FROM pg_extension ORDER BY 1").split() == ["pg_trgm", "plpgsql", "uuid-ossp"]
+    assert psql("SELECT extname FROM pg_extension ORDER BY 1").split() == [
+        "btree_gist",
+        "pg_trgm",
+        "plpgsql",
+        "uuid-ossp",
+    ]
 
 
 def test_history_holds_every_migration_once(psql: Callable[[str], str]) -> None:

@@ -227,7 +227,13 @@ def test_only_the_named_key_signs_the_repository(host: Host) -> None:
 def test_no_untrusted_language_and_no_way_to_files(psql: Ask) -> None:
     untrusted = "SELECT lanname FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')"
     assert psql(untrusted) == ""
-    assert set(psql("SELECT extname FROM pg_extension").split()) <= {"plpgsql", "pg_trgm", "uuid-ossp", "pgaudit"}
+    assert set(psql("SELECT extname FROM pg_extension").split()) <= {
+        "plpgsql",
+        "pg_trgm",
+        "uuid-ossp",
+        "btree_gist",
+        "pgaudit",
+    }
     members = psql(
         "SELECT member::regrole FROM pg_auth_members WHERE roleid IN"
         " ('pg_execute_server_program'::regrole, 'pg_read_server_files'::regrole, 'pg_write_server_files'::regrole)"
