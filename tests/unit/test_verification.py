@@ -307,6 +307,23 @@ def test_a_constraint_for_new_rows_is_promised_as_such_until_a_later_file_valida
     assert "002_x.yml: constraint k on t: expected validated, found what" in sentences(False, promise, first, later)[0]
 
 
+def test_what_several_files_change_in_turn_is_found_as_each_of_them_left_it() -> None:
+    promises = ["CHECK ((a > 0))", "CHECK ((a > 1)) NOT VALID", "CHECK ((a > 1))"]
+    documents = [document(f"00{n}", constraints={"t": {"k": text}}) for n, text in enumerate(promises, 1)]
+
+    def found_as(definition: str) -> tuple[bool, str]:
+        seen = catalog(tables=["t"], columns=[["t", "a", "integer", None]], constraints=[["t", "k", True, "x"]])
+        seen.definitions["constraints", ("t", "k")] = definition
+        [check] = [one for one in check_catalog(merge_promises(documents)[0], seen) if not one.ok]
+        return check.before, check.found
+
+    before, found = found_as(promises[0])
+    assert before
+    assert found.startswith("what ")
+    assert "001_x.yml" in found
+    assert not found_as("CHECK ((a > 7))")[0]
+
+
 @pytest.mark.parametrize(
     ("applied", "sentences"),
     [

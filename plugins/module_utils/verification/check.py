@@ -48,7 +48,7 @@ class Check:
     """One comparison of something promised with something found.
 
     `needs` is the missing table that alone breaks the promise; the line of the table reports it once for all.
-    `before` is true where the state found is that of an earlier file's promise, so this file has not changed it.
+    `before` is true where the state found is what an earlier file promises, so this file has not changed it.
     """
 
     file: str
@@ -404,8 +404,9 @@ def _check_object(promise: Promise, catalog: Catalog) -> Check:
         wanted = show(str(promise.data))
     before = False
     if not sound and promise.earlier:
-        before = _check_object(promise.earlier, catalog).ok
-        found = f"what {promise.earlier.file} promises" if before else found
+        earlier = _check_object(promise.earlier, catalog)
+        before = earlier.ok or earlier.before
+        found = f"what {promise.earlier.file} promises" if earlier.ok else earlier.found if before else found
     return replace(check_of(promise, what, wanted, found, sound), before=before)
 
 
