@@ -40,7 +40,7 @@ def test_a_dropped_table_comes_back_with_all_that_belongs_to_it(clinic: Clinic) 
         clinic.sql(f"DROP TABLE {dropped} CASCADE")
         assert clinic.local.catalogs(clinic.name) != catalogs, tables
         done = clinic.act("restore_tables", tables=tables)
-        assert {entry["how"] for entry in done["tables"]} == {"made"}, tables
+        assert {entry["how"] for entry in done["tables"]} <= {"made", "view"}, tables
         assert clinic.local.catalogs(clinic.name) == catalogs, tables
         assert clinic.fingerprint() == rows, tables
     clinic.kept_in_order()

@@ -140,6 +140,9 @@ MANIFEST: dict[str, Any] = {
         ("COMMENT public SEQUENCE q emr", ("COMMENT", "public.patients", "SEQUENCE q")),
         ("ACL public TABLE patients emr", ("ACL", "public.patients", "TABLE patients")),
         ("ACL public COLUMN patients.name emr", ("ACL", "public.patients", "COLUMN patients.name")),
+        ("VIEW public seen emr", ("VIEW", "public.seen", "seen")),
+        ("MATERIALIZED VIEW DATA public seen emr", ("MATERIALIZED VIEW DATA", "public.seen", "seen")),
+        ("COMMENT public MATERIALIZED VIEW seen emr", ("COMMENT", "public.seen", "MATERIALIZED VIEW seen")),
         ("COMMENT - EXTENSION pg_trgm ", ("COMMENT", "", "EXTENSION pg_trgm")),
         ("COMMENT public TYPE gender emr", ("COMMENT", "", "TYPE gender")),
         ("FUNCTION public f(integer, text) emr", ("", "", "")),
@@ -162,16 +165,22 @@ def test_only_what_belongs_to_the_chosen_tables_is_taken() -> None:
         "INDEX ATTACH public part_pkey emr",
         "FK CONSTRAINT public child child_part_fkey emr",
         "FK CONSTRAINT public child other_fkey emr",
+        "COMMENT public CONSTRAINT child_part_fkey ON child emr",
+        "COMMENT public CONSTRAINT other_fkey ON child emr",
+        "COMMENT public TABLE child emr",
+        "VIEW public seen emr",
+        "ACL public TABLE seen emr",
+        "VIEW public other emr",
     ]
     lines = select(
         [(str(number), entry) for number, entry in enumerate(entries)],
         MANIFEST,
-        missing={"public.part"},
+        missing={"public.part", "public.seen"},
         loaded={"public.patients"},
         attached={"public.part"},
         lost_keys={("public.child", "child_part_fkey")},
     )
-    assert lines == ["0", "1", "3", "4", "5", "8"]
+    assert lines == ["0", "1", "3", "4", "5", "8", "10", "13", "14"]
 
 
 def test_columns_and_names_are_taken_apart() -> None:

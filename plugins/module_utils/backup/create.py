@@ -42,7 +42,7 @@ from .store import PARTIAL, Store, sha256_of, size_text, sync_files
 
 CLOCKS_MAY_DIFFER = 300  # seconds between this host and the server
 # Values of CONTENTS that the manifest holds unchanged.
-DESCRIBED = ("places", "partitioned", "indexes", "foreign_keys", "statistics", "extensions", "roles")
+DESCRIBED = ("places", "partitioned", "indexes", "foreign_keys", "views", "statistics", "extensions", "roles")
 
 
 def create(settings: Settings, request: Request) -> dict[str, Any]:

@@ -77,6 +77,17 @@ SELECT json_build_object(
             'name', conname, 'table', t.key, 'references', r.key) ORDER BY t.key, conname), '[]')
         FROM pg_constraint JOIN class AS t ON t.oid = conrelid JOIN class AS r ON r.oid = confrelid
         WHERE contype = 'f' AND conparentid = 0),
+    -- The tables that a view reads, also by way of other views.
+    'views', (SELECT coalesce(json_object_agg(v.key, (
+            WITH RECURSIVE reads (oid) AS (
+                SELECT v.oid
+                UNION
+                SELECT d.refobjid FROM reads JOIN pg_rewrite AS r ON r.ev_class = reads.oid
+                JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                    AND d.refclassid = 'pg_class'::regclass)
+            SELECT coalesce(json_agg(DISTINCT t.key), '[]') FROM reads JOIN class AS t ON t.oid = reads.oid
+            WHERE t.relkind IN ('r', 'p'))), '{{}}')
+        FROM class AS v WHERE v.relkind IN ('v', 'm')),
     'statistics', (SELECT coalesce(json_object_agg(nspname || '.' || stxname, key), '{{}}') FROM pg_statistic_ext
                    JOIN pg_namespace AS n ON n.oid = stxnamespace JOIN class ON class.oid = stxrelid),
     'sequences', (SELECT coalesce(json_object_agg(s.key, json_build_object('table', (

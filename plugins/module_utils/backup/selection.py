@@ -13,11 +13,13 @@ from typing import Any
 
 # An entry of pg_restore -l: kind, schema, tag, owner. None of them is quoted, and names may contain spaces.
 _KIND = re.compile(
-    r"(TABLE DATA|TABLE ATTACH|TABLE|SEQUENCE SET|SEQUENCE OWNED BY|SEQUENCE|DEFAULT|FK CONSTRAINT|CHECK CONSTRAINT|"
-    r"CONSTRAINT|INDEX ATTACH|INDEX|TRIGGER|ROW SECURITY|POLICY|RULE|STATISTICS|COMMENT|ACL) (.+)"
+    r"(TABLE DATA|TABLE ATTACH|TABLE|MATERIALIZED VIEW DATA|MATERIALIZED VIEW|VIEW|SEQUENCE SET|SEQUENCE OWNED BY|"
+    r"SEQUENCE|DEFAULT|FK CONSTRAINT|CHECK CONSTRAINT|CONSTRAINT|INDEX ATTACH|INDEX|TRIGGER|ROW SECURITY|POLICY|RULE|"
+    r"STATISTICS|COMMENT|ACL) (.+)"
 )
 _NAME = re.compile(r'"(?:[^"]|"")*"|[^". ]+')
-_OF_TABLE = ("TABLE", "TABLE DATA", "TABLE ATTACH", "ROW SECURITY")
+_VIEWS = ("VIEW", "MATERIALIZED VIEW", "MATERIALIZED VIEW DATA")
+_OF_TABLE = ("TABLE", "TABLE DATA", "TABLE ATTACH", "ROW SECURITY", *_VIEWS)
 _IN_TABLE = ("DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "POLICY", "RULE")
 _NAMED = {
     "INDEX": "INDEX",
@@ -31,6 +33,8 @@ _NAMED = {
 
 def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return kind, table (schema.name) and name of an entry; the table is empty for an entry without table.
+
+    A view counts as a table.
 
     Args:
         entry: a description from `archive.entries`.
@@ -49,7 +53,7 @@ def table_of(entry: str, manifest: Mapping[str, Any]) -> tuple[str, str, str]:
     # Comments and privileges name their object with quotes; other entries name themselves without quotes.
     if kind in _NAMED:
         return kind, _of_other(f"{schema}.{tag}", _NAMED[kind], manifest), tag
-    what, _, named = tag.partition(" ")
+    what, _, named = tag.removeprefix("MATERIALIZED ").partition(" ")
     return kind, _of_named(schema, what, named, manifest), tag
 
 
@@ -73,11 +77,11 @@ def _in_table(tag: str, manifest: Mapping[str, Any]) -> tuple[str, str]:
 
 def _of_named(schema: str, kind: str, name: str, manifest: Mapping[str, Any]) -> str:
     """Return the table of an object, named as in a comment."""
-    names = [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _NAME.findall(name)]
+    names = _unquoted(name)
     if not names:
         return ""
     key = f"{schema}.{names[0]}"
-    if kind in ("TABLE", "COLUMN"):
+    if kind in ("TABLE", "VIEW", "COLUMN"):
         return key
     if kind in ("CONSTRAINT", "TRIGGER", "POLICY", "RULE"):  # NAME ON TABLE
         return f"{schema}.{names[-1]}"
@@ -107,7 +111,8 @@ def select(
     Args:
         toc: lines and descriptions, from `archive.entries`.
         manifest: the manifest of the backup.
-        missing: tables to create, with everything that belongs to them; partitioned tables and also their partitions.
+        missing: tables and views to create, with everything that belongs to them; partitioned tables and also their
+            partitions.
         loaded: existing tables of which only the rows are wanted.
         attached: those of `missing` that are partitions of an existing table: they get its indexes and keys.
         lost_keys: (table, name) of foreign keys of other tables to the missing ones, which were dropped with them.
@@ -120,7 +125,18 @@ def select(
             if not (table in attached and of_root):
                 lines.append(line)
         elif (table in loaded and kind in ("TABLE DATA", "SEQUENCE SET")) or (
-            kind == "FK CONSTRAINT" and (table, name) in lost_keys
+            kind in ("FK CONSTRAINT", "COMMENT") and (table, _constraint(name)) in lost_keys
         ):
             lines.append(line)
     return lines
+
+
+def _constraint(name: str) -> str:
+    """Return the name of a foreign key; a comment on one names it as `CONSTRAINT name ON table`, with quotes."""
+    what, _, named = name.partition(" ")
+    return _unquoted(named)[0] if what == "CONSTRAINT" and named else name
+
+
+def _unquoted(text: str) -> list[str]:
+    """Return the names in a text, without their quotes."""
+    return [quoted[1:-1].replace('""', '"') if quoted[0] == '"' else quoted for quoted in _NAME.findall(text)]

@@ -85,14 +85,14 @@ class _Restoring:
     def run(self) -> list[dict[str, Any]]:
         """Restore, compare, commit."""
         merges = self._merges()
-        lost_keys = self._lost_keys()
+        lost_keys, lost_views = self._lost_keys(), self._lost_views()
         attached = {key_of(t) for t in self.wanted if t["root"] in self.there and key_of(t) in self.missing}
         with tempfile.TemporaryDirectory(prefix="physioflow-restore-") as folder:
             chosen = Path(folder) / "toc"
             lines = select(
                 entries(self.tools, self.backup.folder / DUMP),
                 self.manifest,
-                missing=self.missing,
+                missing=self.missing | lost_views,
                 loaded=self.loaded,
                 attached=attached,
                 lost_keys=lost_keys,
@@ -116,6 +116,7 @@ class _Restoring:
         done += [
             {"table": key_of(t), "how": "made", "rows": t["rows"]} for t in self.wanted if key_of(t) in self.missing
         ]
+        done += [{"table": view, "how": "view"} for view in sorted(lost_views)]
         self._compare()
         if self.request.check_mode:
             self.session.execute("ROLLBACK")
@@ -159,6 +160,16 @@ class _Restoring:
                 lost.add(key)
         return lost
 
+    def _lost_views(self) -> set[str]:
+        """Return the views that were dropped with a missing table, and whose tables are all there again."""
+        return {
+            view
+            for view, tables in self.manifest.get("views", {}).items()  # not in backups of earlier releases
+            if view not in self.live["views"]
+            and self.missing.intersection(tables)
+            and self.missing | self.there >= {*tables}
+        }
+
     def _define(self, section: str, chosen: Path) -> None:
         """Create the objects that belong to missing tables."""
         text = self.tools.run(
@@ -200,6 +211,7 @@ def report(done: Sequence[dict[str, Any]]) -> list[str]:
             "made": "{table}: created again with {rows} rows",
             "kept": "{table}: {inserted} rows restored, {rows} existing rows unchanged",
             "replaced": "{table}: {rows} rows as in the backup ({removed} newer rows removed)",
+            "view": "{table}: view created again",
         }[entry["how"]].format(**entry)
         for entry in done
     ]
