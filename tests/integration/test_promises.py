@@ -85,7 +85,7 @@ CHANGES = {
     ),
     "collation": ('ALTER TABLE patients ALTER notes TYPE text COLLATE "C"', "column patients.notes"),
     "generated column": (
-        "ALTER TABLE outcome_measures DROP COLUMN mcid_met, "
+        "ALTER TABLE outcome_measures DROP COLUMN mcid_met CASCADE, "
         "ADD mcid_met boolean GENERATED ALWAYS AS (abs(baseline_score - current_score) >= mcid_threshold) STORED",
         "column outcome_measures.mcid_met",
     ),

@@ -162,6 +162,9 @@ def test_only_what_belongs_to_the_chosen_tables_is_taken() -> None:
         "INDEX ATTACH public part_pkey emr",
         "FK CONSTRAINT public child child_part_fkey emr",
         "FK CONSTRAINT public child other_fkey emr",
+        "COMMENT public CONSTRAINT child_part_fkey ON child emr",
+        "COMMENT public CONSTRAINT other_fkey ON child emr",
+        "COMMENT public COLUMN child.child_part_fkey emr",
     ]
     lines = select(
         [(str(number), entry) for number, entry in enumerate(entries)],
@@ -171,7 +174,7 @@ def test_only_what_belongs_to_the_chosen_tables_is_taken() -> None:
         attached={"public.part"},
         lost_keys={("public.child", "child_part_fkey")},
     )
-    assert lines == ["0", "1", "3", "4", "5", "8"]
+    assert lines == ["0", "1", "3", "4", "5", "8", "10"]
 
 
 def test_columns_and_names_are_taken_apart() -> None:

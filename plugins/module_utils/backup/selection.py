@@ -93,6 +93,13 @@ def _of_other(key: str, kind: str, manifest: Mapping[str, Any]) -> str:
     return str(manifest["statistics"].get(key, "")) if kind == "STATISTICS" else ""
 
 
+def _commented_constraint(tag: str) -> str:
+    """Return the name of the constraint that a comment is about; empty for other objects."""
+    what, _, named = tag.partition(" ")
+    name = next(iter(_NAME.findall(named)), "") if what == "CONSTRAINT" else ""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 def select(
     toc: Iterable[tuple[str, str]],
     manifest: Mapping[str, Any],
@@ -110,17 +117,18 @@ def select(
         missing: tables to create, with everything that belongs to them; partitioned tables and also their partitions.
         loaded: existing tables of which only the rows are wanted.
         attached: those of `missing` that are partitions of an existing table: they get its indexes and keys.
-        lost_keys: (table, name) of foreign keys of other tables to the missing ones, which were dropped with them.
+        lost_keys: (table, name) of foreign keys of other tables to the missing ones, which were dropped with them,
+            with their comments.
     """
     lines = []
     for line, entry in toc:
         kind, table, name = table_of(entry, manifest)
+        lost = kind == "FK CONSTRAINT" and (table, name) in lost_keys
+        lost = lost or (kind == "COMMENT" and (table, _commented_constraint(name)) in lost_keys)
         if table in missing:
             of_root = kind in ("INDEX", "INDEX ATTACH", "CONSTRAINT", "TRIGGER", "FK CONSTRAINT")
             if not (table in attached and of_root):
                 lines.append(line)
-        elif (table in loaded and kind in ("TABLE DATA", "SEQUENCE SET")) or (
-            kind == "FK CONSTRAINT" and (table, name) in lost_keys
-        ):
+        elif lost or (table in loaded and kind in ("TABLE DATA", "SEQUENCE SET")):
             lines.append(line)
     return lines

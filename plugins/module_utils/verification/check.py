@@ -404,8 +404,9 @@ def _check_object(promise: Promise, catalog: Catalog) -> Check:
         wanted = show(str(promise.data))
     before = False
     if not sound and promise.earlier:
-        before = _check_object(promise.earlier, catalog).ok
-        found = f"what {promise.earlier.file} promises" if before else found
+        earlier = _check_object(promise.earlier, catalog)
+        before = earlier.ok or earlier.before
+        found = f"what {promise.earlier.file} promises" if earlier.ok else earlier.found if before else found
     return replace(check_of(promise, what, wanted, found, sound), before=before)
 
 
