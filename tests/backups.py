@@ -75,8 +75,7 @@ INSERT INTO patients (clinic_id, mrn, first_name, last_name, last_name_vi, date_
 INSERT INTO insurance_info (patient_id, provider, policy_number, valid_from, bhyt_card_number)
     SELECT id, 'bhyt', 'P' || mrn, '2025-01-01', 'DN' || lpad(substr(mrn, 2), 13, '0') FROM patients;
 INSERT INTO outcome_measures (patient_id, measure_type, measurement_date, baseline_score, current_score, mcid_threshold)
-    SELECT id, 'VAS', date '2024-01-01' + (substr(mrn, 2)::int * 2), 8, 3, 2 FROM patients
-    WHERE mrn NOT IN ('M2', 'M3');  -- who may be deleted
+    SELECT id, 'VAS', date '2024-01-01' + (substr(mrn, 2)::int * 2), 8, 3, 2 FROM patients;
 {ODD_TABLES}
 """
 

@@ -168,7 +168,7 @@ def test_nothing_of_a_row_and_no_password_is_in_what_is_said(clinic: Clinic) -> 
     said = [clinic.act("drill"), clinic.act("list"), clinic.act("verify"), (clinic.folder / ".lock").read_text()]
     said += [path.read_text() for path in clinic.folder.rglob("manifest.json")]
     clinic.sql("CREATE UNIQUE INDEX ON insurance_info (patient_id)")
-    clinic.sql("DELETE FROM patients WHERE mrn = 'M1'")
+    clinic.sql("DELETE FROM outcome_measures; DELETE FROM patients WHERE mrn = 'M1'")
     with pytest.raises(BackupError, match=r"insert or update on table") as error:  # the parent is missing
         clinic.act("restore_tables", tables=["insurance_info"], existing_rows="replace")
     text = f"{said} {error.value}"

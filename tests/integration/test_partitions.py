@@ -36,8 +36,12 @@ HOSTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "busy": ("", {}, ""),
     "taken": (A_TABLE, {}, IN_THE_WAY),
     "rest": (
-        "CREATE TABLE rest PARTITION OF outcome_measures DEFAULT; INSERT INTO outcome_measures (patient_id,"
-        f" measure_type, measurement_date) VALUES (uuid_generate_v4(), 'VAS', '{THIS_YEAR + 1}-03-01')",
+        "CREATE TABLE rest PARTITION OF outcome_measures DEFAULT; INSERT INTO organizations (name) VALUES ('x');"
+        "INSERT INTO clinics (organization_id, name) SELECT id, 'x' FROM organizations;"
+        "INSERT INTO patients (clinic_id, mrn, first_name, last_name, date_of_birth, gender)"
+        " SELECT id, '1', 'x', 'y', '1980-01-01', 'other' FROM clinics;"
+        "INSERT INTO outcome_measures (patient_id, measure_type, measurement_date)"
+        f" SELECT id, 'VAS', '{THIS_YEAR + 1}-03-01' FROM patients",
         {},
         f"the default partition rest holds 1 rows of {THIS_YEAR + 1}",
     ),

@@ -19,8 +19,8 @@ from tests.local import ROOT, Local
 
 MIGRATIONS = ROOT / "files/migrations"
 RELEASE, GUIDE = "records_release", "records_guide"
-KINDS = ("clinic", "user", "patient", "plan", "session", "appointment", "insurance", "invoice", "payment", "protocol")
-KINDS += ("template", "list")
+KINDS = ["clinic", "user", "patient", "plan", "session", "appointment", "insurance", "invoice", "payment", "protocol"]
+KINDS += ["template", "list"]
 
 
 def uid(kind: str, number: int = 1) -> str:

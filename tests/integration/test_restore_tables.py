@@ -16,6 +16,13 @@ SELECT id, 'NEW', 'x', 'y', '2000-01-01', 'other' FROM clinics
 """
 
 
+def gone(*numbers: str) -> str:
+    """Delete patients with their scores, which keep them otherwise; insurance goes by cascade."""
+    named = ", ".join(f"'{number}'" for number in numbers)
+    whose = f"patient_id IN (SELECT id FROM patients WHERE mrn IN ({named}))"
+    return f"DELETE FROM outcome_measures WHERE {whose}; DELETE FROM patients WHERE mrn IN ({named})"
+
+
 def number(clinic: Clinic, what: str) -> int:
     return int(clinic.sql(f"SELECT count(*) FROM {what}"))
 
@@ -56,7 +63,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
 
 def test_rows_that_are_there_need_a_decision_and_what_cannot_go_well_is_refused(clinic: Clinic) -> None:
     clinic.backup()
-    clinic.sql(f"{EDIT}; DELETE FROM patients WHERE mrn = 'M2'; {NEW}")
+    clinic.sql(f"{EDIT}; {gone('M2')}; {NEW}")
     before = clinic.fingerprint()
     for request, words in REFUSED:
         with pytest.raises(BackupError, match=words):
@@ -70,7 +77,7 @@ def test_rows_that_are_there_need_a_decision_and_what_cannot_go_well_is_refused(
 def test_keep_brings_back_what_is_missing_and_leaves_the_rest(clinic: Clinic) -> None:
     rows = clinic.fingerprint()
     clinic.backup()
-    clinic.sql(f"{EDIT}; DELETE FROM patients WHERE mrn IN ('M2', 'M3'); {NEW}")  # insurance goes by cascade
+    clinic.sql(f"{EDIT}; {gone('M2', 'M3')}; {NEW}")
     checked = clinic.act("restore_tables", check_mode=True, tables=["insurance_info", "patients"], existing_rows="keep")
     assert "tried and rolled back" in checked["lines"][0]
     assert number(clinic, "patients") == 999
@@ -97,7 +104,7 @@ def test_replace_makes_a_table_what_it_was_and_leaves_the_others(clinic: Clinic)
     rows, catalogs = clinic.fingerprint(), clinic.local.catalogs(clinic.name)
     clinic.backup()
     clinic.sql(
-        f"{EDIT}; DELETE FROM patients WHERE mrn = 'M2'; {NEW};"
+        f"{EDIT}; {gone('M2')}; {NEW};"
         "UPDATE tickets SET code = code || 'x'; DELETE FROM tickets WHERE id = 20;"
         "INSERT INTO tickets (code) VALUES ('T9');"
         "UPDATE keyless SET number = 0; DELETE FROM outcome_measures WHERE measurement_date < '2025-06-01';"

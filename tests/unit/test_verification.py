@@ -305,6 +305,11 @@ def test_a_constraint_for_new_rows_is_promised_as_such_until_a_later_file_valida
     assert sentences(True, promise.removesuffix(" NOT VALID"), first) == []
     assert "expected CHECK ((a > 0)), found CHECK ((a > 1))" in sentences(False, other, first)[0]
     assert "002_x.yml: constraint k on t: expected validated, found what" in sentences(False, promise, first, later)[0]
+    # Of three files in a row, the third finds what the first one promises.
+    changed = document("002", constraints={"t": {"k": other}})
+    third = document("003", constraints={"t": {"k": other.removesuffix(" NOT VALID")}})
+    [sentence] = sentences(True, promise.removesuffix(" NOT VALID"), first, changed, third)
+    assert sentence.endswith("found what files/verify/001_x.yml promises.")
 
 
 def test_what_several_files_change_in_turn_is_found_as_each_of_them_left_it() -> None:
