@@ -38,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rows.note(item)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a text of several lines by its parameter: keys differ in each process, and the names of tests may not."""
+    return argname if isinstance(val, str) and "\n" in val else None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Fail where tests of one host are not grouped: pytest-xdist says nothing then, and each host is deployed twice."""
     if item.config.getoption("loadgroup", default=False) and item.get_closest_marker("xdist_group"):
