@@ -5,4 +5,4 @@ INSERT INTO patients (clinic_id, mrn, first_name, last_name, date_of_birth, gend
 SELECT id, n, 'Nguyễn ' || n, E'Trần "%\\', date '1950-01-01' + n, 'female', ARRAY['dị ứng', NULL]
 FROM clinics, generate_series(1, 500) AS n;
 INSERT INTO insurance_info (patient_id, provider, policy_number, valid_from, bhyt_card_number)
-SELECT id, 'BHYT', mrn, date_of_birth, 'DN1234567890123' FROM patients;
+SELECT id, 'BHYT', mrn, date_of_birth, 'DN1' || lpad(mrn, 12, '0') FROM patients;

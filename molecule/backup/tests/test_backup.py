@@ -43,7 +43,7 @@ def test_every_row_is_as_it_was_before_the_damage(host: Host) -> None:
 
 
 def test_what_went_with_the_table_is_back(psql: Callable[[str], str]) -> None:
-    assert psql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'outcome_measures'::regclass") == "7"
+    assert psql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'outcome_measures'::regclass") == "8"
     assert int(psql("SELECT count(*) FROM pg_constraint WHERE conrelid = 'insurance_info'::regclass")) > 1
     assert int(psql("SELECT count(*) FROM pg_index WHERE indrelid = 'insurance_info'::regclass")) > 1
     assert psql("SELECT has_table_privilege('emr_app', 'insurance_info', 'INSERT')") == "t"

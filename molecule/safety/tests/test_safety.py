@@ -49,6 +49,6 @@ def test_the_session_in_the_way_was_ended(host: Host, psql: Callable[[str], str]
 
 def test_the_rows_of_the_clinic_are_there(psql: Callable[[str], str]) -> None:
     assert psql("SELECT count(*), count(DISTINCT mrn) FROM patients") == f"{PATIENTS}|{PATIENTS}"
-    assert psql("SELECT count(*) FROM insurance_info WHERE bhyt_card_number = 'DN1234567890123'") == str(PATIENTS)
+    assert psql("SELECT count(*) FROM insurance_info WHERE bhyt_card_number LIKE 'DN1%'") == str(PATIENTS)
     assert psql("SELECT motto IS NULL FROM clinics") == "t"
     assert psql("SELECT count(*) FROM bhyt_validation_rules") == "18"
