@@ -71,7 +71,7 @@ def look_in_session(
     try:
         connection = open_session(module, database, application)
     except UnreachableError as error:
-        module.fail_json(msg=f"The database {database} cannot be reached: {error} Next: ansible-playbook deploy.yml")
+        module.fail_json(msg=f"The database {database} cannot be reached: {error}. Next: ansible-playbook deploy.yml")
     try:
         return look(connection.cursor())
     except Exception as error:  # of whichever driver the host has

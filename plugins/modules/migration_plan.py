@@ -263,10 +263,12 @@ def main() -> None:
         history = prepare_run(module, connection)
         plan = plan_of(module, history, connection)
     if plan.problems and not module.params["report"]:
+        # This run may have created an empty database.
+        state = "nothing was changed" if history.exists or history.untracked_tables else "no migration was applied"
         module.fail_json(
             msg="\n".join(
                 [
-                    f"Release and database {module.params['database']} contradict each other; nothing was changed.",
+                    f"Release and database {module.params['database']} contradict each other; {state}.",
                     *(f"  {problem}" for problem in plan.problems),
                 ]
             )

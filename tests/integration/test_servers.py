@@ -76,3 +76,6 @@ def test_destroy_asks_first_and_then_removes_all_that_is_ours(folder: Path, tmp_
     assert local.play("playbooks/destroy.yml", "-i", str(inventory), destroy_confirmed=True).status == 0
     assert [path.name for path in folder.iterdir()] == ["note.txt"]
     assert [path.name for path in work.iterdir()] == ["thesis.txt"]
+    early = local.play("playbooks/backup.yml")
+    assert "There is no server on local yet. Nothing was changed. Next: ansible-playbook deploy.yml" in early.output
+    assert not (folder / "postgresql").exists()

@@ -75,6 +75,7 @@ MAKERS: dict[str, Maker] = {
             check=False,
         ).stdout
     ),
+    "Validation of arguments failed": play("playbooks/seed.yml", seed_set="refs"),
     "There is no server to seed.": lambda _, folder: Local(folder).play("playbooks/seed.yml", "--check").output,
     '... cannot be seeded: relation "..." does not exist': play("playbooks/seed.yml", database_name="postgres"),
     "The rollback would lose rows, and rollback_accept_data_loss is not set:": play(

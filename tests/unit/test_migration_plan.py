@@ -64,6 +64,13 @@ def test_a_deleted_file_is_named() -> None:
     assert problem.startswith("003_x.sql is applied, but missing in the release. Bring the file back")
 
 
+def test_a_release_that_is_older_than_the_database_is_one_problem() -> None:
+    assert make_plan(CATALOG[:1], CATALOG).problems == [
+        "002 to 003 are applied, but this release ends at 001: it is older than the database. Use the newer release, "
+        "or correct release_directory or database_name."
+    ]
+
+
 def test_a_renamed_file_is_recognised_by_name_and_by_number() -> None:
     renamed = entry("002", name="y")
     [problem] = make_plan([CATALOG[0], renamed, CATALOG[2]], CATALOG).problems

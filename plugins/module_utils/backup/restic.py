@@ -194,7 +194,10 @@ def obtained(settings: Settings, request: Request) -> Iterator[Backup]:
             yield here
         return
     if not settings.restic.repository:
-        raise BackupError(f"There is no repository off the host (backup_restic_repository), so {name} cannot be there.")
+        raise BackupError(
+            f"There is no repository off the host, so {name} cannot be there. Nothing was changed. Set "
+            "backup_restic_repository (docs/off-site.md), or choose a backup on the host: leave out off_host."
+        )
     wanted = here.id if here else name
     with fetched(settings, snapshot_of(settings, None if wanted == LATEST else wanted)) as folder:
         yield Backup(folder, read_manifest(folder))

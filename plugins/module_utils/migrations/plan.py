@@ -104,8 +104,16 @@ def make_plan(
             "-e migrations_baseline=VERSION, deploy into an empty database (-e database_name=...), or restore a backup "
             "that has its history."
         )
+    newer = _newer(plan.applied, catalog)
+    if newer:
+        plan.problems.append(
+            f"{newer[0]['version']} to {newer[-1]['version']} are applied, but this release ends at "
+            f"{catalog[-1]['version']}: it is older than the database. Use the newer release, or correct "
+            "release_directory or database_name."
+        )
     for row in plan.applied:
-        _compare(row, by_version, plan, accept)
+        if row not in newer:
+            _compare(row, by_version, plan, accept)
     plan.problems += _not_acceptable(plan, applied, accept, reason)
     resumed = {
         row["version"]: _resume(row, by_version, (answers or {}).get(row["version"], ()), plan, invalid)
@@ -183,6 +191,14 @@ def _resume(
                 f"INVALID indexes that it may have left behind, and that slow down every write: {drops(left)}."
             )
     return [{"send": answer.state != DONE, "drop": list(answer.drop)} for answer in answers]
+
+
+def _newer(applied: Sequence[Row], catalog: Sequence[Row]) -> list[Row]:
+    """Return the applied rows after the last version of the release; none where a single file is missing or renamed."""
+    last = max((_number(entry) for entry in catalog), default=())
+    content = {entry["sha256"] for entry in catalog}
+    rows = [row for row in applied if catalog and _number(row) > last and row["sha256"] not in content]
+    return rows if rows[1:] else []
 
 
 def _number(row: Row) -> tuple[int, ...]:

@@ -118,7 +118,8 @@ def plan_rollback(
             rollback.problems.append(
                 f"{entry['file']} cannot be rolled back: {_and(holders)} "
                 f"{'depend' if len(holders) > 1 else 'depends'} on it and would stay. Roll back more: "
-                f"-e rollback_to={_before(entry['version'], applied)}"
+                f"-e rollback_to={_before(entry['version'], applied)} (everything after it), or name it in a set of "
+                f"{SETS_FILE}, which takes only what depends on it."
             )
         if not entry["rollback"]:
             rollback.problems.append(
