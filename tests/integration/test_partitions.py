@@ -22,7 +22,7 @@ THIS_YEAR = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).year
 LAST = THIS_YEAR + 5
 YEARS = (
     "SELECT string_agg(right(relname, 4), ' ' ORDER BY relname) FROM pg_inherits JOIN pg_class ON oid = inhrelid"
-    " WHERE inhparent = 'outcome_measures'::regclass"
+    " WHERE inhparent = 'outcome_measures'::regclass AND relname ~ '^outcome_measures_[0-9]+$'"
 )
 
 
