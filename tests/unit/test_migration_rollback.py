@@ -84,7 +84,8 @@ def test_the_set_of_the_guide_takes_what_later_migrations_build_on_it() -> None:
 def test_what_others_depend_on_stays() -> None:
     assert problem(["001", "002", "003"], only="001") == (
         "files/migrations/001_x.sql cannot be rolled back: files/migrations/002_x.sql and files/migrations/003_x.sql "
-        "depend on it and would stay. Roll back more: -e rollback_to=000"
+        "depend on it and would stay. Roll back more: -e rollback_to=000 (everything after it), or name it in a set of "
+        "rollback_sets.yml, which takes only what depends on it."
     )
     assert "004_x.sql depends on it and would stay. Roll back more: -e rollback_to=002" in problem(only="003")
 

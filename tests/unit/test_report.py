@@ -158,6 +158,7 @@ def problems() -> Iterator[str]:
     begun = {**plans.CATALOG[2], "started_at": "2026-11-26 10:00:00"}
     for catalog, applied in (
         (plans.CATALOG, later),
+        ([first], plans.CATALOG),
         (later, [first]),
         ([{**first, "version": "004", "file": "files/migrations/004_x.sql"}], [first]),
         ([renamed], [first]),
