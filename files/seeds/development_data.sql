@@ -4,7 +4,7 @@
 -- By hand: psql -U emr -d physioflow -f development_data.sql
 --          PGOPTIONS='-c seed.scale=100' psql -U emr -d physioflow -f development_data.sql
 --
--- seed.scale is a whole number: 200 patients each, about 900 outcome measures. Every row follows from its number alone,
+-- seed.scale is a whole number: 200 patients each, about 1000 outcome measures. Every row follows from its number alone,
 -- so running it again changes nothing, and a larger scale adds what is missing. Days count back from the day of the first
 -- run. Nobody is real: names are put together, and numbers 0199... were taken out of service in Vietnam in 2018.
 -- What happened lies before that day, and appointments from that day on are to come.
@@ -79,18 +79,18 @@ FROM seed_clinics
 ON CONFLICT (id) DO NOTHING;
 
 -- Why people come: age in years at the first visit, how many, measure, region, service beside exercises, exercise at home.
--- Where a protocol names the diagnosis, weeks, phases, goals and exercises are those of the protocol.
+-- Where a protocol names the diagnosis, weeks, phases, goals and exercises are those of the protocol; else it is 4 weeks.
 CREATE TEMPORARY TABLE seed_problems ON COMMIT DROP AS
 SELECT problem.n, icd10, name_en, name_vi, age_from, age_to, share, measure, region, code, protocol.id AS protocol_id,
-       coalesce(duration_weeks, 8) AS weeks, icd10 ~ '^[MS]' AS hurts,
+       coalesce(duration_weeks, 4) AS weeks, icd10 ~ '^[MS]' AS hurts,
        (progression_criteria #>> '{phase_transitions,0,typical_week}')::int AS intermediate_week,
        (progression_criteria #>> '{phase_transitions,1,typical_week}')::int AS advanced_week,
        coalesce(jsonb_path_query_array(goals, '$[*] ? (@.type == "short_term")'), jsonb_build_array(jsonb_build_object(
-           'type', 'short_term', 'target_timeframe_weeks', 4, 'measurable_criteria', measure || ' better by its MCID',
+           'type', 'short_term', 'target_timeframe_weeks', 2, 'measurable_criteria', measure || ' better by its MCID',
            'description', 'Do a daily activity more easily',
            'description_vi', 'Thực hiện một sinh hoạt hằng ngày dễ hơn'))) AS short_term,
        coalesce(jsonb_path_query_array(goals, '$[*] ? (@.type == "long_term")'), jsonb_build_array(jsonb_build_object(
-           'type', 'long_term', 'target_timeframe_weeks', 8, 'measurable_criteria', measure || ' at its target',
+           'type', 'long_term', 'target_timeframe_weeks', 4, 'measurable_criteria', measure || ' at its target',
            'description', 'Return to daily activities',
            'description_vi', 'Trở lại sinh hoạt hằng ngày'))) AS long_term,
        coalesce(program, jsonb_build_array(jsonb_build_object(
@@ -287,7 +287,7 @@ CREATE TEMPORARY TABLE seed_visits ON COMMIT DROP AS
 SELECT n, k, patient_n, patient_id, clinic_id, clinic, therapist, therapist_id, plan_id, coverage_percent, problem, today, day,
        hour, status, status = 'completed' AS done, is_last, share,
        CASE WHEN hurts THEN round(least(10, pain + (1 - pain) * share))::int END AS pain,
-       CASE WHEN k = 0 THEN ARRAY['PT105'] WHEN week % 8 = 0 THEN ARRAY['PT106', 'PT001'] ELSE ARRAY['PT001', code] END AS codes
+       CASE WHEN k = 0 THEN ARRAY['PT105'] WHEN week % 8 = 0 THEN ARRAY['PT106'] ELSE ARRAY['PT001', code] END AS codes
 FROM (
     SELECT p.n * 16 + k AS n, k, week, planned.is_last, p.n AS patient_n, p.id AS patient_id, p.clinic_id, p.clinic,
            p.therapist, p.therapist_id, p.plan_id, p.coverage_percent, p.problem, p.code, p.today, p.hour, p.hurts, day,
@@ -332,7 +332,7 @@ INSERT INTO treatment_sessions (id, patient_id, treatment_plan_id, therapist_id,
                                 therapist_signature_at, created_by)
 SELECT pg_temp.seed_id('session', n), patient_id, plan_id, therapist_id, clinic_id, pg_temp.seed_id('appointment', n), day,
        hour, 45, 'completed', pain, greatest(pain - 1, 0),
-       CASE WHEN k = 0 THEN '[{"code": "PT105", "minutes": 45}]'::jsonb
+       CASE WHEN codes[2] IS NULL THEN jsonb_build_array(jsonb_build_object('code', codes[1], 'minutes', 45))
             ELSE jsonb_build_array(jsonb_build_object('code', codes[1], 'minutes', 30),
                                    jsonb_build_object('code', codes[2], 'minutes', 15)) END,
        'good', CASE WHEN k = 0 THEN NULL WHEN share > 0 THEN 'Better than before' WHEN share < 0 THEN 'Worse than before'
@@ -344,18 +344,18 @@ FROM seed_visits
 WHERE done;
 
 -- Scores at the first visit and every four weeks: of the measure of the problem, and of pain where it hurts. Whose treatment
--- ended long ago comes to be measured every twenty weeks.
+-- ended long ago comes to be measured every ten weeks.
 INSERT INTO outcome_measures (id, patient_id, library_id, measure_type, measure_type_vi, baseline_score, current_score,
                               target_score, measurement_date, assessed_by, treatment_session_id, mcid_threshold, created_by)
-SELECT pg_temp.seed_id('measure ' || lib.measure_type, p.n * 16 + k), p.id, lib.id, lib.measure_type, lib.measure_type_vi,
+SELECT pg_temp.seed_id('measure ' || lib.measure_type, p.n * 32 + k), p.id, lib.id, lib.measure_type, lib.measure_type_vi,
        baseline, least(scale_max, round(baseline + (target - baseline) * share, digits)), target, day, p.therapist_id,
        session_id, lib.mcid_threshold, p.therapist_id
 FROM (
     SELECT patient_n, k, day, share, pg_temp.seed_id('session', n) AS session_id FROM seed_visits
     WHERE done AND (k = 0 OR k > 2)
     UNION ALL
-    SELECT n, 12 + k, until + 140 * k, progress, NULL FROM seed_patients, generate_series(1, 3) AS k
-    WHERE NOT stops AND until + 140 * k < today
+    SELECT n, 16 + k, until + 70 * k, progress, NULL FROM seed_patients, generate_series(1, 6) AS k
+    WHERE NOT stops AND until + 70 * k < today
 ) AS measured
 JOIN seed_patients AS p ON p.n = measured.patient_n
 JOIN outcome_measures_library AS lib ON lib.measure_type = p.measure OR lib.measure_type = 'VAS' AND p.hurts

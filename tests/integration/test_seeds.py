@@ -222,7 +222,7 @@ WRONG = {
     """,
     "measure that does not get better in most": """
         SELECT count(*) FROM (SELECT FROM outcome_measures WHERE current_score <> baseline_score
-        GROUP BY measure_type HAVING count(*) < 2 * count(*) FILTER (WHERE CASE
+        GROUP BY measure_type HAVING count(DISTINCT patient_id) < 2 * count(DISTINCT patient_id) FILTER (WHERE CASE
         WHEN measure_type IN ('LEFS', 'PSFS', 'FIM') THEN current_score < baseline_score
         ELSE current_score > baseline_score END)) AS measures
     """,
