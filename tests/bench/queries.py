@@ -184,7 +184,7 @@ def without_indexes(session: Session, query: Query, tables: set[str], values: li
     rows = session.execute(
         "SELECT indexrelid::regclass::text AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = indrelid"
         " WHERE (relname = ANY (%(tables)s) OR relname = 'outcome_measures' AND 'outcome_measures' = ANY (%(tables)s))"
-        " AND NOT indisunique AND NOT relispartition",
+        " AND NOT indisunique AND NOT indisexclusion AND NOT relispartition",
         {"tables": sorted(tables)},
     ).fetchall()
     session.execute("BEGIN")
