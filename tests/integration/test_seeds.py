@@ -390,6 +390,8 @@ def test_again_changes_nothing_a_larger_scale_adds_what_is_missing_and_the_refer
             copied(seeded, name)
         seeded.psql("DELETE FROM pt_service_codes WHERE code = 'PT301'", "seeded_edited")
         seeded.psql("UPDATE pt_service_codes SET unit_price = 1 WHERE code = 'PT201'", "seeded_edited")
+        seeded.psql("DELETE FROM vietnamese_medical_terms WHERE term_en = 'Fracture'", "seeded_edited")
+        seeded.psql("DELETE FROM bhyt_benefit_levels", "seeded_edited")
         seeded.psql(PRODUCTION.format("seeded_production"), "postgres", role="postgres")
         before = seeded.psql(ROWS, DATABASE)
         first = apart.play(seeded, tmp_path / "first", "playbooks/seed.yml", hosts)
@@ -409,6 +411,9 @@ def test_again_changes_nothing_a_larger_scale_adds_what_is_missing_and_the_refer
         assert seeded.psql("SELECT count(*), count(DISTINCT mrn) FROM patients", DATABASE) == "400|400"
         kept = "SELECT count(*), min(unit_price) FROM pt_service_codes"
         assert seeded.psql(kept, "seeded_edited") == "8|1.00", "an edited row stays"
+        code = "SELECT icd10_code FROM vietnamese_medical_terms WHERE term_en = 'Fracture'"
+        assert seeded.psql(code, "seeded_edited") == "T14.2", "a row that comes back is corrected as before"
+        assert seeded.psql("SELECT count(*) FROM bhyt_benefit_levels", "seeded_edited") == "5"
 
 
 # host: (what is done to its copy of the deployed database, its variables, the words that refuse it with | between)
