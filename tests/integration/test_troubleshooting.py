@@ -83,7 +83,7 @@ MAKERS: dict[str, Maker] = {
     ),
     'too many connections for role "..."': all_connections,
     "canceling statement due to statement timeout": by_hand("SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)"),
-    'no partition of relation "outcome_measures" found for row': by_hand(f"{SCORE}'1999-01-01')"),
+    'no partition of relation "outcome_measures" found for row': by_hand(f"{SCORE}'1989-01-01')"),
 }
 
 
