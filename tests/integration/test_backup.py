@@ -86,7 +86,7 @@ def test_formats_hold_the_same(clinic: Clinic) -> None:
         globals_ = (clinic.folder / backup / "globals.sql").read_text()
         assert "CREATE ROLE emr_app" in globals_
         assert "SCRAM" not in globals_
-        assert "whole" in clinic.act("verify", backup=backup)["lines"][0]
+        assert "is intact" in clinic.act("verify", backup=backup)["lines"][0]
     clinic.kept_in_order()
 
 

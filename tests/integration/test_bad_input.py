@@ -48,14 +48,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda r: write(r, "901_x", depends="099"),
         r"files/migrations/901_x\.sql: depends on 099, and no file has that version\. Add 099_NAME\.sql or correct",
     ),
-    "cycle of 1": (lambda r: circle(r, "021"), r"021_x\.sql: .* form a cycle: 021 -> 021\. Remove one"),
+    "cycle of 1": (lambda r: circle(r, "921"), r"921_x\.sql: .* form a cycle: 921 -> 921\. Remove one"),
     "cycle of 2": (
-        lambda r: circle(r, "022", "023"),
-        r"022_x\.sql: .* form a cycle: 022 -> 023 -> 022\. Remove one",
+        lambda r: circle(r, "922", "923"),
+        r"922_x\.sql: .* form a cycle: 922 -> 923 -> 922\. Remove one",
     ),
     "cycle of 3": (
-        lambda r: circle(r, "024", "025", "026"),
-        r"024_x\.sql: .* form a cycle: 024 -> 026 -> 025 -> 024\. Remove one",
+        lambda r: circle(r, "924", "925", "926"),
+        r"924_x\.sql: .* form a cycle: 924 -> 926 -> 925 -> 924\. Remove one",
     ),
     "file name": (lambda r: write(r, "16-x"), r"files/migrations/16-x\.sql: not named NNN_name\.sql .* Rename"),
     "not UTF-8": (
@@ -67,36 +67,36 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         r"015_bhyt_validation_rules\.sql:\d+: NUL byte at offset \d+: .* Remove it\.",
     ),
     "psql command": (
-        lambda r: write(r, "031_x", body="\\i other.sql"),
-        r"031_x\.sql:5: \\i is a psql command, not SQL, .* Remove it\.",
+        lambda r: write(r, "931_x", body="\\i other.sql"),
+        r"931_x\.sql:5: \\i is a psql command, not SQL\. Remove it\.",
     ),
     "COPY FROM stdin": (
-        lambda r: write(r, "032_x", body="COPY patients FROM stdin;\n1\t2\n\\."),
-        r"032_x\.sql:5: COPY with standard input or output works in psql only\. Use INSERT\.",
+        lambda r: write(r, "932_x", body="COPY patients FROM stdin;\n1\t2\n\\."),
+        r"932_x\.sql:5: COPY with standard input or output works in psql only\. Use INSERT\.",
     ),
     "COMMIT in the middle": (
-        lambda r: write(r, "033_x", body="SELECT 1;\nCOMMIT;\nSELECT 2;"),
-        r"033_x\.sql:6: transaction control .* Remove it\.",
+        lambda r: write(r, "933_x", body="SELECT 1;\nCOMMIT;\nSELECT 2;"),
+        r"933_x\.sql:6: transaction control .* Remove it\.",
     ),
     "VACUUM in a transaction": (
-        lambda r: write(r, "034_x", body="VACUUM patients;"),
-        r"034_x\.sql:5: PostgreSQL does not run this statement in a transaction\. .* `-- Transactional: no`",
+        lambda r: write(r, "934_x", body="VACUUM patients;"),
+        r"934_x\.sql:5: PostgreSQL does not run this statement in a transaction\. .* `-- Transactional: no`",
     ),
     "empty file": (
-        lambda r: (r / "migrations/035_x.sql").write_bytes(b""),
-        r"035_x\.sql:1: contains no SQL statement\. Write it, or delete the file\.",
+        lambda r: (r / "migrations/935_x.sql").write_bytes(b""),
+        r"935_x\.sql:1: contains no SQL statement\. Write it, or delete the file\.",
     ),
     "open quote": (
-        lambda r: write(r, "036_x", body="SELECT 1;\nSELECT 'open;\nSELECT 2;"),
-        r"036_x\.sql:6: unterminated quoted string\. Correct the file\.",
+        lambda r: write(r, "936_x", body="SELECT 1;\nSELECT 'open;\nSELECT 2;"),
+        r"936_x\.sql:6: unterminated quoted string\. Correct the file\.",
     ),
     "syntax error in the middle of the set": (
         lambda r: append(r, "007_billing_tables.sql", b"\nCREATE TABEL x (y integer);\n"),
         r'files/migrations/007_billing_tables\.sql:\d+: syntax error at or near "TABEL"\. Correct the file\.',
     ),
     "rollback without migration": (
-        lambda r: (r / "rollbacks/037_x.sql").write_text("-- Rollback: 037_x\n-- Description: x\nSELECT 1;\n"),
-        r"files/rollbacks/037_x\.sql: belongs to no migration",
+        lambda r: (r / "rollbacks/937_x.sql").write_text("-- Rollback: 937_x\n-- Description: x\nSELECT 1;\n"),
+        r"files/rollbacks/937_x\.sql: belongs to no migration",
     ),
 }
 
