@@ -232,7 +232,7 @@ VARIABLES: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
         ),
         "minimum": (
             {"postgresql_minimum_version": "newest"},
-            "postgresql_minimum_version is newest; it is a release like",
+            "postgresql_minimum_version is newest; it must be a release like",
         ),
         "connections": ({"postgresql_max_connections": 1}, "postgresql_max_connections is 1; it must be above 10"),
         "memory": ({"postgresql_memory": 1}, "postgresql_memory is 1; it must be 0, or at least 256 MB"),
