@@ -92,8 +92,7 @@ class Clinic:
     @property
     def connection(self) -> dict[str, str]:
         """How the superuser reaches the server, by libpq's keywords."""
-        host, port, _, user, password = (self.local.server / "pgpass").read_text().strip().split(":", 4)
-        return {"host": host, "port": port, "user": user, "password": password}
+        return self.local.connection
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Return the settings of its backups."""

@@ -216,6 +216,12 @@ class Local:
         return (self.folder / "passwords" / user).read_text().strip()
 
     @property
+    def connection(self) -> dict[str, Any]:
+        """How the superuser reaches the server, by libpq's keywords."""
+        host, port, _, user, password = (self.server / "pgpass").read_text().strip().split(":", 4)
+        return {"host": host, "port": port, "user": user, "password": password}
+
+    @property
     def server(self) -> Path:
         """Folder of the embedded server."""
         return self.folder / "postgresql"

@@ -153,7 +153,7 @@ class Bench:
             folder.mkdir()
             for path in (release / "migrations").iterdir():
                 (folder / path.name).write_text(f"-- migrate:up\n{path.read_text()}\n-- migrate:down\n")
-        password = (self.local.server / "pgpass").read_text().strip().rsplit(":", 1)[1]
+        password = self.local.connection["password"]
         with self.database() as name:
             url = f"postgres://postgres:{password}@127.0.0.1:{self.port}/{name}?sslmode=disable"
             program = CACHE / "node_modules/.bin/dbmate"

@@ -65,7 +65,7 @@ class Server:
     @classmethod
     def of(cls, local: Local) -> Server:
         """Use an embedded server that the playbooks made."""
-        server = cls(local, psycopg.connect(**_libpq(local), dbname="postgres", autocommit=True))
+        server = cls(local, psycopg.connect(**local.connection, dbname="postgres", autocommit=True))
         # Thousands of databases are made and dropped; nobody pulls the plug.
         for setting in ("fsync", "full_page_writes"):
             server.admin.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
@@ -75,7 +75,7 @@ class Server:
     @property
     def connection(self) -> dict[str, Any]:
         """What postgresql_connection holds for this server."""
-        found = _libpq(self.local)
+        found = self.local.connection
         return {
             "login_host": found["host"],
             "login_port": int(found["port"]),
@@ -85,7 +85,7 @@ class Server:
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
         """Open a session of the superuser."""
-        return psycopg.connect(**_libpq(self.local), dbname=database, autocommit=True)
+        return psycopg.connect(**self.local.connection, dbname=database, autocommit=True)
 
     def empty(self, name: str) -> None:
         """Have an empty database, as a deploy finds it: to make one takes ten times as long as to empty one."""
@@ -107,7 +107,7 @@ class Server:
 
     def program(self, name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's programs as the superuser."""
-        found = _libpq(self.local)
+        found = self.local.connection
         env = environment() | {
             "PGHOST": found["host"],
             "PGPORT": found["port"],
@@ -208,7 +208,7 @@ class Server:
     @contextmanager
     def locked(self, database: str, really: bool = True) -> Iterator[psycopg.Connection[Any]]:
         """Hold a lock as an application does that wrote a row and thinks."""
-        with psycopg.connect(**_libpq(self.local), dbname=database) as holder:
+        with psycopg.connect(**self.local.connection, dbname=database) as holder:
             if really:
                 holder.execute("LOCK TABLE public.visits IN ROW EXCLUSIVE MODE")
             yield holder
@@ -222,8 +222,3 @@ def _kill_waiting(holder: psycopg.Connection[Any], done: threading.Event) -> Non
     )
     while not done.is_set() and not holder.execute(waiting, [HOOK]).fetchall():
         time.sleep(0.005)
-
-
-def _libpq(local: Local) -> dict[str, Any]:
-    host, port, _, user, password = (local.server / "pgpass").read_text().strip().split(":", 4)
-    return {"host": host, "port": port, "user": user, "password": password}

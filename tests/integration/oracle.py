@@ -92,8 +92,8 @@ class Case:
 
     def apply(self, **variables: Any) -> Outcome:
         """Run the migrations without a playbook."""
-        host, port, _, user, password = (self.local.server / "pgpass").read_text().strip().split(":", 4)
-        connection = {"login_host": host, "login_port": int(port), "login_user": user, "login_password": password}
+        connection: dict[str, Any] = {f"login_{name}": value for name, value in self.local.connection.items()}
+        connection["login_port"] = int(connection["login_port"])
         return Driver(self.release, self.database, connection, self.release.parent).deploy(**variables)
 
     def run(self, *options: str, **variables: Any) -> Result:

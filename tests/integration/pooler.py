@@ -59,7 +59,7 @@ def running(local: Local, folder: Path) -> Iterator[Pooler]:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    password = (local.server / "pgpass").read_text().splitlines()[-1].rpartition(":")[2]
+    password = local.connection["password"]
     server = int(local.psql("SHOW port", "postgres", role="postgres"))
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as settings, (folder / "pgbouncer.log").open("wb") as log:
         settings.write(SETTINGS.format(server=server, password=password, port=port))

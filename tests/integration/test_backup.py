@@ -62,6 +62,7 @@ def test_is_exact_while_clients_write(clinic: Clinic) -> None:
         assert earlier != later  # so a comparison with the live database would have failed
 
 
+PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'outcome_measures'::regclass"
 FORMATS = (("custom", "none"), ("custom", "gzip:1"), ("directory", "auto"))
 
 
@@ -118,14 +119,13 @@ def test_a_partitioned_table_is_backed_up_with_its_partitions(clinic: Clinic) ->
     one = clinic.manifest(clinic.backup(tables=["outcome_measures_2026"]))
     assert one["scope"] == ["public.outcome_measures_2026"]
     manifest = clinic.manifest(clinic.backup(tables=["outcome_measures"]))
-    partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'outcome_measures'::regclass"
-    assert len(manifest["scope"]) == int(clinic.sql(partitions)) > 1
+    assert len(manifest["scope"]) == int(clinic.sql(PARTITIONS)) > 1
     assert sum(table["rows"] for table in manifest["tables"]) == 1000
 
 
 def test_what_is_proven_is_chosen(clinic: Clinic) -> None:
-    partitions = int(clinic.sql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'outcome_measures'::regclass"))
-    chosen: tuple[tuple[Any, int], ...] = (("counts", 0), (["patients", "outcome_measures"], 1 + partitions))
+    tables = 1 + int(clinic.sql(PARTITIONS))
+    chosen: tuple[tuple[Any, int], ...] = (("counts", 0), (["patients", "outcome_measures"], tables))
     for proof, hashed in chosen:
         clinic.more = {"proof": proof}
         clinic.backup()

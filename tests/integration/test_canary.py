@@ -270,13 +270,11 @@ def fill(folder: Path) -> None:
 def watched(local: Local) -> Iterator[Watched]:
     """A database that was deployed once, with what was seen meanwhile."""
     folder, vault = (Path(tempfile.mkdtemp(prefix=prefix)) for prefix in ("physioflow-canary-", VAULT))
-    host, port, _, user, password = (local.server / "pgpass").read_text().strip().split(":", 4)
-    conninfo = f"host={host} port={port} user={user} dbname=postgres"
     with (
         undo.afterwards(shutil.rmtree, folder, True),
         undo.afterwards(shutil.rmtree, vault, True),
         login_role(local, "canary_managed", f"{MARK}login 'q\" {{{{ x }}}} %s đ") as managed,
-        psycopg.connect(conninfo, password=password, autocommit=True) as superuser,
+        psycopg.connect(**local.connection, dbname="postgres", autocommit=True) as superuser,
     ):
         fill(folder)
         log_everything(local, True)

@@ -387,16 +387,13 @@ def _check_object(promise: Promise, catalog: Catalog) -> Check:
     what = what_of(promise.kind, promise.key)
     wanted = PRESENT.get(promise.kind, "present")
     found, sound = _state(promise, catalog)
-    promised = "" if promise.data is None else str(promise.data)
-    if promise.kind == "constraints" and promised.endswith(NOT_VALID):
-        # For new rows only, until a later file validates it: that it is validated already breaks no promise.
-        promised = promised.removesuffix(NOT_VALID)
-        sound = sound or found == SPOILT["constraints"]
+    # Such a constraint is for new rows only, until a later file validates it: that it is validated breaks no promise.
+    sound = sound or (found == SPOILT["constraints"] and str(promise.data).endswith(NOT_VALID))
     if sound and promise.data is not None:
-        definition = catalog.definitions.get((promise.kind, promise.key), "").removesuffix(
-            NOT_VALID if promise.kind == "constraints" else ""
-        )
-        if promise.kind == "columns":
+        promised, definition = str(promise.data), catalog.definitions.get((promise.kind, promise.key), "")
+        if promise.kind == "constraints":
+            promised, definition = promised.removesuffix(NOT_VALID), definition.removesuffix(NOT_VALID)
+        elif promise.kind == "columns":
             definition = definition or catalog.columns[promise.key[0]][promise.key[1]]
         sound = canonical(promise.kind, definition) == canonical(promise.kind, promised)
         wanted, found = difference(promise.kind, promised, definition) if not sound else ("", "")
