@@ -25,6 +25,16 @@ VERSIONS = [path.name.partition("_")[0] for path in sorted((ROOT / "files/migrat
 SECONDS = 300  # a playbook that takes longer hangs
 
 
+def release_up_to(version: str, folder: Path) -> Path:
+    """Copy the release without what comes after a version: for a test that applies it often and means no file of it."""
+    release = Path(shutil.copytree(ROOT / "files", folder / "files"))
+    for path in release.glob("*/[0-9]*"):
+        if path.name.partition("_")[0] > version:
+            path.unlink()
+    (release / "rollback_sets.yml").unlink()  # it names them
+    return release
+
+
 def known_files(*, new: bool = True) -> list[str]:
     """Return the files of the checkout that git knows or, if `new`, would take in, by path; a link is one."""
     command = ["git", "ls-files", "-z", "--cached", *(["--others", "--exclude-standard"] if new else [])]

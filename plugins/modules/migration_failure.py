@@ -307,6 +307,7 @@ def main() -> None:
         database=params["database"],
         done=DONE[params["action"]],
         counting=params["action"] == "count",
+        terminating=params["terminate_blockers"],
         findings=found,
     )
     module.fail_json(msg=words, retry=False, **failure.place)

@@ -6,7 +6,6 @@ after it, and the same command without any other step, but for the space, brings
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.hosts.host import Host, made, refused
-from tests.local import ROOT
+from tests.local import release_up_to
 
 pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("disk_faults")]
 
@@ -31,31 +30,34 @@ INSERT INTO measurements SELECT n, repeat(md5(n::text), 4) FROM generate_series(
 """
 STANDS = (
     "SELECT (SELECT count(*) FROM migrations.applied), to_regclass('measurements') IS NULL,"
-    " (SELECT md5(string_agg(p::text, '' ORDER BY code)) FROM pt_service_codes AS p),"
+    " (SELECT md5(string_agg(o::text, '' ORDER BY name)) FROM organizations AS o),"
     " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), (SELECT count(*) FROM pg_index WHERE NOT indisvalid)"
 )
 
 
 @pytest.fixture(scope="module")
 def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
-    """A host with the release, whose data and log are on small disks."""
+    """A host with the beginning of the release and some rows, whose data and log are on small disks."""
+    folder = tmp_path_factory.mktemp("disks")
     sizes = ("/var/lib/postgresql:size=420m,mode=0755", f"{WAL}:size=256m,mode=0777", f"{LOG}:size=8m,mode=1777")
     disks = [word for size in sizes for word in ("--tmpfs", size)]
-    with made(tmp_path_factory.mktemp("disks"), variables, "13", *disks) as deployed:
+    with made(folder, variables, "13", *disks) as deployed:
         deployed.variables["postgresql_settings"] = SMALL_WAL
+        deployed.variables["release_directory"] = str(release_up_to("001", folder))
         result = deployed.deploy()
         assert result.status == 0, result.output
         deployed.run(
             f"systemctl stop {SERVICE} && cp -a {CLUSTER}/pg_wal {WAL}/ && rm -r {CLUSTER}/pg_wal"
             f" && ln -s {WAL}/pg_wal {CLUSTER}/pg_wal && systemctl start {SERVICE}"
         )
+        deployed.sql("INSERT INTO organizations (name) SELECT n FROM generate_series(1, 1000) AS n", "physioflow")
         yield deployed
 
 
 @pytest.fixture
 def release(tmp_path: Path) -> str:
-    """The release with a file that needs more room than there is."""
-    folder = shutil.copytree(ROOT / "files", tmp_path / "files")
+    """That release with a file that needs more room than there is."""
+    folder = release_up_to("001", tmp_path)
     (folder / "migrations/901_measurements.sql").write_text(HEAD + LARGE)
     (folder / "rollbacks/901_measurements.sql").write_text(
         "-- Rollback: 901_measurements\n-- Description: for the test\n\nDROP TABLE measurements;\n"

@@ -473,16 +473,20 @@ WAITING = {
     "CREATE POLICY n ON w USING (true)": "w",
     "REFRESH MATERIALIZED VIEW CONCURRENTLY wm": "wm",
     "COMMENT ON TABLE wp IS 'x'": "wp, wp1",
+    "ALTER TABLE wr DROP CONSTRAINT wr_id_fkey": "wu, wr",
+    "DROP TABLE wr": "wu, wr",
 }
 WAITED_FOR = """
     DROP MATERIALIZED VIEW IF EXISTS wm;
-    DROP TABLE IF EXISTS w, wp, wp1 CASCADE;
+    DROP TABLE IF EXISTS w, wp, wp1, wr, wu CASCADE;
     CREATE TABLE w (id int);
     CREATE INDEX wi ON w (id);
     CREATE MATERIALIZED VIEW wm AS SELECT 1 AS id;
     CREATE UNIQUE INDEX wmi ON wm (id);
     CREATE TABLE wp (id int, y int) PARTITION BY LIST (y);
     CREATE TABLE wp1 PARTITION OF wp FOR VALUES IN (1);
+    CREATE TABLE wu (id int PRIMARY KEY);
+    CREATE TABLE wr (id int REFERENCES wu);
 """
 
 

@@ -90,7 +90,11 @@ def test_a_held_lock_asks_to_wait() -> None:
     assert "Next: wait until that run ends" in text
 
 
-def test_a_lock_that_did_not_come_asks_for_the_session_that_holds_it() -> None:
+@pytest.mark.parametrize(
+    ("terminating", "how"),
+    [(False, "-e migrations_terminate_blockers=true;"), (True, "SELECT pg_terminate_backend(PID), as a session that")],
+)
+def test_a_lock_that_did_not_come_asks_for_the_session_that_holds_it(terminating: bool, how: str) -> None:
     text = str(
         explain(
             Failure("canceling statement due to lock timeout", "55P03", FILES[0], 1),
@@ -99,11 +103,12 @@ def test_a_lock_that_did_not_come_asks_for_the_session_that_holds_it() -> None:
             theirs=set(),
             in_doubt=set(),
             database="emr",
+            terminating=terminating,
             findings=["Blocked by: pid 7."],
         )
     )
     assert "\nBlocked by: pid 7.\nNext: run the same command again when they have ended" in text
-    assert "-e migrations_terminate_blockers=true" in text
+    assert f"terminate them with {how}" in text
 
 
 def test_a_statement_that_needs_no_transaction_is_told_its_header_line() -> None:

@@ -240,9 +240,8 @@ class Store:
         if free < needed:
             by = f"the last one, {last.id}, has {size_text(last.size)}" if last else "that is the database's size"
             raise BackupError(
-                f"{self.directory} has {size_text(free)} free, and a backup may need {size_text(needed)} ({by}). No "
-                f"backup was made; the {len(backups)} existing ones are unchanged. Free space there, or lower "
-                "backup_keep."
+                f"{self.directory} has {size_text(free)} free, and a backup may need {size_text(needed)} ({by}). "
+                "Free space there, or lower backup_keep."
             )
 
 

@@ -14,22 +14,26 @@ from typing import Any
 
 # Who blocks the locks, the surest answer first. Only the first answer that finds a session counts:
 #   1 sessions with a conflicting lock on a relation that the statement certainly locks: the relation itself, the
-#     table of an index, and partitions and children where the lock includes them
+#     table of an index, partitions and children where the lock includes them, and the table at the other end of a
+#     foreign key that it drops by name or with its table
 #   2 sessions with an older snapshot, where the statement waits for all of them
-#   3 the same as 1 for relations that it may lock: other partitions and parents, tables connected by a foreign key
-#     (ALTER and DROP lock them too), and relations that its text does not tell
+#   3 the same as 1 for relations that it may lock: other partitions and parents, tables connected by another foreign
+#     key (ALTER and DROP lock them too), and relations that its text does not tell
 #   4 sessions that may hold a row lock: they have written, and have locked rows of one of the relations
 BLOCKERS = """
 WITH RECURSIVE need AS (
     SELECT CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END AS relation, n.modes, coalesce(n.reach, '') AS reach,
-           n.uncertain IS NOT TRUE AS certain
+           n.uncertain IS NOT TRUE AS certain, n.dropped
     FROM jsonb_to_recordset(%(needs)s::jsonb)
-         AS n (relation text, modes text[], of_index boolean, reach text, uncertain boolean)
+         AS n (relation text, modes text[], of_index boolean, reach text, uncertain boolean, dropped text[])
     CROSS JOIN to_regclass(n.relation) AS r (oid)
     LEFT JOIN pg_index AS i ON i.indexrelid = r.oid
     WHERE CASE WHEN n.of_index THEN i.indrelid ELSE r.oid END IS NOT NULL
 ), near (relation, modes, reach, certain) AS (
-    SELECT relation, modes, reach, certain FROM need
+    (SELECT relation, modes, reach, certain FROM need
+     UNION SELECT k.confrelid, n.modes, '', n.certain
+         FROM need AS n JOIN pg_constraint AS k ON k.conrelid = n.relation AND k.contype = 'f'
+         WHERE k.conname = ANY (n.dropped) OR '*' = ANY (n.dropped))
     UNION SELECT c.oid, n.modes, n.reach,
                  n.certain AND (n.reach = 'children' OR n.reach = 'partitions' AND c.relispartition)
     FROM near AS n JOIN pg_inherits AS i ON i.inhparent = n.relation JOIN pg_class AS c ON c.oid = i.inhrelid

@@ -151,6 +151,7 @@ def explain(
     database: str,
     done: str = "applied",
     counting: bool = False,
+    terminating: bool = False,
     findings: Sequence[str] = (),
 ) -> str:
     """Return the error message: what failed, the state of the database, and the next step.
@@ -164,6 +165,7 @@ def explain(
         database: name of the database.
         done: what the run does to the files: `applied`, `rolled back`, ...
         counting: whether the run only tried what a rollback would do.
+        terminating: whether the run was allowed to end the sessions that certainly block.
         findings: sentences about lock holders and about leftovers of an interrupted file.
     """
     spans = {
@@ -180,11 +182,24 @@ def explain(
         rest = "The failed file left no changes."
         if in_doubt:
             rest = f"{spans['doubt']} is in doubt: it runs without a transaction."
-    remedy = _remedy(failure, overtaken=bool(theirs), in_doubt=bool(in_doubt), back=done == "rolled back")
+    remedy = _remedy(
+        failure,
+        overtaken=bool(theirs),
+        in_doubt=bool(in_doubt),
+        back=done == "rolled back",
+        terminating=terminating,
+    )
     return "\n".join([str(failure), f"Database {database}: {state}. {rest}", *findings, f"Next: {remedy}"])
 
 
-def _remedy(failure: Failure, *, overtaken: bool, in_doubt: bool, back: bool) -> str:
+# By whether it was tried: the deploy does not end a session that only may be in the way.
+_TERMINATE = {
+    False: "-e migrations_terminate_blockers=true",
+    True: "SELECT pg_terminate_backend(PID), as a session that only may be the blocker is not terminated by a deploy",
+}
+
+
+def _remedy(failure: Failure, *, overtaken: bool, in_doubt: bool, back: bool, terminating: bool) -> str:
     """Return what to do next."""
     again = "run the same command again"
     from_missing = "it continues with the first missing file."
@@ -199,8 +214,7 @@ def _remedy(failure: Failure, *, overtaken: bool, in_doubt: bool, back: bool) ->
         (lost(failure), f"{again}; {from_missing}"),
         (
             failure.sqlstate in LOCKED,
-            f"{again} when they have ended, or terminate them with -e migrations_terminate_blockers=true; it "
-            "continues with the first missing file.",
+            f"{again} when they have ended, or terminate them with {_TERMINATE[terminating]}; {from_missing}",
         ),
         (
             failure.sqlstate == OUTSIDE,

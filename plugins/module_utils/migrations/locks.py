@@ -9,6 +9,7 @@ that conflicts with the modes given here (`Reader.needs`, `blockers.py`).
 The modes are those of PostgreSQL 16. tests/integration/test_locks.py compares them with pg_locks of a server, statement
 by statement. Locks that the text does not tell are left out: those of functions, DO blocks and triggers, of tables
 below a view, of partitions, of tables at the other end of a dropped foreign key, and of objects reached by CASCADE.
+After a lock timeout, the server still knows the foreign keys that a statement drops (`Lock.dropped`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _KIND = enums.ObjectType
 _ALTER = enums.AlterTableType
 # Relations below its own that a lock includes.
 PARTITIONS, CHILDREN = "partitions", "children"  # the second: partitions and tables that inherit
+EVERY_FOREIGN_KEY = ("*",)
 
 _SCHEMAS_OF_SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
 _RELATIONS = [_KIND[f"OBJECT_{kind}"] for kind in ("TABLE", "FOREIGN_TABLE", "INDEX", "VIEW", "MATVIEW", "SEQUENCE")]
@@ -129,6 +131,8 @@ class Lock:
         waits: a mode whose conflicts are waited for without taking it.
         snapshots: whether the statement also waits for all sessions with an older snapshot.
         certain: whether the lock is certainly taken; without certainty no session is ended because of it.
+        dropped: constraints that the statement drops, or EVERY_FOREIGN_KEY; the table at the other end of a foreign
+            key is locked in the same mode.
     """
 
     name: Name
@@ -138,6 +142,7 @@ class Lock:
     waits: Mode | None = None
     snapshots: bool = False
     certain: bool = True
+    dropped: tuple[str, ...] = ()
 
     def as_need(self) -> dict[str, Any]:
         """Return plain data for `blockers.find_blockers`: `modes` conflict with it; false flags have no key.
@@ -152,6 +157,7 @@ class Lock:
             "reach": self.reach,
             "snapshots": self.snapshots,
             "uncertain": not self.certain,
+            "dropped": list(self.dropped),
         }
         return {key: value for key, value in need.items() if value}
 
@@ -416,6 +422,8 @@ def _alter(node: Any) -> Iterator[Lock]:
             reach = CHILDREN if node.relation.inh else ""
         if mode > own.mode or (mode == own.mode and reach > own.reach):
             own = replace(own, mode=mode, certain=certain, reach=reach)
+        if command.subtype == _ALTER.AT_DropConstraint:
+            own = replace(own, dropped=(*own.dropped, command.name))
         yield from _others_of_change(node, command)
         if command.subtype == _ALTER.AT_DetachPartition and command.def_.concurrent:
             own = replace(own, waits=Mode.ACCESS_EXCLUSIVE)
@@ -504,7 +512,7 @@ def _drop(node: Any) -> Iterator[Lock]:
         elif node.removeType in _RELATIONS:
             own = Lock(_names(parts), Mode.ACCESS_EXCLUSIVE)
             if node.removeType != _KIND.OBJECT_INDEX:
-                yield replace(own, reach=CHILDREN)
+                yield replace(own, reach=CHILDREN, dropped=EVERY_FOREIGN_KEY)
             elif node.concurrent:
                 yield from (own, replace(own, mode=Mode.SHARE_UPDATE_EXCLUSIVE, of_index=True, waits=own.mode))
             else:
