@@ -80,8 +80,8 @@ def controller(variables: dict[str, str], wheels: Path, tmp_path_factory: Any) -
         user(host, "git init --quiet && git add --all")  # some tests ask git what belongs to the checkout
         user(
             host,
-            f"python3 -m venv .venv && .venv/bin/pip install --quiet --no-compile --no-index --find-links {HOME}/wheels "
-            f"--no-deps --require-hashes -r {HOME}/wheels/requirements.txt",
+            "python3 -m venv .venv && .venv/bin/pip install --quiet --no-compile --no-index "
+            f"--find-links {HOME}/wheels --no-deps --require-hashes -r {HOME}/wheels/requirements.txt",
         )
         yield host
 
