@@ -119,10 +119,11 @@ promises: $(DEV) ## Write the promises of each migration to files/verify, for re
 	@$(VENV)/bin/python -m tests.promises
 
 .PHONY: bench
-bench: $(DEV) ## Benchmark deploys against psql and dbmate, backups against the guide's commands, queries on much data
+bench: $(DEV) ## Benchmark deploys against psql and dbmate, backups against the guide's commands, queries on much data, upgrades in use
 	@$(VENV)/bin/python tests/bench/bench.py
 	@$(VENV)/bin/python tests/bench/backups.py
 	@$(VENV)/bin/python tests/bench/queries.py
+	@$(VENV)/bin/python tests/bench/upgrade.py
 
 .PHONY: fuzz
 fuzz: $(DEV) ## Test deploys against psql, and restores, with generated data (RELEASES, BACKUPS, SEED)

@@ -239,14 +239,14 @@ def make_filled(local: Local) -> None:
     # A test makes and drops databases by the dozen; nobody pulls the plug.
     local.psql("ALTER SYSTEM SET fsync = off", "postgres", role="postgres")
     local.psql("SELECT pg_reload_conf()", "postgres", role="postgres")
-    local.psql(f"DROP DATABASE IF EXISTS {FILLED}", "postgres", role="postgres")
-    local.psql(f"CREATE DATABASE {FILLED} OWNER emr TEMPLATE {EMPTY}", "postgres", role="postgres")
+    local.drop_database(FILLED)
+    local.create_database(FILLED, EMPTY)
     local.psql(ROWS, FILLED)
 
 
 def make_clinic(local: Local, name: str, folder: Path) -> Clinic:
     """Make a database with rows, owner and privileges as a deploy leaves them."""
-    local.psql(f"CREATE DATABASE {name} OWNER emr TEMPLATE {FILLED}", "postgres", role="postgres")
+    local.create_database(name, FILLED)
     local.psql(
         f"REVOKE ALL ON DATABASE {name} FROM PUBLIC; "
         f"GRANT CONNECT ON DATABASE {name} TO emr_app, emr_readonly, emr_backup; "

@@ -181,6 +181,14 @@ class Local:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def create_database(self, name: str, template: str = "template1") -> None:
+        """Create a database of the owner emr: empty, or a copy of another."""
+        self.psql(f'CREATE DATABASE "{name}" OWNER emr TEMPLATE "{template}"', "postgres", role="postgres")
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, if there is one; who is connected loses it."""
+        self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', "postgres", role="postgres")
+
     def run_psql(
         self, *arguments: str, database: str = "physioflow", user: str = "postgres", role: str = "emr"
     ) -> subprocess.CompletedProcess[str]:

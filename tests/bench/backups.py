@@ -70,7 +70,7 @@ class Backups:
         self.local = local
         self.scratch = scratch
         self.bench = Bench(local, scratch)
-        local.psql("CREATE DATABASE clinic OWNER emr TEMPLATE template0", "postgres", role="postgres")
+        local.create_database("clinic", "template0")
         rows = megabytes * ROWS_PER_MEGABYTE // TABLES
         for number in range(TABLES):
             local.psql(FILL.format(n=number, rows=rows), "clinic")
@@ -148,13 +148,13 @@ class Backups:
         self.local.psql("CREATE DATABASE guide_restore TEMPLATE template0", "postgres", role="postgres")
         program = self.local.server / "bin/pg_restore"
         cost = self.measure([program, "-d", self.conninfo("guide_restore"), self.scratch / "guide.dump"])
-        self.local.psql("DROP DATABASE guide_restore", "postgres", role="postgres")
+        self.local.drop_database("guide_restore")
         return cost
 
     def ours_restore(self) -> Cost:
         """Verify, restore, compare every row, analyze, rename."""
         cost = self.act("restore", backup="latest", database="ours_restore")
-        self.local.psql("DROP DATABASE ours_restore", "postgres", role="postgres")
+        self.local.drop_database("ours_restore")
         return cost
 
     def ours_load(self) -> Cost:
@@ -164,7 +164,7 @@ class Backups:
         jobs = f"--jobs={os.cpu_count()}"
         program = self.local.server / "bin/pg_restore"
         cost = self.measure([program, "--exit-on-error", jobs, "-d", self.conninfo("ours_load"), dump])
-        self.local.psql("DROP DATABASE ours_load", "postgres", role="postgres")
+        self.local.drop_database("ours_load")
         return cost
 
     def conninfo(self, database: str) -> str:

@@ -123,10 +123,10 @@ class Bench:
     def database(self) -> Iterator[str]:
         """Make an empty database with the extensions, and drop it afterwards."""
         name = f"bench_{time.monotonic_ns()}"
-        self.local.psql(f"CREATE DATABASE {name} OWNER emr TEMPLATE template0", "postgres", role="postgres")
+        self.local.create_database(name, "template0")
         self.local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', name, role="postgres")
         yield name
-        self.local.psql(f"DROP DATABASE {name} WITH (FORCE)", "postgres", role="postgres")
+        self.local.drop_database(name)
 
     # The ways. Each takes a release folder and returns its cost.
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,14 +59,23 @@ class Host:
         self.wait_for("systemctl is-system-running --wait | grep -qE 'running|degraded'")
 
     @contextmanager
-    def background(self, program: str, ready: str) -> Iterator[None]:
-        """Have a Python program run on the host, from when the shell command `ready` succeeds."""
-        docker("exec", "-d", self.name, "/usr/bin/python3", "-c", program)
-        self.wait_for(ready)
+    def background(self, program: str) -> Iterator[str]:
+        """Run a Python program that takes something, and keep it there during the block; yields its process id."""
+        stays = "import os, time\nopen('/run/program.pid', 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+        docker("exec", "-d", self.name, "/usr/bin/python3", "-c", program + stays)
+        self.wait_for("test -s /run/program.pid")
         try:
-            yield
+            yield self.run("cat /run/program.pid")
         finally:
-            self.run("kill $(cat /run/program.pid)")
+            self.run("kill $(cat /run/program.pid); rm /run/program.pid")
+
+    def holding(self, statement: str) -> AbstractContextManager[str]:
+        """Run a statement in a transaction of an application, and keep it open during the block."""
+        return self.background(
+            "import psycopg\n"
+            "session = psycopg.connect('host=/var/run/postgresql user=postgres dbname=physioflow')\n"
+            f"session.execute({statement!r})\n"
+        )
 
     def sql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -69,21 +69,9 @@ def ids(host: Host, store: str = STORE) -> list[str]:
     return re.findall(r"/(physioflow_backup_\d{8}_\d{6})/manifest.json", backups(host, store))
 
 
-@contextmanager
-def locked(host: Host, table: str) -> Iterator[None]:
+def locked(host: Host, table: str) -> AbstractContextManager[str]:
     """Have an application lock a table, so that a dump stands still in its middle."""
-    holder = (
-        "import os, psycopg, time\n"
-        "session = psycopg.connect('host=/var/run/postgresql user=postgres dbname=physioflow')\n"
-        f"session.execute('LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE')\n"
-        "open('/run/program.pid', 'w').write(str(os.getpid()))\n"
-        "time.sleep(600)\n"
-    )
-    try:
-        with host.background(holder, "test -s /run/program.pid"):
-            yield
-    finally:
-        host.run("rm /run/program.pid")
+    return host.holding(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
 
 
 def wait_for_dump(host: Host) -> None:

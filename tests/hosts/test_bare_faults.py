@@ -102,16 +102,12 @@ def test_an_expired_key_installs_nothing(bare: Host, gpg_home: Path, tmp_path: P
 @pytest.mark.fault(64)
 def test_a_lock_of_apt_is_waited_for_and_its_holder_named(bare: Host) -> None:
     holder = (
-        "import fcntl, os, time\n"
+        "import fcntl\n"
         "files = [open(path, 'w') for path in ('/var/lib/dpkg/lock-frontend', '/var/lib/apt/lists/lock')]\n"
         "[fcntl.lockf(file, fcntl.LOCK_EX) for file in files]\n"
-        "open('/run/program.pid', 'w').write(str(os.getpid()))\n"
-        "time.sleep(600)\n"
     )
-    with bare.background(holder, "test -s /run/program.pid"):
-        pid = bare.run("cat /run/program.pid")
+    with bare.background(holder) as pid:
         result = bare.deploy(postgresql_apt_lock_timeout=3)
-    bare.run("rm /run/program.pid")
     refused(
         result,
         f"apt is locked by pid {pid} (/usr/bin/python3",
@@ -141,16 +137,9 @@ def test_a_package_installed_by_half_is_told_with_its_repair(bare: Host) -> None
 
 @pytest.mark.fault(66)
 def test_a_port_that_is_taken_is_named_with_its_holder(bare: Host) -> None:
-    holder = (
-        "import os, socket, time\n"
-        "server = socket.create_server(('127.0.0.1', 5432))\n"
-        "open('/run/program.pid', 'w').write(str(os.getpid()))\n"
-        "time.sleep(600)\n"
-    )
-    with bare.background(holder, "test -s /run/program.pid"):
-        pid = bare.run("cat /run/program.pid")
+    holder = "import socket\nserver = socket.create_server(('127.0.0.1', 5432))\n"
+    with bare.background(holder) as pid:
         result = bare.deploy()
-    bare.run("rm /run/program.pid")
     refused(result, f"Port 5432 is taken by pid {pid} (/usr/bin/python3", "set postgresql_port", "Nothing was changed")
     assert result.changed == 0
 

@@ -32,13 +32,6 @@ CREATE TABLE {table} (n integer CONSTRAINT {table}_pkey PRIMARY KEY);
 SELECT pg_advisory_lock_shared(777), pg_advisory_unlock_shared(777);
 """
 BACK = "-- Rollback: {name}\n-- Description: for the test\n\nDROP TABLE {table};\n"
-HOLDER = (
-    "import os, psycopg, time\n"
-    "session = psycopg.connect('host=/var/run/postgresql user=postgres dbname=physioflow', autocommit=True)\n"
-    f"session.execute('SELECT pg_advisory_lock({HOOK})')\n"
-    "open('/run/program.pid', 'w').write(str(os.getpid()))\n"
-    "time.sleep(600)\n"
-)
 RUNNING_SINCE = re.compile(r"^running since \d\d:\d\d:\d\d, \d+ s$", re.MULTILINE)
 AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'physioflow {name}' {more}"
 STANDS = "SELECT count(*), max(version), (SELECT count(*) FROM pg_index WHERE NOT indisvalid) FROM migrations.applied"
@@ -123,7 +116,7 @@ def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: s
     lose, bring_back = CUTS[cut]
     variables: dict[str, Any] = {"release_directory": str(release), "backup_before_migration": False}
     at_work = AT_WORK.format(name=name, more="")
-    with host.background(HOLDER, "test -s /run/program.pid"):
+    with host.holding(f"SELECT pg_advisory_lock({HOOK})"):
         run = reached(host).start("deploy.yml", **variables, migrations_lock_timeout="300s")
         waits = AT_WORK.format(name=name, more="AND wait_event = 'advisory'")
         until(lambda: host.sql(waits) == "1" or run.process.poll() is not None, "the file runs")
@@ -135,7 +128,6 @@ def test_a_host_that_is_lost_while_a_file_runs(host: Host, release: Path, cut: s
         finally:
             bring_back(host)
         assert host.sql(at_work) == "1", "nobody told the server"
-    host.run("rm /run/program.pid")
     until(lambda: host.sql(at_work) == "0", "the file comes to its end")
     again = reached(host).deploy(**variables)
     assert again.status == 0, again.output

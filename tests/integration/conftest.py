@@ -52,7 +52,7 @@ def database(local: Local, request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a database for one test; it is not made yet, and is gone afterwards."""
     name = re.sub(r"\W+", "_", f"test_{request.node.name}".lower())[:60].rstrip("_")
     yield name
-    local.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', "postgres", role="postgres")
+    local.drop_database(name)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ class Case:
     @classmethod
     def make(cls, local: Local, database: str, folder: Path) -> Case:
         """Make the database, and a release of one migration."""
-        local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
+        local.create_database(database)
         (folder / "migrations").mkdir(parents=True, exist_ok=True)
         case = cls(local, database, folder)
         case.write("001_rooms", "CREATE TABLE rooms (id int CONSTRAINT rooms_pkey PRIMARY KEY, name text);")
@@ -176,7 +176,7 @@ class Case:
     def clean_catalogs(self, versions: list[str]) -> str:
         """Return what the catalogs are after these migrations, sent by psql into a new database."""
         scratch = f"{self.database[:50]}_clean"
-        self.local.psql(f'CREATE DATABASE "{scratch}" OWNER emr', "postgres", role="postgres")
+        self.local.create_database(scratch)
         try:
             for version in versions:
                 [path] = (self.release / "migrations").glob(f"{version}_*.sql")
@@ -184,7 +184,7 @@ class Case:
                 assert done.returncode == 0, done.stderr
             return self.catalogs(scratch)
         finally:
-            self.local.psql(f'DROP DATABASE "{scratch}" WITH (FORCE)', "postgres", role="postgres")
+            self.local.drop_database(scratch)
 
     def stands(self, ours: tuple[int, ...] = (), invalid: str = "") -> None:
         """Check what must hold at any time: the data, and that a prefix of the release stands, neither more nor less.

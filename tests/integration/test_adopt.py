@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +46,8 @@ def make(local: Local) -> Iterator[Make]:
 
         def made(name: str, template: str) -> str:
             name = f"test_adopt_{name}"
-            drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
-            stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
-            local.psql(f'CREATE DATABASE "{name}" OWNER emr TEMPLATE {template}', "postgres", role="postgres")
+            stack.enter_context(undo.afterwards(local.drop_database, name))
+            local.create_database(name, template)
             return name
 
         yield made

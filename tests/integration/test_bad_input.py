@@ -167,7 +167,7 @@ def test_a_release_folder_that_is_not_there_is_refused(local: Local) -> None:
 @pytest.mark.fault(25)
 def test_an_older_file_added_later_is_applied_where_that_is_allowed(local: Local, release: Path, database: str) -> None:
     """That it is refused elsewhere: test_refused_deploy.py."""
-    local.psql(f'CREATE DATABASE "{database}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
+    local.create_database(database, "physioflow")
     write(release, "000_late", "CREATE TABLE late (id int CONSTRAINT late_pkey PRIMARY KEY);", depends="none")
     allowed = local.deploy(
         release_directory=str(release),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import backups, bench, queries
-from tests.local import ROOT, Local
+from tests.bench import backups, bench, queries, upgrade
+from tests.local import ROOT, Local, until
 
 
 @pytest.fixture
@@ -43,15 +43,19 @@ def test_backups_are_measured(local: Local, scratch: Path, capsys: pytest.Captur
     try:
         backups.measure(local, scratch, rounds=1, megabytes=1)
     finally:
-        local.psql("DROP DATABASE IF EXISTS clinic WITH (FORCE)", "postgres", role="postgres")
+        local.drop_database("clinic")
     said = capsys.readouterr().out
     assert "ours: dump, hash, read back" in said
     assert "ours: verify, restore, compare, analyze" in said
 
 
-def test_queries_are_measured(local: Local, database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    local.psql(f"CREATE DATABASE {database} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
+def test_queries_and_applications_are_measured(local: Local, database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    local.create_database(database, "physioflow")
     assert local.run_psql("-f", str(ROOT / "files/seeds/development_data.sql"), database=database).returncode == 0
     queries.measure_all(local, database)
     said = capsys.readouterr().out
     assert [name for name in queries.QUERIES if name not in said] == []
+    with upgrade.Application(local, database) as application:
+        until(lambda: application.statements > 100, "the application works")
+    assert "statements, the longest" in str(application)
+    assert "FAILED" not in str(application)

@@ -145,7 +145,7 @@ def test_make_help_lists_every_target() -> None:
 
 
 def test_verify_shows_all_that_is_wrong_at_once(local: Local, database: str) -> None:
-    local.psql(f'CREATE DATABASE "{database}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
+    local.create_database(database, "physioflow")
     local.psql("DELETE FROM pt_service_codes", database)
     local.psql("DROP TABLE bhyt_validation_rules CASCADE", database)
     result = local.play("playbooks/verify.yml", database_name=database)

@@ -94,8 +94,7 @@ def targets(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     with ExitStack() as stack:
         for name in (NAMES["ten"], NAMES["fourteen"]):
-            drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
-            stack.callback(local.psql, drop, "postgres", role="postgres")
+            stack.callback(local.drop_database, name)
         first = play(ten=hosts["ten"], fourteen=hosts["fourteen"])
         assert changed_of(first, "ten") > 0
         assert changed_of(first, "fourteen") > 0
@@ -230,7 +229,7 @@ def test_deploys_another_release_into_another_database(local: Local, tmp_path: P
 
 
 def test_a_broken_promise_fails_where_it_is_verified_also_where_nothing_is_pending(local: Local, database: str) -> None:
-    local.psql(f"CREATE DATABASE {database} TEMPLATE physioflow OWNER emr", "postgres", role="postgres")
+    local.create_database(database, "physioflow")
     local.deploy(database_name=database)
     local.psql("DROP INDEX idx_patients_name", database)
     result = local.play(database_name=database)

@@ -8,7 +8,6 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -79,8 +78,7 @@ def cases(local: Local, database: str, tmp_path: Path) -> Iterator[dict[str, Cas
         made = {}
         for host in FAILING:
             case = Case.make(local, f"{database[:50]}_{host}", tmp_path / "release")
-            drop = f'DROP DATABASE IF EXISTS "{case.database}" WITH (FORCE)'
-            stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
+            stack.enter_context(undo.afterwards(local.drop_database, case.database))
             case.begin()
             made[host] = case
         yield made

@@ -71,7 +71,7 @@ def test_the_driver_does_what_the_playbook_does(server: Server, local: Local, tm
     release.write(tmp_path / "release")
     driver = Driver(tmp_path / "release", oracle.OURS, server.connection, tmp_path)
     server.empty(oracle.OURS)
-    local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
+    local.create_database(database)
     variables = {
         "release_directory": str(driver.release),
         "database_name": database,

@@ -431,7 +431,7 @@ def tables(local: Local) -> Iterator[Tables]:
         made = Tables(case, session)
         made.look()
         yield made
-    local.psql("DROP DATABASE test_locks WITH (FORCE)", "postgres", role="postgres")
+    local.drop_database("test_locks")
 
 
 @pytest.mark.parametrize("statement", [*STATEMENTS, *MORE])

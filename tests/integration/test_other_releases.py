@@ -9,7 +9,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +61,8 @@ def cases(local: Local, tmp_path: Path) -> Iterator[dict[str, Case]]:
         made = {}
         for style in SETS:
             database = f"test_other_{style}"
-            drop = f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'
-            stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
-            local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
+            stack.enter_context(undo.afterwards(local.drop_database, database))
+            local.create_database(database)
             made[style] = Case(local, database, Path(shutil.copytree(RELEASES / style, tmp_path / style)))
         yield made
 

@@ -76,9 +76,8 @@ def played(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     with ExitStack() as stack:
         for host, (sql, _, _) in HOSTS.items():
             name = database_of(host)
-            drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
-            stack.callback(local.psql, drop, "postgres", role="postgres")
-            local.psql(f"CREATE DATABASE {name} TEMPLATE physioflow OWNER emr", "postgres", role="postgres")
+            stack.callback(local.drop_database, name)
+            local.create_database(name, "physioflow")
             for year in () if host in WHOLE else (THIS_YEAR, THIS_YEAR + 1):
                 local.psql(f"DROP TABLE outcome_measures_{year}", name)
             if sql:

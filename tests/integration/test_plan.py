@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,8 @@ def states(shown: str) -> dict[str, str]:
 
 def copied(local: Local, name: str, stack: ExitStack, sql: str = "SELECT 1") -> None:
     """Make a copy of the deployed database for this test, and change it."""
-    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
-    stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
-    local.psql(f'CREATE DATABASE "{name}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
+    stack.enter_context(undo.afterwards(local.drop_database, name))
+    local.create_database(name, "physioflow")
     local.psql(sql, name, role="postgres")
 
 

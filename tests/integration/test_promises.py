@@ -145,9 +145,9 @@ def verify(clinic: Clinic, files: Path = ROOT / "files") -> dict[str, Any]:
 
 def copied(local: Local, folder: Path) -> Iterator[Clinic]:
     """Make a copy of the database that was deployed, and drop it afterwards."""
-    local.psql(f"CREATE DATABASE {NAME} TEMPLATE physioflow OWNER emr", "postgres", role="postgres")
+    local.create_database(NAME, "physioflow")
     yield Clinic(local, NAME, folder)
-    local.psql(f"DROP DATABASE {NAME} WITH (FORCE)", "postgres", role="postgres")
+    local.drop_database(NAME)
 
 
 @pytest.fixture
@@ -198,8 +198,8 @@ def test_what_a_backup_brings_back_keeps_every_promise(copy: Clinic) -> None:
             "pg_dump", "-f", str(copy.folder / "dump.sql"), copy.local.conninfo(NAME, options="")
         )
         assert dumped.returncode == 0, dumped.stderr
-        copy.local.psql(f"DROP DATABASE {NAME}", "postgres", role="postgres")
-        copy.local.psql(f"CREATE DATABASE {NAME} OWNER emr TEMPLATE template0", "postgres", role="postgres")
+        copy.local.drop_database(NAME)
+        copy.local.create_database(NAME, "template0")
         restored = copy.local.run_psql("-f", str(copy.folder / "dump.sql"), database=NAME, role="postgres")
         assert restored.returncode == 0, restored.stderr
     result = verify(copy)

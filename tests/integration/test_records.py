@@ -85,8 +85,8 @@ ROWS = f"""
 @pytest.fixture(scope="module")
 def databases(local: Local) -> Iterator[Local]:
     """The server with both databases."""
-    local.psql(f"CREATE DATABASE {RELEASE} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
-    local.psql(f"CREATE DATABASE {GUIDE} OWNER emr TEMPLATE template0", "postgres", role="postgres")
+    local.create_database(RELEASE, "physioflow")
+    local.create_database(GUIDE, "template0")
     try:
         local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', GUIDE, role="postgres")
         files = [option for name in GUIDE_FILES for option in ("-f", str(MIGRATIONS / name))]
@@ -96,7 +96,7 @@ def databases(local: Local) -> Iterator[Local]:
         yield local
     finally:
         for name in (RELEASE, GUIDE):
-            local.psql(f"DROP DATABASE {name} WITH (FORCE)", "postgres", role="postgres")
+            local.drop_database(name)
 
 
 @contextmanager

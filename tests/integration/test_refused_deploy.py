@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +131,8 @@ def databases(local: Local) -> Iterator[dict[str, str]]:
         made = {}
         for host, (sql, _, _) in HOSTS.items():
             made[host] = f"test_refused_{host}"
-            drop = f'DROP DATABASE IF EXISTS "{made[host]}" WITH (FORCE)'
-            stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
-            local.psql(f'CREATE DATABASE "{made[host]}" TEMPLATE physioflow OWNER emr', "postgres", role="postgres")
+            stack.enter_context(undo.afterwards(local.drop_database, made[host]))
+            local.create_database(made[host], "physioflow")
             if sql:
                 local.psql(sql, made[host], role="postgres")
         yield made

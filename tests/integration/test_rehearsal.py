@@ -23,7 +23,7 @@ def write(release: Path, name: str, sql: str) -> None:
 
 
 def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release: Path, database: str) -> None:
-    local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE physioflow', "postgres", role="postgres")
+    local.create_database(database, "physioflow")
     local.psql(CLINIC, database)
     before = local.catalogs(database)
     copy = f"{database[:53]}_rehearsal"
@@ -57,7 +57,7 @@ def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release
 
 
 def test_a_database_of_that_name_that_is_no_copy_is_left_alone(local: Local, release: Path, database: str) -> None:
-    local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE physioflow', "postgres", role="postgres")
+    local.create_database(database, "physioflow")
     local.psql(CLINIC, database)
     theirs = f"{database[:53]}_rehearsal"
     local.psql(f'CREATE DATABASE "{theirs}"', "postgres", role="postgres")
@@ -71,4 +71,4 @@ def test_a_database_of_that_name_that_is_no_copy_is_left_alone(local: Local, rel
         assert local.psql("SELECT count(*) FROM theirs", theirs, role="postgres") == "0"
         assert local.psql("SELECT count(*) FROM migrations.history", database, role="postgres") == str(len(VERSIONS))
     finally:
-        local.psql(f'DROP DATABASE "{theirs}"', "postgres", role="postgres")
+        local.drop_database(theirs)

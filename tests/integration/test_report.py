@@ -242,15 +242,14 @@ def reported(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     clinic.folder.mkdir(mode=0o700)
     with ExitStack() as stack:
         for name in (DATABASE, SPOILT_DATABASE):
-            drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
-            stack.callback(local.psql, drop, "postgres", role="postgres")
-        local.psql(f"CREATE DATABASE {DATABASE} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
+            stack.callback(local.drop_database, name)
+        local.create_database(DATABASE, "physioflow")
         done = local.run_psql("-f", str(SEEDS), database=DATABASE)
         assert done.returncode == 0, done.stderr
         clinic.backup()
         clinic.act("drill", server="live")
         local.psql("VACUUM ANALYZE", DATABASE, role="postgres")
-        local.psql(f"CREATE DATABASE {SPOILT_DATABASE} OWNER emr TEMPLATE {DATABASE}", "postgres", role="postgres")
+        local.create_database(SPOILT_DATABASE, DATABASE)
         local.psql("ALTER INDEX idx_patients_mrn RENAME TO idx_gone", SPOILT_DATABASE)
         hosts: dict[str, dict[str, Any]] = {
             "local": {},

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,13 @@ def databases(local: Local, request: pytest.FixtureRequest) -> Iterator[dict[str
         if VERSIONS != GUIDE:
             template = copied(local, "test_rollback_guide", stack)
             local.deploy(database_name=template, migrations_target=GUIDE[-1])
-        yield {host: copied(local, f"test_rollback_{host}", stack, f"TEMPLATE {template}") for host in request.param}
+        yield {host: copied(local, f"test_rollback_{host}", stack, template) for host in request.param}
 
 
-def copied(local: Local, name: str, stack: ExitStack, template: str = "") -> str:
+def copied(local: Local, name: str, stack: ExitStack, template: str = "template1") -> str:
     """Make a database, which is gone when the stack ends."""
-    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
-    stack.enter_context(undo.afterwards(partial(local.psql, drop, "postgres", role="postgres")))
-    local.psql(f'CREATE DATABASE "{name}" OWNER emr {template}', "postgres", role="postgres")
+    stack.enter_context(undo.afterwards(local.drop_database, name))
+    local.create_database(name, template)
     return name
 
 

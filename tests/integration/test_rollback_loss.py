@@ -34,7 +34,7 @@ TABLES = """
 @pytest.fixture
 def small(local: Local, database: str) -> Iterator[str]:
     """A database with a few tables, and a history in which 001 stands."""
-    local.psql(f'CREATE DATABASE "{database}" OWNER emr', "postgres", role="postgres")
+    local.create_database(database)
     assert local.run_psql("-f", str(ROLE / "history.sql"), database=database, role="postgres").returncode == 0
     local.psql(
         "INSERT INTO migrations.history (act, version, name, sha256, sha256_raw, release, run_id, operator, "

@@ -84,14 +84,14 @@ def used(local: Local) -> Iterator[Local]:
     """The server with databases of the guide's fifteen and of the release, both used by clinics."""
     for database, target in ((USED, GUIDE[-1]), (RELEASE, "")):
         template = "template0" if target else "physioflow"
-        local.psql(f"CREATE DATABASE {database} OWNER emr TEMPLATE {template}", "postgres", role="postgres")
+        local.create_database(database, template)
         if target:
             local.deploy(database_name=database, migrations_target=target)
         done = local.run_psql("-f", str(SEED), "-c", OF_A_CLINIC, database=database)
         assert done.returncode == 0, done.stderr
     yield local
     for database in (USED, RELEASE):
-        local.psql(f"DROP DATABASE {database} WITH (FORCE)", "postgres", role="postgres")
+        local.drop_database(database)
 
 
 def numbers(local: Local, database: str) -> dict[str, int]:
@@ -115,14 +115,14 @@ def apply_by_hand(local: Local, database: str, versions: list[str]) -> None:
 
 def fresh(local: Local, database: str, versions: list[str]) -> str:
     """Return the catalogs of a new database with these versions."""
-    local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE template0', "postgres", role="postgres")
+    local.create_database(database, "template0")
     try:
         extensions = 'CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist'
         local.psql(extensions, database, role="postgres")
         apply_by_hand(local, database, versions)
         return public(local, database)
     finally:
-        local.psql(f'DROP DATABASE "{database}" WITH (FORCE)', "postgres", role="postgres")
+        local.drop_database(database)
 
 
 def send(local: Local, database: str, tmp_path: Path, statements: list[str]) -> str:
@@ -193,7 +193,7 @@ def ways_of(used: Local, database: str, template: str, applied: list[str], **wis
     run = Run(
         "r", "0aee8018-f1e7-4540-bb7f-3ba39587919a", "lan", "desk", act="rollback", applied_versions=tuple(applied)
     )
-    used.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE {template}', "postgres", role="postgres")
+    used.create_database(database, template)
     return Ways(steps, files, Script(ENGINE, run, "emr"), run)
 
 

@@ -347,13 +347,13 @@ def seeded(local: Local) -> Iterator[Local]:
 def copied(local: Local, *names: str) -> None:
     """Make copies of the deployed database."""
     for name in names:
-        local.psql(f'CREATE DATABASE "{name}" OWNER emr TEMPLATE physioflow', "postgres", role="postgres")
+        local.create_database(name, "physioflow")
 
 
 def dropped(local: Local, *names: str) -> None:
     """Drop databases."""
     for name in names:
-        local.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', "postgres", role="postgres")
+        local.drop_database(name)
 
 
 @pytest.fixture(scope="module", params=[1, 20])

@@ -19,7 +19,7 @@ ALL_SQL = sorted(FILES.rglob("*.sql"))
 
 def make(local: Local, database: str) -> None:
     """Make an empty database as the guide's prerequisites do, with the extension that 024 leaves behind."""
-    local.psql(f'CREATE DATABASE "{database}" OWNER emr TEMPLATE template0', "postgres", role="postgres")
+    local.create_database(database, "template0")
     extensions = 'CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist'
     local.psql(extensions, database, role="postgres")
 
@@ -34,7 +34,7 @@ def by_hand(local: Local) -> Iterator[str]:
             run(local, name, "migrations", file)
         yield name
     finally:
-        local.psql(f"DROP DATABASE {name} WITH (FORCE)", "postgres", role="postgres")
+        local.drop_database(name)
 
 
 def run(local: Local, database: str, folder: str, name: str) -> None:

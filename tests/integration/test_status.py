@@ -295,7 +295,7 @@ def test_a_server_that_is_down_is_a_metric(watch: Watch) -> None:
 @pytest.fixture
 def deployed(local: Local, database: str, release: Path) -> Local:
     """A database as a deploy made it, and a release that has one migration more."""
-    local.psql(f"CREATE DATABASE {database} OWNER emr TEMPLATE physioflow", "postgres", role="postgres")
+    local.create_database(database, "physioflow")
     more = HEADER.format(name="901_beds", depends="001", more="", body="CREATE TABLE beds (id int);")
     (release / "migrations/901_beds.sql").write_text(more)
     return Local(local.folder, {"database_name": database, "release_directory": str(release)})

@@ -26,10 +26,10 @@ Maker = Callable[[Local, Path], str]
 @pytest.fixture(scope="module")
 def troubled(local: Local) -> Iterator[Local]:
     """A server with a database that the errors are made in; none of them changes it."""
-    local.psql(f"CREATE DATABASE {DATABASE} TEMPLATE physioflow OWNER emr", "postgres", role="postgres")
+    local.create_database(DATABASE, "physioflow")
     local.psql(f"GRANT CONNECT ON DATABASE {DATABASE} TO emr_readonly", "postgres", role="postgres")
     yield local
-    local.psql(f"DROP DATABASE {DATABASE} WITH (FORCE)", "postgres", role="postgres")
+    local.drop_database(DATABASE)
 
 
 def by_hand(sql: str, user: str = "postgres") -> Maker:

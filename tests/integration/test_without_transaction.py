@@ -89,7 +89,7 @@ def session(local: Local) -> Iterator[psycopg.Connection[Any]]:
             case.psql(f"ALTER SUBSCRIPTION {name} SET (slot_name = NONE)", role="postgres")
             case.psql(f"DROP SUBSCRIPTION {name}", role="postgres")
     finally:
-        local.psql(f"DROP DATABASE {DATABASE} WITH (FORCE)", "postgres", role="postgres")
+        local.drop_database(DATABASE)
 
 
 @pytest.mark.parametrize("statement", [*REFUSED, *LEFT_TO_THE_SERVER, *ALLOWED])
