@@ -63,13 +63,14 @@ def ready(local: Local, make: Make) -> str:
 
 @pytest.fixture(scope="module")
 def by_hand(local: Local, make: Make, ready: str) -> dict[str, str]:
-    """Databases that psql brought to 006 and to 009."""
-    found = {"006": make("hand_006", ready)}
-    for name in [name for name in NAMES if name[:3] <= "006"]:
-        run(local, found["006"], "migrations", name)
-    found["009"] = make("hand_009", found["006"])
-    for name in [name for name in NAMES if "006" < name[:3] <= "009"]:
-        run(local, found["009"], "migrations", name)
+    """Databases that psql brought to 006, to 009, and to 016, whose foreign keys are not yet validated."""
+    found: dict[str, str] = {}
+    before, template = "", ready
+    for version in ("006", "009", "016"):
+        found[version] = template = make(f"hand_{version}", template)
+        for name in [name for name in NAMES if before < name[:3] <= version]:
+            run(local, template, "migrations", name)
+        before = version
     return found
 
 
@@ -177,11 +178,12 @@ def test_what_was_migrated_by_hand_is_adopted_and_a_reviewed_edit_accepted(
     local: Local, make: Make, by_hand: dict[str, str], at_010: str, release: Path
 ) -> None:
     edit(release)
-    hand, edited = make("adopted", by_hand["009"]), make("edited", at_010)
+    hand, edited, unvalidated = make("adopted", by_hand["009"]), make("edited", at_010), make("half", by_hand["016"])
     before = {name: local.catalogs(name) for name in (hand, edited)}
     hosts: dict[str, dict[str, Any]] = {
         "hand": {"database_name": hand, "migrations_baseline": "009"},
         "edited": {"database_name": edited, "migrations_accept": "007,008", "migrations_reason": REASON},
+        "unvalidated": {"database_name": unvalidated, "migrations_baseline": "016"},
     }
     checked = play(local, release.parent, hosts, "--check", release_directory=str(release))
     assert checked.status == 0, checked.output
@@ -199,6 +201,8 @@ def test_what_was_migrated_by_hand_is_adopted_and_a_reviewed_edit_accepted(
     assert local.psql(ACTS, hand, role="postgres") == ", ".join(f"baseline {n:03d}" for n in range(1, 10))
     adopted = "SELECT count(*) FROM migrations.applied WHERE act = 'baseline' AND operator <> ''"
     assert local.psql(adopted, hand, role="postgres") == "9"
+    assert f"{len(VERSIONS) - 16} applied now" in said_of(done, "unvalidated")
+    assert "16 before" in said_of(done, "unvalidated")
     assert f"{len(VERSIONS) - 10} applied now" in said_of(done, "edited")
     assert "10 before" in said_of(done, "edited")
     assert local.psql(ACTS, edited, role="postgres") == "accept 007, accept 008"

@@ -102,11 +102,12 @@ def played(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 def test_missing_years_are_made_as_the_release_makes_them(played: Played) -> None:
     local, years = played.local, database_of("missing")
-    assert f"Would make the partitions of outcome_measures for {MISSING}" in said_of(played.shown, "missing")
+    assert f"Would create the partitions of outcome_measures for {MISSING}" in said_of(played.shown, "missing")
     assert changed_of(played.made, "missing") == 1
-    assert f"Made the partitions of outcome_measures for {MISSING}" in said_of(played.made, "missing")
+    assert f"Created the partitions of outcome_measures for {MISSING}" in said_of(played.made, "missing")
     assert local.psql(YEARS, years) == " ".join(map(str, range(2024, LAST + 1)))
     assert changed_of(played.again, "missing") == 0
+    assert "Created nothing: outcome_measures has a partition for each year" in said_of(played.again, "missing")
     was = local.catalogs("physioflow")
     now = local.catalogs(years).replace(" (kept ahead)", "")
     of_a_year = re.compile(rf"^.*outcome_measures_{THIS_YEAR}\b.*$", re.MULTILINE)

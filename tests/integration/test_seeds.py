@@ -396,6 +396,7 @@ def test_again_changes_nothing_a_larger_scale_adds_what_is_missing_and_the_refer
         before = seeded.psql(ROWS, DATABASE)
         first = apart.play(seeded, tmp_path / "first", "playbooks/seed.yml", hosts)
         assert {host: changed_of(first, host) for host in hosts} == {"again": 0, "edited": 1, "production": 0}
+        assert "Added nothing: all invented patients of this scale exist" in said_of(first, "again")
         done = seeded.run_psql("-f", str(FILE), database=DATABASE)  # by hand, as the guide has it
         assert done.returncode == 0, done.stderr
         assert seeded.psql(ROWS, DATABASE) == before
