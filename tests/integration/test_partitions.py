@@ -43,7 +43,7 @@ HOSTS: dict[str, tuple[str, dict[str, Any], str]] = {
         "INSERT INTO outcome_measures (patient_id, measure_type, measurement_date)"
         f" SELECT id, 'VAS', '{THIS_YEAR + 1}-03-01' FROM patients",
         {},
-        f"the default partition rest holds 1 rows of {THIS_YEAR + 1}",
+        f"the default partition rest contains 1 rows of {THIS_YEAR + 1}",
     ),
     "other": (
         "DROP TABLE outcome_measures CASCADE",

@@ -124,12 +124,17 @@ def everything(local: Local) -> str:
     return "\n".join([*lines, started, *(f"{path} {path.read_bytes()!r}" for path in files)])
 
 
+def hosts_of(spoilt: bool) -> dict[str, tuple[str, dict[str, Any], str]]:
+    """Return the hosts whose release contradicts the history, or the others."""
+    return {host: HOSTS[host] for host in HOSTS if (host in KINDS["history"]) == spoilt}
+
+
 @pytest.fixture
-def databases(local: Local) -> Iterator[dict[str, str]]:
-    """A copy of the deployed database for each host."""
+def databases(local: Local, spoilt: bool) -> Iterator[dict[str, str]]:
+    """A copy of the deployed database for each host of the test's kind."""
     with ExitStack() as stack:
         made = {}
-        for host, (sql, _, _) in HOSTS.items():
+        for host, (sql, _, _) in hosts_of(spoilt).items():
             made[host] = f"test_refused_{host}"
             stack.enter_context(undo.afterwards(local.drop_database, made[host]))
             local.create_database(made[host], "physioflow")
@@ -151,7 +156,7 @@ def test_a_refused_deploy_changes_nothing(
     """Of a release that contradicts the history, and of one that does not."""
     if spoilt:
         spoil(release)
-    meant = {host: HOSTS[host] for host in HOSTS if (host in KINDS["history"]) == spoilt}
+    meant = hosts_of(spoilt)
     hosts = {
         host: OTHERWISE | {"database_name": databases[host]} | variables for host, (_, variables, _) in meant.items()
     }

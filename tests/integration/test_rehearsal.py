@@ -38,7 +38,7 @@ def test_what_fails_on_the_copy_never_reaches_the_database(local: Local, release
     )
     assert f"files/migrations/{BAD}.sql:5: [23514] check constraint" in said, refused.output
     assert local.catalogs(database) == before
-    assert local.psql("SELECT count(*) FROM migrations.history", database, role="postgres") == str(len(VERSIONS))
+    assert local.psql("SELECT count(*) FROM migrations.applied", database, role="postgres") == str(len(VERSIONS))
     assert copy not in local.databases()
 
     # As if that run had been killed: its copy is still there.
@@ -69,6 +69,6 @@ def test_a_database_of_that_name_that_is_no_copy_is_left_alone(local: Local, rel
         assert result.status != 0
         assert f"The database {theirs} exists and holds 1 tables" in " ".join(result.output.split()), result.output
         assert local.psql("SELECT count(*) FROM theirs", theirs, role="postgres") == "0"
-        assert local.psql("SELECT count(*) FROM migrations.history", database, role="postgres") == str(len(VERSIONS))
+        assert local.psql("SELECT count(*) FROM migrations.applied", database, role="postgres") == str(len(VERSIONS))
     finally:
         local.drop_database(theirs)

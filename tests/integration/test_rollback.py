@@ -189,7 +189,7 @@ def test_back_after_consent_and_forth_again(
     assert done.status == 0, done.output
     assert "18 bhyt_validation_rules: the table is dropped" in said_of(done, "version")
     assert "checks of 10 migrations hold" in said_of(done, "version")
-    assert "014 seed_clinical_protocols: its rows go with their table" in said_of(done, "feature")
+    assert "014 seed_clinical_protocols: its rows are dropped with their table" in said_of(done, "feature")
     assert re.search(r"Rows lost +none", said_of(done, "alone")), done.output
     for host, name in databases.items():
         gone = [version for version in GUIDE if version not in STAYS[host].split()]

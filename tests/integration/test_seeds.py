@@ -36,9 +36,11 @@ COURSE = """
 WRONG = {
     # People and their cards
     "plan, session or score before birth": """
-        SELECT count(*) FROM patients AS p WHERE date_of_birth >= least((SELECT min(start_date)
-        FROM treatment_plans WHERE patient_id = p.id), (SELECT min(session_date) FROM treatment_sessions
-        WHERE patient_id = p.id), (SELECT min(measurement_date) FROM outcome_measures WHERE patient_id = p.id))
+        SELECT count(*) FROM patients JOIN (
+            SELECT patient_id, min(start_date) AS first FROM treatment_plans GROUP BY 1
+            UNION ALL SELECT patient_id, min(session_date) FROM treatment_sessions GROUP BY 1
+            UNION ALL SELECT patient_id, min(measurement_date) FROM outcome_measures GROUP BY 1
+        ) AS records ON patient_id = id WHERE date_of_birth >= first
     """,
     "diagnosis at an age that does not have it": f"""
         SELECT count(*) FROM {COURSE} LEFT JOIN
