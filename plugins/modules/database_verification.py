@@ -155,6 +155,7 @@ definitions:
 """
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -179,7 +180,12 @@ from ansible_collections.physioflow.database.plugins.module_utils.verification.p
     differences,
     refusal,
 )
-from ansible_collections.physioflow.database.plugins.module_utils.verification.survey import SURVEYED, survey, verdict
+from ansible_collections.physioflow.database.plugins.module_utils.verification.survey import (
+    SURVEYED,
+    corrections,
+    survey,
+    verdict,
+)
 
 UNCHANGED = "Nothing was changed."
 NOTHING_YET = "nothing to verify yet"
@@ -256,14 +262,16 @@ def main() -> None:
     if module.params["connection"] is None:
         module.fail_json(msg="postgresql_connection is empty: the provider did not set it.")
     promises, _ = merge_promises(documents)
+    corrected: Collection[tuple[str, str]] = ()
     if module.params["survey"]:
         promises = [promise for promise in promises if promise.kind in SURVEYED]
+        corrected = corrections(documents)
     history = module.params["history"]
     try:
         if module.params["proof"]:
             module.exit_json(changed=False, ok=True, checks=0, failures=[], **prove(module, **module.params["proof"]))
         database = connect(module, module.params["database"])
-        checks = verify(database, promises, history, module.params["fresh"])
+        checks = verify(database, promises, history, module.params["fresh"], corrected)
     except VerificationError as error:
         module.fail_json(msg=f"{error} {UNCHANGED}", ok=False, checks=0, failures=[str(error)])
     except QueryError as error:

@@ -63,10 +63,10 @@ def ready(local: Local, make: Make) -> str:
 
 @pytest.fixture(scope="module")
 def by_hand(local: Local, make: Make, ready: str) -> dict[str, str]:
-    """Databases that psql brought to 006, to 009, and to 016, whose foreign keys are not yet validated."""
+    """Databases that psql brought to 006, 009, 015 and 016, whose foreign keys are not yet validated."""
     found: dict[str, str] = {}
     before, template = "", ready
-    for version in ("006", "009", "016"):
+    for version in ("006", "009", "015", "016"):
         found[version] = template = make(f"hand_{version}", template)
         for name in [name for name in NAMES if before < name[:3] <= version]:
             run(local, template, "migrations", name)
@@ -184,7 +184,11 @@ def test_what_was_migrated_by_hand_is_adopted_and_a_reviewed_edit_accepted(
         "hand": {"database_name": hand, "migrations_baseline": "009"},
         "edited": {"database_name": edited, "migrations_accept": "007,008", "migrations_reason": REASON},
         "unvalidated": {"database_name": unvalidated, "migrations_baseline": "016"},
+        # A clinic with the guide's release, where somebody has corrected a row before 053 does.
+        "guide": {"database_name": make("guide", by_hand["015"]), "migrations_baseline": "015"},
     }
+    corrected = "UPDATE bhyt_validation_rules SET beneficiary_category_vi = 'Cựu chiến binh' WHERE rule_name ~ '^CB1'"
+    local.psql(corrected, hosts["guide"]["database_name"])
     checked = play(local, release.parent, hosts, "--check", release_directory=str(release))
     assert checked.status == 0, checked.output
     assert "9 adopted" in said_of(checked, "hand")
@@ -203,6 +207,7 @@ def test_what_was_migrated_by_hand_is_adopted_and_a_reviewed_edit_accepted(
     assert local.psql(adopted, hand, role="postgres") == "9"
     assert f"{len(VERSIONS) - 16} applied now" in said_of(done, "unvalidated")
     assert "16 before" in said_of(done, "unvalidated")
+    assert f"{len(VERSIONS) - 15} applied now" in said_of(done, "guide")
     assert f"{len(VERSIONS) - 10} applied now" in said_of(done, "edited")
     assert "10 before" in said_of(done, "edited")
     assert local.psql(ACTS, edited, role="postgres") == "accept 007, accept 008"

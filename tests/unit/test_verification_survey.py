@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from ansible_collections.physioflow.database.plugins.module_utils.verification.check import Check
-from ansible_collections.physioflow.database.plugins.module_utils.verification.survey import Holding, survey, verdict
+from typing import Any
 
-DOCUMENTS = [
+import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.verification.check import Check
+from ansible_collections.physioflow.database.plugins.module_utils.verification.survey import (
+    Holding,
+    corrections,
+    survey,
+    verdict,
+)
+
+DOCUMENTS: list[dict[str, Any]] = [
     {"version": f"{number:03d}", "name": f"{number:03d}_x", "file": f"files/verify/{number:03d}_x.yml"}
     for number in (1, 2, 3)
 ]
@@ -39,6 +47,19 @@ def test_a_table_speaks_for_what_is_on_it() -> None:
     assert (first.there, first.missing, first.other) == (["table a"], ["index i on a", "table b"], [])
     assert second.other == ["column a.y"]
     assert str(third) == ("003_x is partly applied. existing: 1 seeded rows of a; missing: 2 seeded rows of a.")
+
+
+@pytest.mark.parametrize(
+    ("second", "there", "missing"),
+    [("", ["2 seeded rows of a"], []), ("other values", [], ["seeded rows of a"])],
+)
+def test_rows_that_a_file_corrects_prove_it_by_their_values_and_together(
+    second: str, there: list[str], missing: list[str]
+) -> None:
+    document = DOCUMENTS[1] | {"withdraws": {"seeds": [{"table": "a", "rows": [["PT001", 1], ["PT002", 2]]}]}}
+    [holding] = survey([check("002", "seeds", "a PT001"), check("002", "seeds", "a PT002", second)], [document])
+    assert (holding.there, holding.missing, holding.other) == (there, missing, [])
+    assert corrections([document]) == {("files/verify/002_x.yml", "a")}
 
 
 def test_what_promises_nothing_is_left_out() -> None:

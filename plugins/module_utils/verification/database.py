@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -158,7 +158,11 @@ def as_rows(text: Any) -> list[list[Any]]:
 
 
 def verify(
-    database: Database, promises: Sequence[Promise], history: Sequence[str] | None, fresh: bool = False
+    database: Database,
+    promises: Sequence[Promise],
+    history: Sequence[str] | None,
+    fresh: bool = False,
+    corrections: Collection[tuple[str, str]] = (),
 ) -> list[Check]:
     """Compare everything, and end the transaction.
 
@@ -167,6 +171,7 @@ def verify(
         promises: the promises of the applied migrations.
         history: the exact versions expected in migrations.applied; None to skip the history.
         fresh: whether only the migrations wrote to the database.
+        corrections: file and table of seeds whose values are compared also where it is not fresh.
 
     Raises:
         VerificationError: where nothing can be verified.
@@ -189,7 +194,7 @@ def verify(
                 raise VerificationError(f"The history of {database.name} cannot be read: {error}.") from error
         checks += check_history(history, applied)
     checks += check_catalog(promises, catalog)
-    checks += check_data(database, promises, catalog, fresh)
+    checks += check_data(database, promises, catalog, fresh, corrections)
     for promise in promises:
         if promise.kind == "plans":
             try:
@@ -200,7 +205,13 @@ def verify(
     return checks
 
 
-def check_data(database: Database, promises: Sequence[Promise], catalog: Catalog, fresh: bool) -> list[Check]:
+def check_data(
+    database: Database,
+    promises: Sequence[Promise],
+    catalog: Catalog,
+    fresh: bool,
+    corrections: Collection[tuple[str, str]],
+) -> list[Check]:
     """Compare the promises that need queries of their own: seeds, examples and queries, in one batch."""
     totals = seed_totals(promises) if fresh else {}
     checks: list[Check] = []
@@ -214,7 +225,7 @@ def check_data(database: Database, promises: Sequence[Promise], catalog: Catalog
         elif reason := missing_in(promise, catalog):
             checks.append(check_error(promise, reason))
         elif promise.kind == "seeds":
-            queries[promise] = seeds_sql(promise.data, fresh)
+            queries[promise] = seeds_sql(promise.data, fresh, (promise.file, promise.key[0]) in corrections)
         elif expression := expression_of(promise, catalog):
             columns = catalog.columns[promise.data["table"]]
             queries[promise] = examples_sql(expression, columns, example_rows(promise))

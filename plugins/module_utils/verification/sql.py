@@ -83,12 +83,12 @@ def catalog_sql(schemas: Iterable[str]) -> str:
     return CATALOG.format(schemas=", ".join(map(literal, sorted(schemas))))
 
 
-def seeds_sql(entry: Mapping[str, Any], fresh: bool) -> str:
+def seeds_sql(entry: Mapping[str, Any], fresh: bool, values_too: bool = False) -> str:
     """Return the query for seeded rows.
 
     Its result is an object: `count` of all rows where the database is fresh, and the positions (from 1) of the
     `missing` rows, of rows with an `empty` text that must not be empty, and of rows with `other` values. Only a fresh
-    database is checked for the last.
+    database is checked for the last, or where `values_too` is set: in a used one they may be edited.
     """
     table = qualified(entry["table"])
     where = entry.get("where") or "true"
@@ -115,12 +115,14 @@ def seeds_sql(entry: Mapping[str, Any], fresh: bool) -> str:
         )
 
     count = f"(SELECT count(*) FROM {table} AS t WHERE (\n{where}\n))"  # noqa: S608 - quoted above
-    other = positions(f"{there(keys)} AND NOT {there([*keys, *values])}")
+    other = (
+        positions(f"{there(keys)} AND NOT {there([*keys, *values])}") if values and (fresh or values_too) else "NULL"
+    )
     filled = entry.get("filled") or ()
     empty = positions(f"{there(keys)} AND NOT {there(keys, filled)}")
     return (
         f"SELECT json_build_object('count', {count if fresh else 'NULL'}, 'empty', {empty if filled else 'NULL'}, "
-        f"'missing', {positions(f'NOT {there(keys)}')}, 'other', {other if fresh and values else 'NULL'})"
+        f"'missing', {positions(f'NOT {there(keys)}')}, 'other', {other})"
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -45,6 +45,18 @@ class Holding:
         return f"{self.name} is partly applied. {in_parts(self.there, self.missing, self.other, MOST_NAMES)}"
 
 
+def corrections(documents: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    """Return file and table of the seeds that correct rows of earlier files.
+
+    The keys of these rows exist before the file, so only their values prove it.
+    """
+    return frozenset(
+        (document["file"], entry["table"])
+        for document in documents
+        for entry in (document.get("withdraws") or {}).get("seeds") or ()
+    )
+
+
 def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> list[Holding]:
     """Return the existing objects of each migration that has promises to check.
 
@@ -52,6 +64,8 @@ def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> l
         checks: comparisons of promises of the kinds in `SURVEYED`.
         documents: the promise files with their `version`, `name` and `file`.
     """
+    documents = list(documents)
+    corrected = corrections(documents)
     by_file: dict[str, list[Check]] = defaultdict(list)
     for check in checks:
         by_file[check.file].append(check)
@@ -59,7 +73,7 @@ def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> l
     for document in sorted(documents, key=lambda one: _key(one["version"])):
         if document["file"] in by_file:
             holding = Holding(document["version"], document["name"])
-            for label, state in _labels(by_file[document["file"]]):
+            for label, state in _labels(by_file[document["file"]], corrected):
                 {"there": holding.there, "missing": holding.missing}.get(state, holding.other).append(label)
             holdings.append(holding)
     return holdings
@@ -120,8 +134,11 @@ def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, prom
     return f"{wrong}adopt it with -e migrations_baseline={at}, which compares every definition first; {other_ways}"
 
 
-def _labels(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
-    """Yield the names of objects with their state; a table stands for all its parts."""
+def _labels(checks: Sequence[Check], corrected: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the names of objects with their state; a table stands for all its parts.
+
+    Corrected rows prove the correction together only: somebody may have corrected one of them by hand before.
+    """
     own_tables = {check.what for check in checks if check.kind == "tables"}
     seeds: dict[str, Counter[bool]] = defaultdict(Counter)
     for check in checks:
@@ -135,7 +152,10 @@ def _labels(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
         if check.kind in BY_TABLE and table in own_tables and (check.ok or check.needs):
             continue
         yield f"{singular(check.kind)} {check.what}", state
+    file = checks[0].file
     for table, found in seeds.items():
+        if found[False] and (file, table) in corrected:
+            del found[True]
         if found[True]:
             yield f"{found[True]} seeded rows of {table}", "there"
         if found[False]:
