@@ -195,7 +195,13 @@ def test_line_ends_and_byte_order_mark_are_accepted_and_said(local: Local, relea
         assert re.search(rf"{path.name}.*{words}", result.output), result.output
 
 
-def test_a_run_time_error_keeps_what_was_before_it(local: Local, release: Path, database: str) -> None:
+def test_a_run_time_error_keeps_what_was_before_it_and_nothing_later_is_sent(
+    local: Local, release: Path, database: str
+) -> None:
+    """Also not what would succeed: a file without transaction, and one in the script after it."""
+    alone = "-- Transactional: no\n\nCREATE INDEX CONCURRENTLY idx_organizations_name ON organizations (name);"
+    write(release, "901_alone", alone)
+    write(release, "902_rooms", "CREATE TABLE rooms (id int CONSTRAINT rooms_pkey PRIMARY KEY);")
     append(release, "003_checklist_schema.sql", b"\nINSERT INTO users (email)\nVALUES ('canary@example.org');\n")
     lines = (release / "migrations/003_checklist_schema.sql").read_text().count("\n")
     result = local.play("deploy.yml", "-vvv", release_directory=str(release), database_name=database)
