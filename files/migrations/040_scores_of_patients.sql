@@ -5,8 +5,9 @@
 -- Rows in the way are counted first, and then nothing is changed: scores of patients or sessions that do not exist.
 -- PostgreSQL 16 has no NOT VALID foreign key on a partitioned table. So each partition gets its own, which holds for new
 -- rows at once; 041 validates them, and 042 makes them one key of the whole table.
--- Locks: SHARE ROW EXCLUSIVE on the partitions, patients and treatment_sessions, for milliseconds; the counting blocks
--- nobody.
+-- Locks: SHARE ROW EXCLUSIVE on outcome_measures, its partitions, patients and treatment_sessions, for milliseconds; the
+-- counting blocks nobody. All are taken first and in the order of an application, which would be in a deadlock otherwise:
+-- its prepared statements lock the partitions by year, and ALTER TABLE goes through them one after the other.
 
 DO $rows_in_the_way$
 DECLARE
@@ -30,6 +31,8 @@ BEGIN
     END IF;
 END
 $rows_in_the_way$;
+
+LOCK TABLE patients, treatment_sessions, ONLY outcome_measures IN SHARE ROW EXCLUSIVE MODE;
 
 DO $each_partition$
 DECLARE

@@ -75,7 +75,7 @@ class Application:
                 if self._ended.is_set():
                     return
                 row = chance.choice(self._rows[table])
-                for verb in ("SELECT * FROM {} WHERE id = %s", "UPDATE {} SET updated_at = updated_at WHERE id = %s"):
+                for verb in ("SELECT id FROM {} WHERE id = %s", "UPDATE {} SET updated_at = updated_at WHERE id = %s"):
                     self._run(session, verb.format(table), row)
 
     def _run(self, session: psycopg.Connection[tuple[object, ...]], statement: str, row: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +18,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
 
 from tests.integration.test_sql_files import GUIDE as GUIDE_FILES
 from tests.integration.test_sql_files import NAMES
-from tests.local import ROOT, Local
+from tests.local import ROOT, Local, until
 
 MIGRATIONS = ROOT / "files/migrations"
 RELEASE, GUIDE = "records_release", "records_guide"
@@ -331,6 +332,26 @@ def test_appointments_that_do_not_overlap_are_accepted(records: psycopg.Connecti
 def test_appointments_of_a_therapist_do_not_overlap(records: psycopg.Connection[Any], name: str) -> None:
     error = refused(records, APART[name])
     assert (error.sqlstate, error.diag.constraint_name) == ("23P01", "exc_appointments_therapist_time")
+
+
+def test_scores_are_written_while_040_waits_for_patients(databases: Local, before: psycopg.Connection[Any]) -> None:
+    """It holds nothing of the scores until it has all locks: an application cannot come into a deadlock with it."""
+    score = (
+        "INSERT INTO outcome_measures (patient_id, measure_type, measurement_date) VALUES"
+        f" ({PATIENT}, 'VAS', '2024-05-01')"
+    )
+    with session(databases, GUIDE) as clinic, session(databases, GUIDE) as other, ThreadPoolExecutor() as pool:
+        clinic.execute("LOCK TABLE patients IN ROW EXCLUSIVE MODE")
+        waiting = pool.submit(apply, before, "040")
+        try:
+            waits = f"SELECT wait_event FROM pg_stat_activity WHERE pid = {before.info.backend_pid}"
+            until(lambda: databases.psql(waits, GUIDE, role="postgres") == "relation", "040 waits for patients")
+            other.execute("SET lock_timeout = '1s'")
+            other.execute(score.encode())
+            other.rollback()
+        finally:
+            clinic.rollback()
+        waiting.result()
 
 
 def test_appointments_to_come_that_overlap_are_named_and_past_ones_stay(before: psycopg.Connection[Any]) -> None:
