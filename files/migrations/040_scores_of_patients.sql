@@ -32,12 +32,11 @@ BEGIN
 END
 $rows_in_the_way$;
 
-LOCK TABLE patients, treatment_sessions, ONLY outcome_measures IN SHARE ROW EXCLUSIVE MODE;
-
 DO $each_partition$
 DECLARE
     partition regclass;
 BEGIN
+    LOCK TABLE patients, treatment_sessions, ONLY outcome_measures IN SHARE ROW EXCLUSIVE MODE;
     FOR partition IN
         SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'outcome_measures'::regclass ORDER BY 1
     LOOP

@@ -3,10 +3,7 @@
 -- Depends on: 041
 -- PostgreSQL finds the validated key of each partition and takes it over: no row is read.
 -- Locks: SHARE ROW EXCLUSIVE on outcome_measures, its partitions, patients and treatment_sessions, for milliseconds.
--- They are taken in the order of 040.
 -- squawk-ignore-file constraint-missing-not-valid, adding-foreign-key-constraint
-
-LOCK TABLE patients, treatment_sessions, ONLY outcome_measures IN SHARE ROW EXCLUSIVE MODE;
 
 ALTER TABLE outcome_measures
     ADD CONSTRAINT outcome_measures_patient_id_fkey
