@@ -261,7 +261,7 @@ def make_clinic(local: Local, name: str, folder: Path) -> Clinic:
 def drop_clinic(clinic: Clinic) -> None:
     """Drop it and all that was made of it."""
     for name in clinic.databases():
-        clinic.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', "postgres")
+        clinic.local.drop_database(name)
     shutil.rmtree(clinic.folder, ignore_errors=True)
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.local import BIN, ROOT, Local, environment
+from tests.local import BIN, ROOT, Local, environment, release_up_to
 
 DBMATE = "dbmate@2.36.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physioflow-database" / "bench"
@@ -206,12 +206,6 @@ def generate(folder: Path, number: int) -> Path:
     return folder
 
 
-def fifteen(folder: Path) -> Path:
-    """Write the release as the guide has it: dbmate cannot send the later files that need no transaction."""
-    later = {path.name for path in (ROOT / "files/migrations").iterdir() if path.name >= "016"}
-    return Path(shutil.copytree(ROOT / "files", folder, ignore=lambda _, names: later.intersection(names)))
-
-
 def compare(
     title: str, ways: dict[str, Callable[[Path], Cost]], release: Path, rounds: int, to: tuple[str, ...]
 ) -> dict[str, Cost]:
@@ -269,7 +263,8 @@ def measure(local: Local, scratch: Path, *, rounds: int, many: int, applied: int
         return
     CACHE.mkdir(parents=True, exist_ok=True)
     subprocess.run(["npm", "install", "--silent", "--prefix", CACHE, DBMATE], check=True)
-    compare("The guide's 15 files", ways, fifteen(scratch / "guide"), rounds, to)
+    guide = release_up_to("015", scratch / "guide")  # dbmate cannot send the later files that need no transaction
+    compare("The guide's 15 files", ways, guide, rounds, to)
     compare(f"{many} generated files", ways, generated, max(1, rounds // 2), to)
 
 

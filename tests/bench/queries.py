@@ -9,11 +9,9 @@ machine has its moods. That an index serves each query is a test, tests/integrat
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from psycopg.rows import dict_row
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.bench.filled import filled
 from tests.local import Local
 
 VALUES = 100
@@ -229,29 +228,6 @@ def measure_all(local: Local, database: str) -> None:
             measure(session, name, query, big)
 
 
-def bench(local: Local, scale: int) -> None:
-    """Deploy, seed, measure."""
-    local.deploy()
-    begin = time.monotonic()
-    seeded = local.play("playbooks/seed.yml", seed_scale=scale)
-    assert seeded.status == 0, seeded.output
-    print(f"seeded in {time.monotonic() - begin:.0f} s")
-    measure_all(local, "physioflow")
-
-
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=int, default=1000, help="times 200 patients (%(default)s)")
-    scale = parser.parse_args().scale
-    folder = Path(tempfile.mkdtemp(prefix="physioflow-bench-"))
-    folder.chmod(0o755)
-    local = Local(folder)
-    try:
-        bench(local, scale)
-    finally:
-        local.remove()
-
-
 if __name__ == "__main__":
-    main()
+    with filled(__doc__, 1000) as (server, _):
+        measure_all(server, "physioflow")

@@ -8,11 +8,9 @@ is asserted: a machine has its moods. No statement should take longer than a sec
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import random
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -21,6 +19,7 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.bench.filled import filled
 from tests.local import Local
 
 BEFORE = "015"
@@ -39,11 +38,8 @@ class Application:
 
     def __init__(self, local: Local, database: str) -> None:
         """Choose the rows."""
-        self._place = {key: local.connection[key] for key in ("host", "port")} | {
-            "dbname": database,
-            "user": "emr_app",
-            "password": local.password("emr_app"),
-        }
+        who = {"user": "emr_app", "password": local.password("emr_app")}
+        self._place = local.connection | {"dbname": database} | who
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=[number]) for number in range(SESSIONS)]
         self.statements = 0
@@ -95,40 +91,23 @@ class Application:
         return f"{self.statements} statements, the longest {longest:.0f} ms ({statement}){failed}"
 
 
+def deploy(local: Local, what: str) -> None:
+    """Deploy under the eyes of the application, and print the line of the bench."""
+    began = time.monotonic()
+    with Application(local, "physioflow") as application:
+        local.deploy(rehearse=True)
+    print(f"  {what:14} {time.monotonic() - began:5.0f} s  {application}")
+
+
 def measure(local: Local) -> None:
-    """Deploy under the eyes of the application, roll back without it, and deploy again."""
-    for what in ("deploy", "deploy again"):
-        began = time.monotonic()
-        with Application(local, "physioflow") as application:
-            result = local.play("deploy.yml", rehearse=True)
-        assert result.status == 0, result.output
-        print(f"  {what:14} {time.monotonic() - began:5.0f} s  {application}")
-        back = local.play("playbooks/rollback.yml", rollback_to=BEFORE, rollback_accept_data_loss=True)
-        assert back.status == 0, back.output
-
-
-def bench(local: Local, scale: int) -> None:
-    """Make the used database, and measure."""
-    local.deploy(migrations_target=BEFORE)
-    seeded = local.play("playbooks/seed.yml", seed_scale=scale)
-    assert seeded.status == 0, seeded.output
-    print(f"From {BEFORE} to the release, with {scale * 200} patients and {SESSIONS} sessions of the application:")
-    measure(local)
-
-
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=int, default=100, help="times 200 patients (%(default)s)")
-    scale = parser.parse_args().scale
-    folder = Path(tempfile.mkdtemp(prefix="physioflow-bench-"))
-    folder.chmod(0o755)
-    local = Local(folder)
-    try:
-        bench(local, scale)
-    finally:
-        local.remove()
+    """Deploy, roll back without the application, and deploy again."""
+    deploy(local, "deploy")
+    back = local.play("playbooks/rollback.yml", rollback_to=BEFORE, rollback_accept_data_loss=True)
+    assert back.status == 0, back.output
+    deploy(local, "deploy again")
 
 
 if __name__ == "__main__":
-    main()
+    with filled(__doc__, 100, migrations_target=BEFORE) as (server, scale):
+        print(f"From {BEFORE} to the release, with {scale * 200} patients and {SESSIONS} sessions of the application:")
+        measure(server)

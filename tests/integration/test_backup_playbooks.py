@@ -207,7 +207,7 @@ def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
     assert not clinic.folder.exists()
 
     loud = f"{clinic.name}_loud"
-    clinic.sql(f"CREATE DATABASE {loud} OWNER emr TEMPLATE {clinic.name}", "postgres")
+    clinic.local.create_database(loud, clinic.name)
     hosts: dict[str, Variables] = {
         "kept": {},
         "loud": {"database_name": loud, "backup_before_migration": False},

@@ -172,7 +172,7 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Guarded) -> 
     assert done.status == 0, done.output
     assert clinic.fingerprint(restored) == before == clinic.fingerprint()
     assert local.catalogs(restored) == local.catalogs(clinic.name), "policies, privileges and what was taken too"
-    clinic.sql(f'DROP DATABASE "{restored}" WITH (FORCE)', "postgres")
+    local.drop_database(restored)
 
 
 def test_nothing_above_the_clinics_is_the_applications(guarded: Guarded) -> None:

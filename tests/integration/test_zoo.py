@@ -54,7 +54,7 @@ def zoo(local: Local) -> Iterator[Clinic]:
     path.chmod(0o755)
     (path / "backups").mkdir(mode=0o700)
     made = Clinic(local, "zoo", path / "backups")
-    made.sql("DROP DATABASE IF EXISTS zoo WITH (FORCE)", "postgres")
+    local.drop_database("zoo")
     made.sql("CREATE DATABASE zoo OWNER emr TEMPLATE template0 LOCALE 'C.UTF-8'", "postgres")
     try:
         done = local.run_psql("-f", str(ZOO), database="zoo", role="postgres")
@@ -70,7 +70,7 @@ def zoo(local: Local) -> Iterator[Clinic]:
 def again(zoo: Clinic, database: str) -> str:
     """Restore a dump of a database with PostgreSQL's programs alone, and return the schema of what came of it."""
     name = "zoo_again"
-    zoo.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", "postgres")
+    zoo.local.drop_database(name)
     zoo.sql(f"CREATE DATABASE {name} OWNER emr TEMPLATE template0 LOCALE 'C.UTF-8'", "postgres")
     dump = zoo.folder.parent / "again.dump"
     conninfo = {key: zoo.local.conninfo(key, options="") for key in (database, name)}

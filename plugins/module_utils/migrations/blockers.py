@@ -15,7 +15,7 @@ from typing import Any
 # Who blocks the locks, the surest answer first. Only the first answer that finds a session counts:
 #   1 sessions with a conflicting lock on a relation that the statement certainly locks: the relation itself, the
 #     table of an index, partitions and children where the lock includes them, and the table at the other end of a
-#     foreign key that it drops by name or with its table
+#     foreign key that it drops, by name or with its table ('*', locks.EVERY_FOREIGN_KEY)
 #   2 sessions with an older snapshot, where the statement waits for all of them
 #   3 the same as 1 for relations that it may lock: other partitions and parents, tables connected by another foreign
 #     key (ALTER and DROP lock them too), and relations that its text does not tell

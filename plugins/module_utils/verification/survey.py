@@ -50,11 +50,12 @@ def corrections(documents: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, 
 
     The keys of these rows exist before the file, so only their values prove it.
     """
-    return frozenset(
-        (document["file"], entry["table"])
-        for document in documents
-        for entry in (document.get("withdraws") or {}).get("seeds") or ()
-    )
+    return frozenset((document["file"], table) for document in documents for table in _corrected(document))
+
+
+def _corrected(document: Mapping[str, Any]) -> set[str]:
+    """Return the tables of which a file corrects rows."""
+    return {entry["table"] for entry in (document.get("withdraws") or {}).get("seeds") or ()}
 
 
 def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> list[Holding]:
@@ -64,8 +65,6 @@ def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> l
         checks: comparisons of promises of the kinds in `SURVEYED`.
         documents: the promise files with their `version`, `name` and `file`.
     """
-    documents = list(documents)
-    corrected = corrections(documents)
     by_file: dict[str, list[Check]] = defaultdict(list)
     for check in checks:
         by_file[check.file].append(check)
@@ -73,7 +72,7 @@ def survey(checks: Iterable[Check], documents: Iterable[Mapping[str, Any]]) -> l
     for document in sorted(documents, key=lambda one: _key(one["version"])):
         if document["file"] in by_file:
             holding = Holding(document["version"], document["name"])
-            for label, state in _labels(by_file[document["file"]], corrected):
+            for label, state in _labels(by_file[document["file"]], _corrected(document)):
                 {"there": holding.there, "missing": holding.missing}.get(state, holding.other).append(label)
             holdings.append(holding)
     return holdings
@@ -134,7 +133,7 @@ def _advice(at: str, baseline: str, rest: Sequence[Holding], database: str, prom
     return f"{wrong}adopt it with -e migrations_baseline={at}, which compares every definition first; {other_ways}"
 
 
-def _labels(checks: Sequence[Check], corrected: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _labels(checks: Sequence[Check], corrected: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the names of objects with their state; a table stands for all its parts.
 
     Corrected rows prove the correction together only: somebody may have corrected one of them by hand before.
@@ -152,9 +151,8 @@ def _labels(checks: Sequence[Check], corrected: Collection[tuple[str, str]]) -> 
         if check.kind in BY_TABLE and table in own_tables and (check.ok or check.needs):
             continue
         yield f"{singular(check.kind)} {check.what}", state
-    file = checks[0].file
     for table, found in seeds.items():
-        if found[False] and (file, table) in corrected:
+        if found[False] and table in corrected:
             del found[True]
         if found[True]:
             yield f"{found[True]} seeded rows of {table}", "there"
