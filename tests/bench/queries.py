@@ -196,29 +196,37 @@ def without_indexes(session: Session, query: Query, tables: set[str], values: li
         session.execute("ROLLBACK")
 
 
+def warm_times(session: Session, query: Query, values: list[dict[str, Any]]) -> tuple[float, float]:
+    """Return the median and the 95th percentile of a query on a warm cache, in milliseconds."""
+    times(session, query, values)
+    found = sorted(times(session, query, values))
+    return statistics.median(found), found[math.ceil(len(found) * 0.95) - 1]
+
+
 def measure(session: Session, name: str, query: Query, big: set[str]) -> None:
     """Print the line of a query: ok where it is as fast as it should be, and reads no big table from end to end."""
     values = values_of(session, query)
-    times(session, query, values)  # warm
-    found = sorted(times(session, query, values))
-    p95 = found[math.ceil(len(found) * 0.95) - 1]
+    median, p95 = warm_times(session, query, values)
     ways = scans(plan_of(session, query, values[0]))
     whole = sorted(table for table, way in ways.items() if way == "Seq Scan" and table in big)
     roots = {"outcome_measures" if table.startswith("outcome_measures_2") else table for table in ways}
     slow = without_indexes(session, query, roots, values)
-    median = statistics.median(found)
     verdict = "ok" if p95 <= query.target and not whole else "SLOW" if p95 > query.target else f"reads all of {whole}"
     print(f"{name:50} {median:8.2f} {p95:8.2f} {query.target:8.0f} {slow / median:9.1f}x  {verdict}")
     for way in sorted(set(ways.values())):
         print(f"{'':8}{way}")
 
 
+def connect(local: Local, database: str) -> Session:
+    """Connect as the owner to a database that is deployed and seeded, with its statistics made."""
+    local.psql("VACUUM ANALYZE", database, role="postgres")
+    who = {"dbname": database, "user": "emr", "password": local.password("emr")}
+    return psycopg.connect(**local.connection | who, autocommit=True, row_factory=dict_row)
+
+
 def measure_all(local: Local, database: str) -> None:
     """Measure on a database that is deployed and seeded."""
-    local.psql("VACUUM ANALYZE", database, role="postgres")
-    port = local.psql("SHOW port", "postgres", role="postgres")
-    place = f"host=127.0.0.1 port={port} dbname={database} user=emr"
-    with psycopg.connect(place, password=local.password("emr"), autocommit=True, row_factory=dict_row) as session:
+    with connect(local, database) as session:
         counts = session.execute(
             "SELECT (SELECT count(*) FROM patients) AS patients, (SELECT count(*) FROM outcome_measures) AS scores"
         ).fetchone()

@@ -2,8 +2,9 @@
 
 20,000 patients by default (seed_scale 100). Three sessions of the application read and write all tables that a clinic
 fills, without a pause, while the playbook deploys, and again after a rollback to 015, for which an application is
-stopped. What is shown for each: its seconds, the number of statements, and the longest of them in milliseconds. Nothing
-is asserted: a machine has its moods. No statement should take longer than a second.
+stopped. What is shown for each: its seconds, the number of statements, and the longest of them in milliseconds; and
+what each query of `queries.py` takes before and after. Nothing is asserted: a machine has its moods. No statement
+should take longer than a second, and no query longer than before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.bench import queries
 from tests.bench.filled import filled
 from tests.local import Local
 
@@ -99,9 +101,24 @@ def deploy(local: Local, what: str) -> None:
     print(f"  {what:14} {time.monotonic() - began:5.0f} s  {application}")
 
 
+def warm_times(local: Local) -> dict[str, tuple[float, float]]:
+    """Return the median and the 95th percentile of each query, in milliseconds; not of the rows that were updated."""
+    local.psql("VACUUM FULL", "physioflow", role="postgres")
+    with queries.connect(local, "physioflow") as session:
+        return {
+            name: queries.warm_times(session, query, queries.values_of(session, query))
+            for name, query in queries.QUERIES.items()
+        }
+
+
 def measure(local: Local) -> None:
     """Deploy, roll back without the application, and deploy again."""
+    before = warm_times(local)
     deploy(local, "deploy")
+    print(f"  {'query':50} {'p50':>8} {'after':>8} {'p95 ms':>8} {'after':>8}")
+    for name, after in warm_times(local).items():
+        (p50, p95), (p50_after, p95_after) = before[name], after
+        print(f"  {name:50} {p50:8.2f} {p50_after:8.2f} {p95:8.2f} {p95_after:8.2f}")
     back = local.play("playbooks/rollback.yml", rollback_to=BEFORE, rollback_accept_data_loss=True)
     assert back.status == 0, back.output
     deploy(local, "deploy again")

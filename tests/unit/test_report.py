@@ -183,6 +183,8 @@ def judgements() -> Iterator[tuple[Any, list[Any]]]:
         status.figures(database=status.DATABASE | {"checksum_failures": 2}),
         status.figures(partitions={"visits": [["2026-01-01", "2026-11-28"]]}),
         status.figures(invalid=runs_of_names),
+        status.figures(archiver={"archived": None, "failed": None}),
+        status.figures(archiver={"archived": None, "failed": "2026-11-26T09:00:00+00:00"}),
         status.figures(transactions=[status.SESSION | {"state": state} for state in STATES]),
         status.figures(locks=[status.WAITER | {"relation": None, "blockers": []}]),
         status.figures(connections=[{"of": "server", "used": 96, "most": 97}]),

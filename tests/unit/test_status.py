@@ -53,6 +53,7 @@ FIGURES: dict[str, Any] = {
     "invalid": None,
     "collations": None,
     "partitions": {"outcome_measures": [["2026-01-01", "2027-01-01"], ["2027-01-01", "2028-01-01"]]},
+    "archiver": {"archived": "2026-11-26T09:59:00+00:00", "failed": "2026-11-26T09:00:00+00:00"},
     "replicas": None,
     "slots": None,
 }
@@ -204,6 +205,12 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
         "Replication",
         "warn",
         "the slot s has no reader",
+    ),
+    (
+        figures(archiver={"archived": "2026-11-26T09:00:00+00:00", "failed": "2026-11-26T09:00:01+00:00"}),
+        "Archive",
+        "fail",
+        "archiving WAL fails, and fills the disk; the last segment was archived 3 h ago",
     ),
 ]
 

@@ -349,6 +349,26 @@ def disks(facts: Facts, limits: Limits) -> Iterator[Finding]:
         yield Finding("Disk", level, text, "free disk space: keep fewer backups (backup_keep), or use a larger disk")
 
 
+def archive(facts: Facts, _: Limits) -> Iterator[Finding]:
+    """Judge whether WAL is archived; a server that cannot archive it keeps it until the disk is full."""
+    seen = facts["figures"]["archiver"]
+    if seen is None:
+        return
+    archived, failed = seen["archived"], seen["failed"]
+    if failed and (not archived or datetime.fromisoformat(failed) > datetime.fromisoformat(archived)):
+        last = (
+            f"the last segment was archived {age_text(since(facts, archived))} ago"
+            if archived
+            else "nothing was archived yet"
+        )
+        why = "find the cause in the log of the server and in /var/log/pgbackrest: docs/point-in-time.md"
+        yield Finding("Archive", FAIL, f"archiving WAL fails, and fills the disk; {last}", why)
+    elif archived:
+        yield Finding("Archive", OK, f"the last WAL segment was archived {age_text(since(facts, archived))} ago")
+    else:
+        yield Finding("Archive", OK, "no WAL segment was archived yet")
+
+
 def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
     """Judge the lag of the standbys, and unused slots, whose WAL fills the disk."""
     seen = facts["figures"]
@@ -436,6 +456,7 @@ CHECKS: tuple[Callable[[Facts, Limits], Iterator[Finding]], ...] = (
     connections,
     transactions,
     locks,
+    archive,
     replication,
     cache,
     indexes,

@@ -182,6 +182,10 @@ SELECT json_build_object(
     'invalid', ({_INVALID}),
     'collations', ({_COLLATIONS}),
     'partitions', ({_PARTITIONS}),
+    'archiver', (SELECT json_build_object(
+        'archived', to_char(last_archived_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'),
+        'failed', to_char(last_failed_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
+        FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'),
     'replicas', (SELECT json_agg(json_build_object(
         'name', application_name, 'state', state, 'lag', pg_wal_lsn_diff({_WAL}, replay_lsn)::bigint))
         FROM pg_stat_replication),

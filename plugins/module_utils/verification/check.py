@@ -22,6 +22,7 @@ from .promise import BY_NAME, BY_TABLE, KINDS, NAMES, Promise
 
 HISTORY = "migrations.applied"
 NO_TABLE = "no such table"
+MISSING_ROW = "missing"
 OTHER_TEXT = "(different text)"
 LONGEST = 200  # characters of a value in a sentence
 LONGEST_ROWS = 600  # of several rows
@@ -175,7 +176,7 @@ def check_seeds(promise: Promise, found: Mapping[str, Any], expected_rows: int |
     """
     data = promise.data
     width = len(data["key"])
-    states = {"missing": "missing", "empty": "an empty text", "other": "other values"}
+    states = {"missing": MISSING_ROW, "empty": "an empty text", "other": "other values"}
     for position, row in enumerate(data["rows"], start=1):
         state = next((state for state in states if position in (found.get(state) or ())), "")
         expected = "present"
@@ -371,11 +372,13 @@ def failure_sentences(checks: Iterable[Check]) -> list[str]:
 def failure_message(database: str, checks: Sequence[Check]) -> str:
     """Return the message with all broken promises, the state and the next command."""
     broken = [check for check in checks if not check.ok]
+    seeded = any(check.kind == "seeds" and check.found == MISSING_ROW for check in broken)
     return "\n".join(
         [
             f"The database {database} does not match its release: {len(broken)} of {len(checks)} checks failed.",
             *(f"  {sentence}" for sentence in failure_sentences(checks)),
             "Nothing was changed; the database is as after the migrations.",
+            *(["Missing rows of reference data: ansible-playbook playbooks/seed.yml -e seed_set=reference"] * seeded),
             "Correct the database with a new migration, or correct the promise in its file, and run the same command "
             "again; -e verification_show_table=true shows all checks.",
         ]

@@ -255,5 +255,6 @@ def outcome(checks: Sequence[Check], migrations: int, show_table: bool = False) 
     if show_table or not failures:
         result["table"] = render_table(checks)
     if not failures:
-        result["summary"] = f"{len(checks)} checks of {migrations} migrations hold"
+        of = f"{migrations} migration{'s' * (migrations != 1)}"
+        result["summary"] = f"{len(checks)} check{'s' * (len(checks) != 1)} of {of} hold"
     return result
