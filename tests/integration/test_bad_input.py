@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests import apart
+from tests import apart, undo
 from tests.apart import failure_of
-from tests.local import Local, Result
+from tests.local import Local, release_up_to
 
 MIGRATION = "-- Migration: {name}\n-- Description: test\n-- Depends on: {depends}\n\n{body}\n"
 
@@ -112,13 +112,6 @@ def state(local: Local) -> str:
     )
 
 
-def refused(local: Local, result: Result, pattern: str, before: str) -> None:
-    assert result.status != 0, result.output
-    assert re.search(pattern, result.output), result.output
-    assert result.changed == 0, result.output
-    assert state(local) == before
-
-
 @pytest.mark.fault(17)
 @pytest.mark.fault(21)
 @pytest.mark.fault(22)
@@ -135,97 +128,46 @@ def test_all_that_is_bad_in_a_release_is_said_at_once_before_any_host_is_touched
     result = local.play(release_directory=str(release), migrations_taget="010")
     for _, pattern in REFUSED.values():
         assert re.search(rf"^ +(?:files/migrations/)?{pattern}", result.output, re.MULTILINE), pattern + result.output
-    refused(local, result, "The release or the inventory is refused; no host was touched", before)
+    assert result.status != 0
+    assert "The release or the inventory is refused; no host was touched" in result.output
+    assert result.changed == 0, result.output
+    assert state(local) == before
     assert "The variable migrations_taget is unknown. Did you mean migrations_target?" in result.output
     assert "Correct it and run the same command again." in result.output
 
 
-BAD_NAMES: dict[str, tuple[dict[str, Any], str]] = {
-    "injection": ({"database_name": "x; DROP DATABASE physioflow;--"}, "x; DROP DATABASE physioflow;--"),
-    "long": ({"database_name": "a" * 64}, "a" * 64),
-    "role": ({"database_app_role": "Emr-App"}, "Emr-App"),
-}
-
-
-@pytest.mark.fault(38)
-@pytest.mark.fault(39)
-def test_a_name_that_would_have_to_be_quoted_is_refused(local: Local, tmp_path: Path) -> None:
-    inventory = apart.inventory(tmp_path / "inventory", {host: variables for host, (variables, _) in BAD_NAMES.items()})
-    before = state(local)
-    result = local.play("deploy.yml", "-i", str(inventory))
-    refused(local, result, "No host was touched", before)
-    for host, (_, name) in BAD_NAMES.items():
-        assert f'the first not a digit): "{name}". No host was touched.' in failure_of(result, host), result.output
-
-
-def test_a_release_folder_that_is_not_there_is_refused(local: Local) -> None:
-    before = state(local)
-    result = local.play(release_directory="/nowhere")
-    refused(local, result, r"There is no release folder /nowhere\. Nothing was touched", before)
-
-
-@pytest.mark.fault(25)
-def test_an_older_file_added_later_is_applied_where_that_is_allowed(local: Local, release: Path, database: str) -> None:
-    """That it is refused elsewhere: test_refused_deploy.py."""
-    local.create_database(database, "physioflow")
-    write(release, "000_late", "CREATE TABLE late (id int CONSTRAINT late_pkey PRIMARY KEY);", depends="none")
-    allowed = local.deploy(
-        release_directory=str(release),
-        database_name=database,
-        migrations_out_of_order=True,
-        backup_before_migration=False,
-    )
-    assert "1 applied now" in allowed.output
-    assert local.psql("SELECT version FROM migrations.history ORDER BY id DESC LIMIT 1", database, role="postgres") == (
-        "000"
-    )
-    assert local.psql("SELECT to_regclass('late') IS NOT NULL", database) == "t"
-
-
-@pytest.mark.fault(19)
-@pytest.mark.fault(20)
-def test_line_ends_and_byte_order_mark_are_accepted_and_said(local: Local, release: Path) -> None:
-    marked = release / "migrations/007_billing_tables.sql"
-    marked.write_bytes(b"\xef\xbb\xbf" + marked.read_bytes())
-    ended = release / "migrations/008_clinical_protocols_tables.sql"
-    ended.write_bytes(ended.read_bytes().replace(b"\n", b"\r\n"))
-    result = local.deploy(release_directory=str(release))
-    assert result.changed == 0
-    for path, words in ((marked, "byte order mark"), (ended, "CRLF line ends")):
-        assert re.search(rf"{path.name}.*{words}", result.output), result.output
-
-
-def test_a_run_time_error_keeps_what_was_before_it_and_nothing_later_is_sent(
-    local: Local, release: Path, database: str
+@pytest.mark.fault(18)
+def test_an_error_keeps_what_was_before_it_and_a_file_that_was_cut_breaks_its_promises(
+    local: Local, tmp_path: Path, database: str
 ) -> None:
-    """Also not what would succeed: a file without transaction, and one in the script after it."""
+    """The cut one, 002, ends after a statement, and the error is at run time in 003. Nothing later is sent.
+
+    Also not what would succeed: a file without transaction, and one in the script after it.
+    """
+    release = release_up_to("003", tmp_path)
+    cut = release / "migrations/002_clinical_schema.sql"
+    cut.write_text(cut.read_text().partition("CREATE TRIGGER trg_treatment_sessions_updated_at")[0])
     alone = "-- Transactional: no\n\nCREATE INDEX CONCURRENTLY idx_organizations_name ON organizations (name);"
     write(release, "901_alone", alone)
     write(release, "902_rooms", "CREATE TABLE rooms (id int CONSTRAINT rooms_pkey PRIMARY KEY);")
     append(release, "003_checklist_schema.sql", b"\nINSERT INTO users (email)\nVALUES ('canary@example.org');\n")
     lines = (release / "migrations/003_checklist_schema.sql").read_text().count("\n")
-    result = local.play("deploy.yml", "-vvv", release_directory=str(release), database_name=database)
+    hosts: dict[str, dict[str, Any]] = {
+        "error": {"database_name": database},
+        "cut": {"database_name": f"{database[:50]}_cut", "migrations_target": "002"},
+    }
+    with undo.afterwards(local.drop_database, hosts["cut"]["database_name"]):
+        result = apart.play(local, tmp_path / "play", "deploy.yml", hosts, "-vvv", release_directory=str(release))
     assert result.status != 0
-    assert re.search(
-        rf"files/migrations/003_checklist_schema\.sql:{lines - 1}: \[23502\] null value in column", result.output
-    ), result.output
-    assert "001_initial_schema.sql to 002_clinical_schema.sql (2) applied and recorded by this run" in result.output
-    assert "Next: correct files/migrations/003_checklist_schema.sql" in result.output
+    assert "trg_treatment_sessions_updated_at" in failure_of(result, "cut"), result.output
+    said = failure_of(result, "error")
+    place = rf"files/migrations/003_checklist_schema\.sql:{lines - 1}: \[23502\] null value in column"
+    assert re.search(place, said), result.output
+    assert "001_initial_schema.sql to 002_clinical_schema.sql (2) applied and recorded by this run" in said
+    assert "Next: correct files/migrations/003_checklist_schema.sql" in said
     assert "canary" not in result.output
     assert "INSERT INTO" not in result.output
     assert local.psql("SELECT array_agg(version ORDER BY id) FROM migrations.history", database, role="postgres") == (
         "{001,002}"
     )
     assert local.psql("SELECT to_regclass('visit_checklists') IS NULL", database) == "t"
-
-
-@pytest.mark.fault(18)
-def test_a_file_that_was_cut_at_the_end_of_a_statement_breaks_its_promises(
-    local: Local, release: Path, database: str
-) -> None:
-    path = release / "migrations" / LAST
-    whole = path.read_text()
-    path.write_text(whole[: whole.rindex("CREATE OR REPLACE FUNCTION")])
-    result = local.play(release_directory=str(release), database_name=database)
-    assert result.status != 0
-    assert "validate_bhyt_card" in result.output

@@ -27,7 +27,7 @@ from tests import apart, undo
 from tests.apart import failed_in
 from tests.integration.test_managed import LOGIN, ROLES, Managed, login_role
 from tests.integration.test_security import OWNER, connect
-from tests.local import ROOT, Local, Result, until
+from tests.local import ROOT, Local, Result, release_up_to, until
 
 pytestmark = [pytest.mark.control("S23"), pytest.mark.control("S24"), pytest.mark.usefixtures("restic_program")]
 
@@ -44,55 +44,46 @@ SECRETS: dict[str, Any] = {
 }
 LOGGED = ("log_statement = 'all'", "log_min_duration_statement = 0", "log_min_error_statement = error")
 NOWHERE = {"postgresql_managed_port": 1}
-BAD_SQL = "-- Migration: {}\n-- Description: bad\n-- Depends on: {}\n{}SELECT 1 / 0;\n"
-LOOK = "database : Read the state of roles, database, extensions and privileges"
+BAD_SQL = "-- Migration: 901_bad\n-- Description: bad\n-- Depends on: 001\n{}SELECT 1 / 0;\n"
 CHANGED = {purpose: f"{secret} anew" for purpose, secret in PASSWORDS.items()}
 
 # Each play: the playbook, what all of its hosts have alike, and for each host the task that fails and what is its own.
-# {folder} is one that is removed again; beside a release, `bad`, there is none in it.
+# {folder} holds the releases and is removed again.
 PLAYS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, dict[str, Any]]]]] = {
-    "before a host": (
-        "deploy.yml",
-        {},
-        {"missing": ("Reject missing passwords", {"database_passwords": PASSWORDS | {"app": ""}})},
-    ),
     "deploy": (
         "deploy.yml",
-        {},
+        {"release_directory": "{folder}/bad"},
         {
             "text": ("database : Validating arguments", {"database_passwords": f"{MARK}text"}),
             "twice": (
                 "database : Reject weak passwords",
                 {"database_strict_passwords": True, "database_passwords": PASSWORDS | {"app": PASSWORDS["owner"]}},
             ),
-            "wrong": (LOOK, {"postgresql_managed_password": f"{MARK}wrong"}),
-            "secluded": (LOOK, {"database_row_level_security": True}),
+            "wrong": (
+                "database : Read the state of roles, database, extensions and privileges",
+                {"postgresql_managed_password": f"{MARK}wrong"},
+            ),
             "much": (
                 "database : Create roles, database, extensions and privileges",
                 {"database_passwords": CHANGED, "database_role_settings": {"app": {"work_mem": "much"}}},
             ),
             "sslmode": ("postgresql_managed : Validating arguments", {"postgresql_managed_sslmode": "maybe"}),
             "nothing": ("backup : Reject values that are out of range", {"backup_restic_only": True}),
+            "bad": ("migrations : Explain the failure", {"backup_before_migration": False}),
+            "gate": ("backup : Take a verified backup", {"backup_directory": "/proc/none"}),
+            "promising": (
+                "verification : Compare the database with the promises of the release",
+                {"migrations_target": "001"},
+            ),
         },
     ),
     "migrate": (
         "playbooks/migrate.yml",
-        {"release_directory": "{folder}/bad"},
+        {"release_directory": "{folder}/alone", "backup_before_migration": False},
         {
             "nowhere": ("migrations : Compare the release with the migration history", NOWHERE),
-            "bad": ("migrations : Explain the failure", {"backup_before_migration": False}),
-            "gate": ("backup : Take a verified backup", {"backup_directory": "/proc/none"}),
+            "alone": ("migrations : Explain the failure", {"database_name": "canary_alone"}),
         },
-    ),
-    "without transaction": (
-        "deploy.yml",
-        {"release_directory": "{folder}/alone"},
-        {"alone": ("migrations : Explain the failure", {"database_name": "canary_alone"})},
-    ),
-    "verify": (
-        "playbooks/verify.yml",
-        {"release_directory": "{folder}/promising"},
-        {"promising": ("verification : Compare the database with the promises of the release", {})},
     ),
     "backup": (
         "playbooks/backup.yml",
@@ -200,7 +191,8 @@ class Watched:
     @property
     def settings(self) -> dict[str, Any]:
         """Every secret, and what else a playbook needs."""
-        return self.managed.settings | SECRETS | {"backup_directory": str(self.folder / "backups")}
+        folders = {"backup_directory": str(self.folder / "backups"), "release_directory": str(self.folder / "files")}
+        return self.managed.settings | SECRETS | folders
 
     def play(
         self, playbook: str, *options: str, without: frozenset[str] = frozenset(), **variables: Any
@@ -255,15 +247,14 @@ def log_everything(local: Local, wanted: bool) -> None:
 
 
 def fill(folder: Path) -> None:
-    """Write the releases of which something fails."""
+    """Write the releases: one that is well, and those of which something fails."""
     folder.chmod(0o755)
-    for name in ("bad", "promising"):
-        shutil.copytree(ROOT / "files", folder / name)
-    (folder / "bad/migrations/901_bad.sql").write_text(BAD_SQL.format("901_bad", "015", ""))
-    promises = folder / "promising/verify/001_initial_schema.yml"
+    well = release_up_to("001", folder)
+    for name, more in (("bad", ""), ("alone", "-- Transactional: no\n")):
+        shutil.copytree(well, folder / name)
+        (folder / name / "migrations/901_bad.sql").write_text(BAD_SQL.format(more))
+    promises = folder / "bad/verify/001_initial_schema.yml"
     promises.write_text(promises.read_text().replace("\ntables:\n", "\ntables:\n  nothing: ordinary\n", 1))
-    (folder / "alone/migrations").mkdir(parents=True)
-    (folder / "alone/migrations/001_bad.sql").write_text(BAD_SQL.format("001_bad", "none", "-- Transactional: no\n"))
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +285,7 @@ def deployed(watched: Watched) -> tuple[Result, set[str]]:
     watched.managed.sql(
         f"ALTER ROLE {LOGIN} NOSUPERUSER; GRANT {', '.join(ROLES.values())} TO {LOGIN} WITH ADMIN OPTION"
     )
+    watched.managed.sql(f"CREATE DATABASE canary_alone OWNER {ROLES['owner']} TEMPLATE canary_managed")
     return done
 
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests import apart
 from tests.apart import changed_of
-from tests.local import ROOT, VERSIONS, Local, Result, release_up_to
+from tests.integration.test_bad_input import write
+from tests.local import ROOT, VERSIONS, Local, release_up_to
 
 GUIDE_COUNTS = """
 SELECT (SELECT count(*) FROM pt_service_codes), (SELECT count(*) FROM vietnamese_medical_terms),
        (SELECT count(*) FROM clinical_protocols), (SELECT count(*) FROM bhyt_validation_rules)
 """
-PUBLIC_TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
 MIGRATIONS = sorted(path.stem for path in (ROOT / "files/migrations").glob("*.sql"))
 ROLES = {"owner": "emr", "app": "emr_app", "readonly": "emr_readonly", "backup": "emr_backup"}
+HISTORY = "SELECT string_agg(act || ' ' || version, ', ' ORDER BY id) FROM migrations.history"
 MOST_TASKS = 11  # of a run that changes nothing
 
 
@@ -35,102 +31,103 @@ def test_the_release_begins_with_the_fifteen_migrations_of_the_guide() -> None:
     assert sorted(path.stem for path in (ROOT / "files/rollbacks").glob("*.sql")) == MIGRATIONS
 
 
-def test_deploys_from_nothing_beside_another_server_and_starts_one_that_stopped(local: Local, folder: Path) -> None:
-    own = Local(folder)
+def clinic(folder: Path) -> Path:
+    """Write a release of three migrations: one of ours and two of others, the last without transaction."""
+    release = release_up_to("001", folder)
+    write(
+        release,
+        "0100_rooms",
+        "BEGIN;\nCREATE TABLE rooms (id int CONSTRAINT rooms_pkey PRIMARY KEY, name text);\n"
+        "INSERT INTO rooms VALUES (1, '100% {{ room }} $sql$ đ');\nCOMMIT;",
+    )
+    alone = "-- Transactional: no\n\nCREATE UNIQUE INDEX CONCURRENTLY idx_rooms_name ON rooms (name);"
+    write(release, "0101_rooms_name", alone, depends="0100")
+    return release
+
+
+@pytest.mark.fault(25)
+@pytest.mark.fault(38)
+def test_deploys_from_nothing_beside_another_server_to_a_target_and_goes_on_where_it_stopped(
+    local: Local, folder: Path, tmp_path: Path
+) -> None:
+    """The last deploy starts the server, changes a password, and is allowed a file that is older than what is applied.
+
+    That such a file is refused elsewhere: test_refused_deploy.py.
+    """
+    release = clinic(tmp_path)
+    own = Local(folder, {"release_directory": str(release), "backup_before_migration": False})
     checked = own.deploy("--check", "--diff")
     assert files_below(folder) == [], "check mode made files"
     assert "+CREATE TABLE patients" in checked.output.replace("+CREATE TABLE public.patients", "+CREATE TABLE patients")
-    assert f"{len(VERSIONS)} pending" in checked.output
+    assert "3 pending" in checked.output
 
-    first = own.deploy()
-    assert re.search(rf"{len(VERSIONS)} applied now in \d+ ms, 0 before", first.output)
+    first = own.deploy(migrations_target="0100")
+    assert re.search(r"2 applied now in \d+ ms, 0 before", first.output)
     assert not re.search(r"Validating arguments|^included:|^skipping:", first.output, re.MULTILINE)
-    assert own.psql(GUIDE_COUNTS) == "8|56|5|18"
+    assert own.psql(HISTORY, role="postgres") == "apply 001, apply 0100"
     for role in ROLES.values():
         assert (folder / "passwords" / role).stat().st_mode & 0o777 == 0o600
-
-    again = own.deploy()
-    assert again.changed == 0
-    assert re.search(rf"0 applied now in 0 ms, {len(VERSIONS)} before", again.output)
-    assert len(again.tasks) <= MOST_TASKS, again.tasks
 
     assert len({server.psql("SHOW port", "postgres", role="postgres") for server in (local, own)}) == 2
     own.stop_server()
     assert own.run_psql("-c", "SELECT 1", database="postgres").returncode != 0
     assert local.psql("SELECT 1") == "1"
-    own.deploy()
-    assert own.psql("SELECT count(*) FROM migrations.applied", role="postgres") == str(len(VERSIONS))
+    write(release, "0099_late", "CREATE TABLE late (id int CONSTRAINT late_pkey PRIMARY KEY);")
+    password = "q'u\"o`te $HOME $$ %s %% {x} \\ : ; # é 🏥 end"
+    passwords = {purpose: own.password(role) for purpose, role in ROLES.items()} | {"app": password}
+    on = own.deploy("-vvv", "--diff", database_passwords=passwords, migrations_out_of_order=True)
+    assert re.search(r"2 applied now in \d+ ms, 2 before", on.output)
+    history = own.psql(HISTORY, role="postgres")
+    assert history == "apply 001, apply 0100, apply 0099, start 0101, apply 0101"
+    assert own.psql("SELECT name, to_regclass('late') FROM rooms") == "100% {{ room }} $sql$ đ|late"
+    assert own.psql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_rooms_name'::regclass") == "t"
+    assert not [secret for secret in passwords.values() if secret in on.output]
+    (folder / "passwords/emr_app").write_text(password)
+    assert own.psql("SELECT current_user", user="emr_app") == "emr_app"
 
 
-@dataclass(frozen=True)
-class Targets:
-    """Deploys of databases that stop before the last migration: the first, one in check mode, and one that goes on.
-
-    `deployed` is the database of the session and `ten` and `fourteen` are databases at 010 and 014. In the last deploy
-    `ten` goes on, and `fourteen` has the same target again.
-    """
-
-    checked: Result
-    on: Result
-    applied_versions: dict[str, str]  # after the first: applied migrations and tables
-    unchanged: bool  # whether check mode left the catalogs as they were
-
-
-NAMES = {"deployed": "physioflow", "ten": "deploy_ten", "fourteen": "deploy_fourteen"}
-
-
-@pytest.fixture(scope="module")
-def targets(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Targets]:
-    """The databases after all three."""
-    hosts: dict[str, dict[str, Any]] = {host: {"database_name": name} for host, name in NAMES.items()}
-    hosts["ten"] |= {"migrations_target": "010", "backup_directory": str(tmp_path_factory.mktemp("ten") / "backups")}
-    hosts["fourteen"] |= {"migrations_target": "014", "database_environment": "production"}
-
-    def play(*options: str, **given: dict[str, Any]) -> Result:
-        return apart.play(local, tmp_path_factory.mktemp("targets") / "play", "deploy.yml", given, *options)
-
-    def catalogs() -> list[str]:
-        return [local.catalogs(name) for name in NAMES.values()]
-
-    with ExitStack() as stack:
-        for name in (NAMES["ten"], NAMES["fourteen"]):
-            stack.callback(local.drop_database, name)
-        first = play(ten=hosts["ten"], fourteen=hosts["fourteen"])
-        assert changed_of(first, "ten") > 0
-        assert changed_of(first, "fourteen") > 0
-        count = "SELECT count(*), max(version) FROM migrations.history"
-        standing = {
-            host: f"{local.psql(count, NAMES[host], role='postgres')}|{local.psql(PUBLIC_TABLES, NAMES[host])}"
-            for host in ("ten", "fourteen")
-        }
-        before = catalogs()
-        to_015 = {"migrations_target": "015"}
-        deployed = hosts["deployed"]
-        checked = play("--check", "--diff", deployed=deployed, ten=hosts["ten"], fourteen=hosts["fourteen"] | to_015)
-        unchanged = catalogs() == before and local.psql(count, NAMES["fourteen"], role="postgres") == "14|014"
-        on = play(ten=hosts["ten"] | to_015, fourteen=hosts["fourteen"])
-        yield Targets(checked, on, standing, unchanged)
+@pytest.mark.fault(19)
+@pytest.mark.fault(20)
+def test_a_second_deploy_changes_nothing_and_accepts_other_line_ends_and_a_byte_order_mark(
+    local: Local, release: Path
+) -> None:
+    marked = release / "migrations/007_billing_tables.sql"
+    marked.write_bytes(b"\xef\xbb\xbf" + marked.read_bytes())
+    ended = release / "migrations/008_clinical_protocols_tables.sql"
+    ended.write_bytes(ended.read_bytes().replace(b"\n", b"\r\n"))
+    again = local.deploy(release_directory=str(release))
+    assert again.changed == 0
+    assert re.search(rf"0 applied now in 0 ms, {len(VERSIONS)} before", again.output)
+    assert len(again.tasks) <= MOST_TASKS, again.tasks
+    for path, words in ((marked, "byte order mark"), (ended, "CRLF line ends")):
+        assert re.search(rf"{path.name}.*{words}", again.output), again.output
+    assert local.psql(GUIDE_COUNTS) == "8|56|5|18"
 
 
-def test_check_mode_finds_nothing_to_do_or_shows_the_pending_sql_and_touches_nothing(targets: Targets) -> None:
-    assert changed_of(targets.checked, "deployed") == 0
-    assert changed_of(targets.checked, "ten") == 0, "it is at its target"
-    assert changed_of(targets.checked, "fourteen") > 0
-    assert "+CREATE TABLE" in targets.checked.output
-    assert "bhyt_validation_rules" in targets.checked.output
-    assert "1 pending, 14 applied" in targets.checked.output
-    assert targets.unchanged
+def test_two_deploys_at_once_are_as_good_as_one_and_check_mode_changes_nothing(
+    local: Local, tmp_path: Path, database: str
+) -> None:
+    """They meet in each task of one play. Check mode finds nothing to do at the target, or shows the pending SQL."""
+    release = str(clinic(tmp_path))
+    one = {"database_name": database, "migrations_target": "0100", "database_environment": "production"}
+    hosts = {"one": one, "another": one}
+    both = apart.play(local, tmp_path / "both", "deploy.yml", hosts, release_directory=release)
+    assert both.status == 0, both.output  # one waits, plans anew and finds nothing to do
+    assert sorted(re.findall(r"(\d+) applied now", both.output)) == ["0", "2"]
+    history = "SELECT count(*), count(DISTINCT version), count(DISTINCT run_id) FROM migrations.history"
+    assert local.psql(history, database, role="postgres") == "2|2|1"
+    assert local.psql("SHOW physioflow.environment", database) == "production"
 
-
-def test_stops_at_the_target_and_goes_on_from_there(local: Local, targets: Targets) -> None:
-    assert targets.applied_versions == {"ten": "10|010|29", "fourteen": "14|014|29"}
-    assert changed_of(targets.on, "fourteen") == 0, "it is at its target, and marked as production"
-    marked = local.psql("SHOW physioflow.environment", NAMES["fourteen"])
-    assert marked == "production"
-    assert changed_of(targets.on, "ten") > 0
-    assert re.search(r"5 applied now in \d+ ms, 10 before", targets.on.output)
-    assert local.psql(GUIDE_COUNTS, NAMES["ten"]) == "8|56|5|18"
-    assert local.psql(PUBLIC_TABLES, NAMES["ten"]) == "30"
+    before = local.catalogs(database)
+    hosts["another"] = one | {"migrations_target": ""}
+    options = ("--check", "--diff")
+    checked = apart.play(local, tmp_path / "checked", "deploy.yml", hosts, *options, release_directory=release)
+    assert changed_of(checked, "one") == 0, "it is at its target, and marked as production"
+    assert changed_of(checked, "another") > 0
+    assert "+CREATE UNIQUE INDEX CONCURRENTLY idx_rooms_name" in checked.output
+    assert "1 pending, 2 applied" in checked.output
+    assert local.catalogs(database) == before
+    assert local.psql(history, database, role="postgres") == "2|2|1"
 
 
 def test_the_history_says_who_did_what(local: Local) -> None:
@@ -187,63 +184,13 @@ def test_a_later_table_is_usable_without_another_grant(local: Local) -> None:
         local.psql("DROP TABLE later", user="emr")
 
 
-@pytest.mark.fault(38)
-def test_a_password_may_hold_any_character(local: Local, database: str) -> None:
-    password = "q'u\"o`te $HOME $$ %s %% {x} \\ : ; # é 🏥 end"
-    passwords = {purpose: local.password(role) for purpose, role in ROLES.items()} | {"app": password}
-    kept = (local.folder / "passwords/emr_app").read_text()
-    verifier = local.psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'emr_app'", role="postgres")
+def test_a_broken_promise_fails_where_it_is_verified_also_where_nothing_is_pending(local: Local) -> None:
+    index = local.psql("SELECT pg_get_indexdef('idx_patients_name'::regclass)")
+    local.psql("DROP INDEX idx_patients_name")
     try:
-        result = local.deploy(
-            "-vvv", "--diff", database_name=database, migrations_target="001", database_passwords=passwords
-        )
-        (local.folder / "passwords/emr_app").write_text(password)
-        assert local.psql("SELECT current_user", database, user="emr_app") == "emr_app"
-        for secret in passwords.values():
-            assert secret not in result.output
+        result = local.play()
     finally:
-        (local.folder / "passwords/emr_app").write_text(kept)
-        local.psql(f"ALTER ROLE emr_app PASSWORD '{verifier}'", role="postgres")
-
-
-def test_deploys_another_release_into_another_database(local: Local, tmp_path: Path, database: str) -> None:
-    migrations = tmp_path / "clinic" / "migrations"
-    migrations.mkdir(parents=True)
-    (migrations / "0100_rooms.sql").write_text(
-        "-- Migration: 0100_rooms\n-- Description: rooms\n-- Depends on: none\nBEGIN;\n"
-        "CREATE TABLE rooms (id int CONSTRAINT rooms_pkey PRIMARY KEY, name text);\n"
-        "INSERT INTO rooms VALUES (1, '100% {{ room }} $sql$ đ');\nCOMMIT;\n"
-    )
-    (migrations / "0101_rooms_name.sql").write_text(
-        "-- Migration: 0101_rooms_name\n-- Description: name\n-- Depends on: 0100\n-- Transactional: no\n"
-        "CREATE UNIQUE INDEX CONCURRENTLY idx_rooms_name ON rooms (name);\n"
-    )
-    release = str(tmp_path / "clinic")
-    result = local.deploy(release_directory=release, database_name=database)
-    assert re.search(r"2 applied now in \d+ ms, 0 before", result.output)
-    assert local.psql("SELECT name FROM rooms", database) == "100% {{ room }} $sql$ đ"
-    assert local.psql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_rooms_name'::regclass", database) == "t"
-    history = "SELECT string_agg(act || ' ' || version, ', ' ORDER BY id) FROM migrations.history"
-    assert local.psql(history, database, role="postgres") == "apply 0100, start 0101, apply 0101"
-
-
-def test_a_broken_promise_fails_where_it_is_verified_also_where_nothing_is_pending(local: Local, database: str) -> None:
-    local.create_database(database, "physioflow")
-    local.deploy(database_name=database)
-    local.psql("DROP INDEX idx_patients_name", database)
-    result = local.play(database_name=database)
+        local.psql(index)
     assert result.status != 0
     assert result.tasks[-1] == "verification : Compare the database with the promises of the release"
     assert "idx_patients_name" in result.output
-
-
-def test_two_deploys_at_once_are_as_good_as_one(local: Local, tmp_path: Path, database: str) -> None:
-    release = str(release_up_to("002", tmp_path))
-    with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda _: local.play(database_name=database, release_directory=release), range(2)))
-    for result in results:  # the other one waits, plans anew and finds nothing to do
-        assert result.status == 0, result.output
-    history = "SELECT count(*), count(DISTINCT version), count(DISTINCT run_id) FROM migrations.history"
-    assert local.psql(history, database, role="postgres") == "2|2|1"
-    applied = re.findall(r"(\d+) applied now", "".join(result.output for result in results))
-    assert sorted(applied) == ["0", "2"]

@@ -1,13 +1,12 @@
 """A deploy that is refused changes nothing: not the server, its settings and files, its roles, nor any database.
 
-Each refusal is a host of a play. All are on the server of the session and want it otherwise than it is, so that
-whatever comes before a refusal would be seen.
+What is refused at one place is a host of one play. All are on the server of the session and want it otherwise than it
+is, so that whatever comes before a refusal would be seen.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -39,58 +38,63 @@ LATE = "ALTER TABLE migrations.history DISABLE TRIGGER ALL; DELETE FROM migratio
 NO_HISTORY = "DROP SCHEMA migrations CASCADE"
 WITHOUT_RULES = "DROP SCHEMA migrations CASCADE; DROP TABLE bhyt_validation_rules CASCADE"
 
-# kind: {host: (what is done to its database, its variables, the words that refuse it with | between)}.
-KINDS: dict[str, dict[str, tuple[str, dict[str, Any], str]]] = {
-    "server": {
-        "limits": (
-            "",
-            {"database_connection_limits": {"owner": 60, "app": 60, "readonly": 60, "backup": 60}},
-            "database_connection_limits add up to 240",
-        ),
-        "limit": ("", {"database_connection_limit": 500}, "database_connection_limit is 500, and the server has 97"),
-        "extension": (
-            "",
-            {"database_extensions": ["nowhere"], "database_allowed_extensions": ["nowhere"]},
-            "The extension nowhere is not available on the server.",
-        ),
-        "disallowed": ("", {"database_extensions": ["dblink"]}, "The extension dblink is not among"),
-        "owner": ("", {"database_owner": "emr_other"}, "exists with owner emr, not emr_other"),
-        "locale": ("", {"database_locale": "vi_VN.UTF-8"}, "exists with locale C.UTF-8, not vi_VN.UTF-8"),
-        "version": ("", {"database_postgresql_versions": [17]}, "this release supports 17"),
-        "reserved": ("", {"database_owner": "pg_emr"}, "database_owner is 'pg_emr', a name that PostgreSQL reserves"),
-        "superuser": (
-            "",
-            {"database_owner": "postgres"},
-            "database_owner is 'postgres', a name that PostgreSQL reserves",
-        ),
-        "purpose": ("", {"database_role_settings": {"apps": {}}}, "database_role_settings has the key 'apps'"),
-    },
-    "history": {
-        "edited": (
-            "",
-            {},
-            "007_billing_tables.sql was edited after it was applied|014_renamed|"
-            f"{LAST}.sql is applied, but missing in the release",
-        ),
-        "late": (LATE, {}, "004_scheduling_schema.sql is not applied, but the later"),
-        "target": ("", {"migrations_target": "010"}, f"The target 010 is before {VERSIONS[-1]}, which is applied"),
-        "unknown": ("", {"migrations_target": "099"}, "The target 099 is not a version of this release"),
-        "doubt": (IN_DOUBT, {}, "901_tidy.sql"),
-    },
-    "adoption": {
-        "foreign": (NO_HISTORY, {}, "tables in schema public and no history of migrations"),
-        "wrong": (WITHOUT_RULES, {"migrations_baseline": "015"}, "015_bhyt_validation_rules is partly applied"),
-        "far": (NO_HISTORY, {"migrations_baseline": "010"}, "it is not at 010"),
-    },
-    "settings": {
-        "refused": ("", {"postgresql_embedded_settings": {"work_mem": "much"}}, "PostgreSQL refuses the settings"),
-    },
-    "listener": {
-        "port": ("", {"postgresql_embedded_port": 70000}, "Port 70000 cannot be used"),
-    },
+# {host: (what is done to a copy of the database, its variables, the words that refuse it with | between)}
+HOSTS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "injection": (
+        "",
+        {"database_name": "x; DROP DATABASE physioflow;--"},
+        'the first not a digit): "x; DROP DATABASE physioflow;--". No host was touched.',
+    ),
+    "names": (
+        "",
+        {"database_name": "a" * 64, "database_app_role": "Emr-App"},
+        f'the first not a digit): "{"a" * 64}", "Emr-App". No host was touched.',
+    ),
+    "input": (
+        "",
+        {
+            "database_owner": "pg_emr",
+            "database_app_role": "postgres",
+            "database_role_settings": {"apps": {}},
+            "database_extensions": ["dblink"],
+        },
+        "database_owner is 'pg_emr', a name that PostgreSQL reserves|"
+        "database_app_role is 'postgres', a name that PostgreSQL reserves|"
+        "database_role_settings has the key 'apps'|The extension dblink is not among",
+    ),
+    "server": (
+        "",
+        {
+            "database_connection_limits": {"owner": 60, "app": 60, "readonly": 60, "backup": 60},
+            "database_connection_limit": 500,
+            "database_extensions": ["nowhere"],
+            "database_allowed_extensions": ["nowhere"],
+            "database_owner": "emr_other",
+            "database_locale": "vi_VN.UTF-8",
+        },
+        "database_connection_limits add up to 240|database_connection_limit is 500, and the server has 97|"
+        "The extension nowhere is not available on the server.|exists with owner emr, not emr_other|"
+        "exists with locale C.UTF-8, not vi_VN.UTF-8",
+    ),
+    "version": ("", {"database_postgresql_versions": [17]}, "this release supports 17"),
+    "history": (
+        f"{IN_DOUBT}; {LATE}",
+        {"migrations_target": "010"},
+        "007_billing_tables.sql was edited after it was applied|014_renamed|"
+        f"{LAST}.sql is applied, but missing in the release|004_scheduling_schema.sql is not applied, but the later|"
+        f"901_tidy.sql|The target 010 is before {VERSIONS[-1]}, which is applied",
+    ),
+    "foreign": (NO_HISTORY, {}, "tables in schema public and no history of migrations"),
+    "wrong": (WITHOUT_RULES, {"migrations_baseline": "015"}, "015_bhyt_validation_rules is partly applied"),
+    "far": (NO_HISTORY, {"migrations_baseline": "010"}, "it is not at 010"),
+    # Of a database that is not there, otherwise its history would be refused before.
+    "settings": (
+        "",
+        {"database_name": "nowhere", "postgresql_embedded_settings": {"work_mem": "much"}},
+        "PostgreSQL refuses the settings",
+    ),
+    "port": ("", {"postgresql_embedded_port": 70000}, "Port 70000 cannot be used"),
 }
-
-HOSTS = {host: refusal for hosts in KINDS.values() for host, refusal in hosts.items()}
 
 
 def spoil(release: Path) -> None:
@@ -124,47 +128,29 @@ def everything(local: Local) -> str:
     return "\n".join([*lines, started, *(f"{path} {path.read_bytes()!r}" for path in files)])
 
 
-def hosts_of(spoilt: bool) -> dict[str, tuple[str, dict[str, Any], str]]:
-    """Return the hosts whose release contradicts the history, or the others."""
-    return {host: HOSTS[host] for host in HOSTS if (host in KINDS["history"]) == spoilt}
-
-
-@pytest.fixture
-def databases(local: Local, spoilt: bool) -> Iterator[dict[str, str]]:
-    """A copy of the deployed database for each host of the test's kind."""
+@pytest.mark.fault(15)
+@pytest.mark.fault(16)
+@pytest.mark.fault(25)
+@pytest.mark.fault(34)
+@pytest.mark.fault(36)
+@pytest.mark.fault(38)
+@pytest.mark.fault(39)
+def test_a_refused_deploy_changes_nothing(local: Local, release: Path, tmp_path: Path) -> None:
+    """Of a release that contradicts the history; what is refused before that is looked at would be of any."""
+    spoil(release)
+    hosts = {host: OTHERWISE | variables for host, (_, variables, _) in HOSTS.items()}
     with ExitStack() as stack:
-        made = {}
-        for host, (sql, _, _) in hosts_of(spoilt).items():
-            made[host] = f"test_refused_{host}"
-            stack.enter_context(undo.afterwards(local.drop_database, made[host]))
-            local.create_database(made[host], "physioflow")
+        for host, (sql, _, _) in HOSTS.items():
             if sql:
-                local.psql(sql, made[host], role="postgres")
-        yield made
-
-
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        pytest.param(True, marks=[pytest.mark.fault(15), pytest.mark.fault(16), pytest.mark.fault(25)]),
-        pytest.param(False, marks=[pytest.mark.fault(34), pytest.mark.fault(36)]),
-    ],
-)
-def test_a_refused_deploy_changes_nothing(
-    local: Local, databases: dict[str, str], release: Path, tmp_path: Path, spoilt: bool
-) -> None:
-    """Of a release that contradicts the history, and of one that does not."""
-    if spoilt:
-        spoil(release)
-    meant = hosts_of(spoilt)
-    hosts = {
-        host: OTHERWISE | {"database_name": databases[host]} | variables for host, (_, variables, _) in meant.items()
-    }
-    before = everything(local)
-    result = apart.play(local, tmp_path / "play", "deploy.yml", hosts, release_directory=str(release))
+                hosts[host]["database_name"] = name = f"test_refused_{host}"
+                stack.enter_context(undo.afterwards(local.drop_database, name))
+                local.create_database(name, "physioflow")
+                local.psql(sql, name, role="postgres")
+        before = everything(local)
+        result = apart.play(local, tmp_path / "play", "deploy.yml", hosts, release_directory=str(release))
+        assert everything(local) == before
     assert result.status != 0
     assert result.changed == 0, result.output
-    for host, (_, _, words) in meant.items():
+    for host, (_, _, words) in HOSTS.items():
         for sentence in words.split("|"):
             assert sentence in failure_of(result, host), f"{host}: {sentence}\n{result.output}"
-    assert everything(local) == before

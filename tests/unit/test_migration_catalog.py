@@ -18,6 +18,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.migrations.cat
     runs_alone,
     shorten_token,
 )
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.release import read_release
 
 HEADER = "-- Migration: {stem}\n-- Description: something\n-- Depends on: {depends}\n\n"
 
@@ -341,6 +342,12 @@ def test_says_all_that_is_wrong_at_once(release: Release) -> None:
 def test_an_empty_release_is_refused(release: Release) -> None:
     release.folder.mkdir()
     assert release.findings() == ["files/migrations: contains no migration. Correct release_directory."]
+
+
+def test_a_release_folder_that_is_not_there_is_refused() -> None:
+    refused = read_release("/nowhere", header_required=True, roles="")
+    assert refused["failed"]
+    assert refused["msg"] == "There is no release folder /nowhere. Nothing was touched. Correct release_directory."
 
 
 def test_a_statement_is_checked_in_the_middle_of_a_file() -> None:
