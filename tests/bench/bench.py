@@ -70,10 +70,7 @@ class Bench:
         self.local = local
         self.scratch = scratch
         self.port = local.psql("SHOW port", "postgres", role="postgres")
-        self.env = environment() | {
-            "PGSERVICEFILE": str(local.server / "pg_service.conf"),
-            "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),
-        }
+        self.env = environment() | {"PGSERVICEFILE": str(local.server / "pg_service.conf")}
         self.printed = ""
         for name, text in (("empty", EMPTY_PLAY), ("role", ROLE_PLAY)):
             (scratch / f"{name}.yml").write_text(text)
@@ -237,7 +234,7 @@ def measure_nothing(bench: Bench, rounds: int, applied: int) -> None:
     print(f"  CPU s of {applied} applied files: {median[many].cpu - median[few].cpu:.1f}")
 
 
-def measure(local: Local, scratch: Path, *, rounds: int, many: int, applied: int, small: bool = False) -> None:
+def measure(local: Local, scratch: Path, *, rounds: int, many: int, applied: int) -> None:
     """Measure all ways on a server that the project is deployed to.
 
     Args:
@@ -246,7 +243,6 @@ def measure(local: Local, scratch: Path, *, rounds: int, many: int, applied: int
         rounds: how often.
         many: files of the generated release.
         applied: files of another one, of a database that holds it.
-        small: leave out what has to be downloaded, and the files of the project.
     """
     bench = Bench(local, scratch)
     ways: dict[str, Callable[[Path], Cost]] = {
@@ -257,10 +253,6 @@ def measure(local: Local, scratch: Path, *, rounds: int, many: int, applied: int
     }
     generated, to = generate(scratch / "many", many), ("one psql session",)
     measure_nothing(bench, rounds, applied)
-    if small:
-        del ways["dbmate"]
-        compare(f"{many} generated files", ways, generated, rounds, to)
-        return
     CACHE.mkdir(parents=True, exist_ok=True)
     subprocess.run(["npm", "install", "--silent", "--prefix", CACHE, DBMATE], check=True)
     guide = release_up_to("015", scratch / "guide")  # dbmate cannot send the later files that need no transaction

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ from ansible_collections.physioflow.database.plugins.module_utils.status.finding
 from ansible_collections.physioflow.database.plugins.module_utils.status.limits import read_limits
 
 from tests import apart
-from tests.apart import changed_of, failed_in, said_of
+from tests.apart import changed_of
 from tests.backups import CANARY, Clinic
 from tests.browser import DARK, DESK, LIGHT, PHONE, Browser, browser
 from tests.integration.test_status import LIMITS, Watch, session
-from tests.local import BIN, ROOT, VERSIONS, Local, Result, environment, until
+from tests.local import BIN, ROOT, SECONDS, VERSIONS, Local, Result, environment, run_to_end, until
 
 TEMPLATES = ROOT / "roles/report/templates"
 WORDS, _ = read_words(TEMPLATES)
@@ -47,6 +48,7 @@ GROW = (
     "CREATE TABLE heaps (id int CONSTRAINT heaps_pkey PRIMARY KEY, word text); CREATE INDEX idx_heaps ON heaps (word);"
     " INSERT INTO heaps SELECT n, 'w' || n FROM generate_series(1, 5000) AS n; ANALYZE heaps"
 )
+BY_INDEX = "SET enable_seqscan = off; SELECT word FROM heaps WHERE word = 'w7'"
 YEAR = "outcome_measures.2025-01-01"
 
 
@@ -59,15 +61,20 @@ def figures(page: str) -> dict[str, float]:
     return {name: float(values[0]) for name, values in found.items()}
 
 
+def status_of(clinic: Clinic, plan: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the state of a database, as the page takes it."""
+    facts = Watch(clinic).facts(details=True) | {"plan": plan}
+    return {"facts": facts, "findings": described(findings(facts, read_limits(LIMITS)))}
+
+
 def page_of(clinic: Clinic, plan: dict[str, Any] | None = None, verification: dict[str, Any] | None = None) -> str:
     """Return the page of a database."""
-    facts = Watch(clinic).facts(details=True) | {"plan": plan}
     page = render(
         TEMPLATES,
         host="h<&>",
         language="vi",
         timezone=UTC,
-        status={"facts": facts, "findings": described(findings(facts, read_limits(LIMITS)))},
+        status=status_of(clinic, plan),
         verification=verification or VERIFIED,
     )
     assert CANARY not in page
@@ -99,15 +106,11 @@ CHANGES: dict[str, tuple[Callable[[Clinic], Any], dict[str, float | None]]] = {
         sql(ACT.format(act="rollback", version=VERSIONS[-1], run=RUN, ms="1")),
         {"migrations": len(VERSIONS) - 1, "run.1.rollback": 1},
     ),
-    "a table with rows and an index": (
-        sql(GROW),
-        {"rows.heaps": 5000, "bytes.heaps": None, "database": None, "rows": None, "tables": None},
+    "a table that is read in full and by its index": (
+        sql(GROW, "SELECT count(word) FROM heaps", BY_INDEX),
+        {"rows.heaps": 5000, "scans.idx_heaps": 1}
+        | dict.fromkeys(("bytes.heaps", "seq_scan.heaps", "database", "rows", "tables")),
     ),
-    "an index that is used": (
-        sql(GROW, "SET enable_seqscan = off; SELECT word FROM heaps WHERE word = 'w7'"),
-        {"scans.idx_heaps": 1},
-    ),
-    "a table that is read in full": (sql(GROW, "SELECT count(word) FROM heaps"), {"seq_scan.heaps": None}),
     "rows of a year": (
         sql(
             "INSERT INTO outcome_measures (patient_id, measure_type, measurement_date, baseline_score, current_score,"
@@ -115,8 +118,7 @@ CHANGES: dict[str, tuple[Callable[[Clinic], Any], dict[str, float | None]]] = {
         ),
         {f"year.{YEAR}": None, f"year_bytes.{YEAR}": None},
     ),
-    "a backup": (lambda clinic: clinic.backup(), {"backups": 1, "newest_backup": None}),
-    "a drill": (drilled, {"backups": 1, "drills": 1}),
+    "a backup and its drill": (drilled, {"backups": 1, "newest_backup": None, "drills": 1}),
 }
 
 
@@ -219,13 +221,11 @@ SEEDS = ROOT / "files/seeds/development_data.sql"
 class Reported:
     """A server with a database that holds invented patients, a backup and a drill; and what the playbook said of it.
 
-    Each host has a report of its own: `local` one as it is, `english` one in that language, `spoilt` one of a copy
-    without an index, and `nowhere` none, because its folder cannot be.
+    Each host has a report of its own: `local` one as it is, `spoilt` one in English of a copy without an index.
     """
 
     local: Local
     folder: Path
-    checked: Result
     result: Result
 
     def page(self, host: str) -> Path:
@@ -252,20 +252,13 @@ def reported(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         local.create_database(SPOILT_DATABASE, DATABASE)
         local.psql("ALTER INDEX idx_patients_mrn RENAME TO idx_gone", SPOILT_DATABASE)
         hosts: dict[str, dict[str, Any]] = {
-            "local": {},
-            "english": {"report_language": "en"},
-            "spoilt": {"database_name": SPOILT_DATABASE},
-            "nowhere": {"report_directory": "/dev/null/x"},
+            "local": {"database_name": DATABASE},
+            "spoilt": {"database_name": SPOILT_DATABASE, "report_language": "en"},
         }
         for host, given in hosts.items():
-            given.setdefault("database_name", DATABASE)
-            given.setdefault("report_directory", str(folder / host))
-            given["backup_directory"] = str(clinic.folder)
-        only_english = {"english": hosts["english"]}
-        place = tmp_path_factory.mktemp("plays")
-        checked = apart.play(local, place / "check", "playbooks/report.yml", only_english, "--check")
-        assert not [*folder.iterdir()], "check mode wrote something"
-        yield Reported(local, folder, checked, apart.play(local, place / "play", "playbooks/report.yml", hosts))
+            given |= {"report_directory": str(folder / host), "backup_directory": str(clinic.folder)}
+        play = tmp_path_factory.mktemp("report") / "play"
+        yield Reported(local, folder, apart.play(local, play, "playbooks/report.yml", hosts))
 
 
 @pytest.fixture(scope="module")
@@ -298,9 +291,10 @@ def test_the_whole_page_is_of_this_database(reported: Reported, page: Path) -> N
     assert not [name for name in names if name in page.read_text()]
 
 
-@pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("scheme", [LIGHT, DARK])
-def test_a_browser_shows_it(chromium: Browser, page: Path, width: int, scheme: str) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, LIGHT), (DESK, DARK)])  # colours do not depend on the width
+def test_a_browser_shows_it_and_its_picture_is_kept(
+    chromium: Browser, page: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
     seen = chromium.look(page, width, scheme)
     assert (seen.complaints, seen.requests) == ([], ["/frame", "/page"])
     for language, shown in seen.languages.items():
@@ -310,50 +304,56 @@ def test_a_browser_shows_it(chromium: Browser, page: Path, width: int, scheme: s
         assert "200" in shown["text"]
         assert (shown["too_wide"], shown["cut"], shown["pale"]) == (0, [], [])
         assert (sum(map(int, re.findall(r"\d+", shown["ground"])[:3])) < 3 * 128) == (scheme == DARK)
-
-
-def test_its_pictures_are_kept(chromium: Browser, page: Path, tmp_path: Path) -> None:
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path)).absolute()
-    taken = {
-        chromium.picture(page, folder / f"report-{width}-{scheme}.png", width, height, scheme)
-        for width, height in ((PHONE, 5000), (DESK, 2400))
-        for scheme in (LIGHT, DARK)
-    }
-    assert len(taken) == 4
-    assert min(map(len, taken)) > 50_000  # an empty page has less
+    height = {PHONE: 5000, DESK: 2400}[width]
+    taken = chromium.picture(page, folder / f"report-{width}-{scheme}.png", width, height, scheme)
+    assert len(taken) > 50_000  # an empty page has less
 
 
-SPOILT = {
-    "a script": ("</main>", "<script>document.title = 'x'</script></main>", "complaints"),
-    "an image from elsewhere": ("</main>", '<img alt="" src="/elsewhere.png"></main>', "complaints"),
-    "what is too wide": ("</main>", '<p style="width: 600px">wide</p></main>', "too_wide"),
-    "what is too pale": ("</main>", '<p style="color: #ccc">pale</p></main>', "pale"),
-    "a chart that is cut off": ('text-anchor="middle" x="', 'text-anchor="middle" x="3', "cut"),
-}
-
-
-@pytest.mark.parametrize("what", SPOILT)
-def test_the_browser_would_see(chromium: Browser, page: Path, tmp_path: Path, what: str) -> None:
-    old, new, where = SPOILT[what]
+def test_the_browser_would_see_what_is_wrong(chromium: Browser, page: Path, tmp_path: Path) -> None:
     spoilt = tmp_path / "spoilt.html"
-    spoilt.write_text(page.read_text().replace(old, new))
+    wrong = '<script>document.title = "x"</script><img alt="" src="/elsewhere.png">'
+    wrong += '<p style="width: 600px">wide</p><p style="color: #ccc">pale</p></main>'
+    cut_off = 'text-anchor="middle" x="'
+    spoilt.write_text(page.read_text().replace("</main>", wrong).replace(cut_off, f"{cut_off}3"))
     seen = chromium.look(spoilt, PHONE)
-    assert seen.complaints if where == "complaints" else seen.languages["vi"][where]
+    for refused in ("inline script", "elsewhere.png"):
+        assert any(refused in complaint for complaint in seen.complaints), seen.complaints
+    for what in ("too_wide", "pale", "cut"):
+        assert seen.languages["vi"][what]
 
 
-def test_check_mode_writes_nothing_and_english_comes_first_where_asked(reported: Reported) -> None:
-    assert reported.checked.status == 0, reported.checked.output
-    assert "would be written" in reported.checked.output
-    assert changed_of(reported.result, "english") == 1
-    written = reported.page("english").read_text()
-    assert '<html lang="en">' in written
-    assert 'id="language-en" checked' in written
+def module(tmp_path: Path, **given: Any) -> dict[str, Any]:
+    """Return what the module says, without a play; a `pygal` of the folder stands before that of the controller."""
+    arguments = {"templates": str(TEMPLATES), "host": "h", "status": {}, "verification": VERIFIED} | given
+    (tmp_path / "arguments.json").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    done = subprocess.run(
+        [sys.executable, ROOT / "plugins/modules/report_page.py", tmp_path / "arguments.json"],
+        env=environment() | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'collections'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
-def test_a_folder_that_cannot_be_is_refused(reported: Reported) -> None:
-    assert failed_in(reported.result, "nowhere")
-    words = "nowhere.html cannot be written: Not a directory. Set another folder: -e report_directory=FOLDER"
-    assert words in said_of(reported.result, "nowhere")
+def test_check_mode_writes_nothing(clinic: Clinic, tmp_path: Path) -> None:
+    """The play reads in check mode always; here is what only `--check` keeps from the role."""
+    given: dict[str, Any] = {"report_directory": str(tmp_path / "x"), "verification_result": VERIFIED}
+    given["status_result"] = status_of(clinic)
+    role = ["localhost", "--check", "-m", "include_role", "-a", "name=physioflow.database.report"]
+    result = run_to_end([str(BIN / "ansible"), *role, "-e", json.dumps(given)], SECONDS)
+    assert result.status == 0, result.output
+    assert "localhost.html would be written" in " ".join(result.output.split())
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_that_cannot_be_is_refused(clinic: Clinic, tmp_path: Path) -> None:
+    said = module(tmp_path, file="/dev/null/x/h.html", status=status_of(clinic))["msg"]
+    words = "h.html cannot be written: Not a directory. Set another folder: -e report_directory=FOLDER"
+    assert said == f"/dev/null/x/{words}"
 
 
 REFUSED = {
@@ -367,27 +367,18 @@ def test_what_the_controller_lacks_is_said_with_the_next_step(tmp_path: Path, wh
     zone, pygal, words = REFUSED[what]
     if pygal:
         (tmp_path / "pygal.py").write_text(pygal)
-    page = tmp_path / "page.html"
-    given: dict[str, Any] = {"file": str(page), "templates": str(TEMPLATES), "host": "h", "timezone": zone}
-    given |= {"status": {}, "verification": {}}
-    command = [str(BIN / "ansible"), "localhost", "--module-name=physioflow.database.report_page"]
-    done = subprocess.run(
-        [*command, f"--args={json.dumps(given)}"],
-        cwd=ROOT,
-        env=environment() | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert words in done.stdout
-    assert "No page was written" in done.stdout
-    assert not page.exists()
+    said = module(tmp_path, file=str(tmp_path / "page.html"), timezone=zone)
+    assert said["failed"]
+    assert words in said["msg"]
+    assert "No page was written" in said["msg"]
+    assert not (tmp_path / "page.html").exists()
 
 
-def test_a_broken_promise_is_on_the_page_and_does_not_stop_it(reported: Reported) -> None:
+def test_a_broken_promise_is_on_the_page_and_does_not_stop_it_and_english_comes_first(reported: Reported) -> None:
     assert changed_of(reported.result, "spoilt") == 1
     page = reported.page("spoilt").read_text()
+    assert '<html lang="en">' in page
+    assert 'id="language-en" checked' in page
     found = figures(page)
     assert found["promised"] - found["verified"] == 1
     assert "idx_patients_mrn on patients: expected valid, found " in page

@@ -27,10 +27,10 @@ from ansible_collections.physioflow.database.plugins.module_utils.status.program
 from ansible_collections.physioflow.database.plugins.module_utils.status.screen import screen
 
 from tests import apart
-from tests.apart import changed_of, failed_in, said_of
+from tests.apart import answers_of, changed_of, failed_in, failure_of, said_of
 from tests.backups import CANARY, Clinic
-from tests.integration.oracle import HEADER
-from tests.local import ROOT, VERSIONS, Local, until
+from tests.integration.oracle import Case
+from tests.local import ROOT, VERSIONS, until
 
 LIMITS = yaml.safe_load((ROOT / "roles/status/vars/main.yml").read_text())["__status_usual_limits"] | {
     "minimum_version": "16.1"
@@ -292,49 +292,46 @@ def test_a_server_that_is_down_is_a_metric(watch: Watch) -> None:
 # The whole playbook
 
 
-@pytest.fixture
-def deployed(local: Local, database: str, release: Path) -> Local:
-    """A database as a deploy made it, and a release that has one migration more."""
-    local.create_database(database, "physioflow")
-    more = HEADER.format(name="901_beds", depends="001", more="", body="CREATE TABLE beds (id int);")
-    (release / "migrations/901_beds.sql").write_text(more)
-    return Local(local.folder, {"database_name": database, "release_directory": str(release)})
-
-
 def test_the_screen_the_end_and_the_json_of_the_playbook_and_what_to_do_where_nothing_is_deployed(
-    deployed: Local, tmp_path: Path
+    case: Case, tmp_path: Path
 ) -> None:
-    database = deployed.variables["database_name"]
+    """`local` lacks a migration of the release; `drifted` was changed by hand, too."""
+    assert case.apply().ok
+    case.write("901_beds", "CREATE TABLE beds (id int);")
+    drifted = f"{case.database[:53]}_drifted"
+    hosts: dict[str, dict[str, Any]] = {
+        "local": {"database_name": case.database, "status_fail": False},
+        "nobody": {"database_name": "not_there"},
+        "drifted": {"database_name": drifted, "status_format": "json", "status_drift": True},
+    }
     # A limit by its former name, which counts where status_limits does not name it.
     never = {"backup_warn_hours": 0, "drill_warn_days": 0, "drill_fail_days": 0, "minimum_version": ""}
-    failing: dict[str, Any] = {"status_limits": never, "status_backup_fail_hours": 1}
+    given: dict[str, Any] = {"status_limits": never, "status_backup_fail_hours": 1}
     file = tmp_path / "status.json"
-    hosts: dict[str, dict[str, Any]] = {"local": {"database_name": database}, "nobody": {"database_name": "not_there"}}
-    place = Local(deployed.folder, {"release_directory": deployed.variables["release_directory"]})
-    given: dict[str, Any] = failing | {"status_fail": False, "status_file": str(file)}
-    result = apart.play(place, tmp_path / "play", "playbooks/status.yml", hosts, **given)
+    given |= {"status_file": str(file), "release_directory": str(case.release)}
+    case.local.create_database(drifted, case.database)
+    try:
+        case.local.psql("CREATE TABLE by_hand (id int)", drifted)
+        result = apart.play(case.local, tmp_path / "play", "playbooks/status.yml", hosts, **given)
+    finally:
+        case.local.drop_database(drifted)
     assert changed_of(result, "local") == 1  # the file
     assert failed_in(result, "nobody"), "nothing is deployed there"
     assert "Next: ansible-playbook deploy.yml" in said_of(result, "nobody")
     told = " ".join(result.output.split())
-    assert re.search(rf"Database {database} on local, .*? UTC: 1 FAIL, 1 WARN ", told)
-    assert re.search(
-        rf"WARN Migrations {len(VERSIONS)} applied, the newest {VERSIONS[-1]} .*?; 1 pending: 901 beds next: ansible-",
-        told,
-    )
-    lines = result.output[result.output.index("    Database ") :].partition("\n\n")[0].splitlines()
-    assert len(lines) > 20
+    assert re.search(rf"Database {case.database} on local, .*? UTC: 1 FAIL, 1 WARN ", told)
+    assert re.search(r"WARN Migrations 1 applied, the newest 001 .*?; 1 pending: 901 beds next: ansible-", told)
+    [shown] = [text for _, text in answers_of(result, "local") if "    Database " in text]
+    lines = shown[shown.index("    Database ") :].splitlines()
+    assert len(lines) > 15
     assert max(map(len, lines)) <= 100
-    written = json.loads(file.read_text())["hosts"]["local"]
-    assert (written["level"], written["facts"]["plan"]["pending"]) == ("fail", ["901 beds"])
+    written = json.loads(file.read_text())["hosts"]
+    assert (written["local"]["level"], written["local"]["facts"]["plan"]["pending"]) == ("fail", ["901 beds"])
 
-    deployed.psql("CREATE TABLE by_hand (id int); DROP INDEX idx_patients_mrn", database)
-    result = deployed.play("playbooks/status.yml", **failing, status_format="json", status_drift=True)
-    assert result.status != 0
-    told = " ".join(result.output.split())
-    assert f"{database} on local: drift, backup failed. Next: ansible-playbook playbooks/plan.yml" in told
-    shown = re.search(r"^( +)\{\n.*?^\1\}$", result.output, re.DOTALL | re.MULTILINE)
-    assert shown
-    data = json.loads(shown[0])
-    assert (data["host"], data["level"]) == ("local", "fail")
+    told = failure_of(result, "drifted")
+    assert f"{drifted} on drifted: drift, backup failed. Next: ansible-playbook playbooks/plan.yml" in told
+    written_out = re.search(r"^( +)\{\n.*?^\1\}$", result.output, re.DOTALL | re.MULTILINE)
+    assert written_out
+    data = json.loads(written_out[0])
+    assert (data["host"], data["level"]) == ("drifted", "fail")
     assert any("by_hand" in line for line in data["facts"]["drift"])
