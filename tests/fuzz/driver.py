@@ -55,7 +55,7 @@ class _Module(AnsibleModule):  # type: ignore[misc]
         raise _Ended({"failed": True, "msg": msg, **result})
 
 
-def run_module(name: str, **arguments: Any) -> dict[str, Any]:
+def run_module(name: str, /, **arguments: Any) -> dict[str, Any]:
     """Run a module and return its result."""
     module = importlib.import_module(name if "." in name else MODULES + name)
     module.AnsibleModule = type("Module", (_Module,), {"arguments": arguments})  # type: ignore[attr-defined]

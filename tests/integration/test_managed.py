@@ -7,7 +7,7 @@ its superuser.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ import pytest
 
 from tests import apart
 from tests.apart import failed_in, said_of
+from tests.backups import Clinic
+from tests.fuzz.driver import run_module
 from tests.local import VERSIONS, Local, Result
 
 LOGIN = "cloud_admin"
 PASSWORD = "cl%o'u\"d {{ x }} canary"
 ROLES = {purpose: f"managed_{purpose}" for purpose in ("owner", "app", "readonly", "backup")}
 PASSWORDS = {purpose: f"{purpose} canary $%" for purpose in ROLES}
+ANOTHER = "another canary"
 RIGHTS = "CREATEROLE CREATEDB"
 
 
@@ -56,13 +59,25 @@ class Managed:
             "database_closed_databases": [],
         }
 
-    def play(self, *options: str, playbook: str = "deploy.yml", **variables: Any) -> Result:
-        """Deploy with the provider managed."""
-        return self.local.play(playbook, *options, **(self.settings | variables))
+    @property
+    def connection(self) -> dict[str, Any]:
+        """How the login role reaches the server, by libpq's keywords."""
+        return self.local.connection | {"user": self.login, "password": self.password}
+
+    def deploy(self, *options: str, **variables: Any) -> Result:
+        """Deploy with the provider managed; no password is printed."""
+        result = self.local.play("deploy.yml", *options, **(self.settings | variables))
+        assert result.status == 0, result.output
+        assert not [secret for secret in (PASSWORD, ANOTHER, *PASSWORDS.values()) if secret in result.output]
+        return result
 
     def sql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser of the server."""
         return self.local.psql(sql, database, role="postgres")
+
+    def owner_of(self, database: str) -> str:
+        """Return the owner of a database."""
+        return self.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{database}'")
 
 
 @contextmanager
@@ -85,78 +100,49 @@ def login_role(local: Local, database: str, password: str = PASSWORD, **more: An
     server.sql(f"DROP OWNED BY {login}; DROP ROLE {login}")
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """A database that the login role made, and what the deploys said: in check mode, the first, the second."""
-
-    managed: Managed
-    folder: Path  # of its backups
-    checked: Result
-    first: Result
-    again: Result
-
-    def play(self, *options: str, playbook: str = "deploy.yml", **variables: Any) -> Result:
-        """Run a playbook, which has to succeed."""
-        result = self.managed.play(*options, playbook=playbook, backup_directory=str(self.folder), **variables)
-        assert result.status == 0, result.output
-        return result
-
-
-@pytest.fixture(scope="module")
-def deployed(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """The database of this module."""
-    with login_role(local, "test_managed") as managed:
-        runs = [managed.play("--check", "--diff"), managed.play("-v", "--diff"), managed.play("-vvv")]
-        yield Deployed(managed, tmp_path_factory.mktemp("managed") / "backups", *runs)
-
-
-def shows_no_secret(*results: Result) -> None:
-    """Assert that no password stands in what was printed."""
-    for result in results:
-        for secret in (PASSWORD, *PASSWORDS.values()):
-            assert secret not in result.output
-
-
-def test_deploys_without_a_superuser_and_a_second_run_changes_nothing(deployed: Deployed) -> None:
-    managed, first = deployed.managed, deployed.first
-    assert deployed.checked.status == 0, deployed.checked.output
-    assert first.status == 0, first.output
-    assert f"{len(VERSIONS)} applied now" in first.output
-    assert f"{ROLES['backup']} does not get BYPASSRLS" in first.output
-    assert (deployed.again.status, deployed.again.changed) == (0, 0), deployed.again.output
-    shows_no_secret(deployed.checked, first, deployed.again)
-    owner = managed.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{managed.database}'")
-    assert owner == ROLES["owner"]
+PROTECTED = """
+SELECT bool_and(relrowsecurity AND relforcerowsecurity) FROM pg_class WHERE relkind IN ('r', 'p')
+AND relnamespace = 'public'::regnamespace AND EXISTS (SELECT FROM pg_attribute
+    WHERE attrelid = pg_class.oid AND attname IN ('clinic_id', 'patient_id') AND attnum > 0)
+"""
 
 
 @pytest.mark.control("S14")
 @pytest.mark.fault(71)
-def test_row_level_security_and_another_password_without_a_superuser(deployed: Deployed, database: str) -> None:
-    managed = deployed.managed
+def test_deploys_protects_rows_backs_up_and_restores_without_a_superuser(local: Local, tmp_path: Path) -> None:
+    folder, name, new = tmp_path / "backups", "test_managed", "test_managed_new"
+    given: dict[str, Any] = {"backup_directory": str(folder), "database_passwords": PASSWORDS}
+    written = f"GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinics TO {ROLES['app']};"
+    with login_role(local, name) as managed:
+        first = managed.deploy("-v", "--diff", migrations_target="004", **given)
+        assert "4 applied now" in first.output
+        assert f"{ROLES['backup']} does not get BYPASSRLS" in first.output
+        assert managed.owner_of(name) == ROLES["owner"]
+        assert written in local.catalogs(name)
 
-    def deploy(**variables: Any) -> int:
-        return deployed.play(database_name=database, **variables).changed
+        # The next one backs up before it applies; the tables that it makes are protected, and the password is another.
+        managed.sql("INSERT INTO organizations (name) VALUES ('org')", name)
+        managed.sql(f"ALTER ROLE {LOGIN} BYPASSRLS")
+        given["database_passwords"] = PASSWORDS | {"app": ANOTHER}
+        on = managed.deploy("-v", "--diff", database_row_level_security=True, **given)
+        assert f"{len(VERSIONS) - 4} applied now" in on.output
+        assert [path.name.partition("_backup_")[0] for path in folder.glob("[!.]*")] == [name]
+        assert logs_in(managed, ANOTHER)
+        assert not logs_in(managed, PASSWORDS["app"])
+        assert managed.sql(PROTECTED, name) == "t"
+        assert written.replace(",INSERT,DELETE,UPDATE", "") in local.catalogs(name)
+        clinic = Clinic(local, name, folder, {"role": "", "connection": managed.connection})
+        clinic.backup()
 
-    assert deploy() > 0
-    before = managed.local.catalogs(database)
-    on: dict[str, Any] = {"database_row_level_security": True}
-    refused = managed.play(database_name=database, **on)
-    assert (refused.status != 0, refused.changed) == (True, 0)
-    assert f'As a superuser: ALTER ROLE "{LOGIN}" BYPASSRLS;' in " ".join(refused.output.split())
-    managed.sql(f"ALTER ROLE {LOGIN} BYPASSRLS")
-    assert deploy(**on) == 2, "the role that backs up has it, too, and the tables are protected"
-    deployed.play(playbook="playbooks/backup.yml", database_name=database, **on)
-    after = managed.local.catalogs(database)
-    assert f"GRANT SELECT ON TABLE public.clinics TO {ROLES['app']};" in after
-
-    # Another password is found by logging in; row level security has nothing more to do.
-    assert deploy(database_passwords=PASSWORDS | {"app": "another canary"}, **on) == 1
-    assert logs_in(managed, "another canary")
-    assert managed.local.catalogs(database) == after
-
-    assert deploy() == 2, "the old password, and off"
-    assert logs_in(managed, PASSWORDS["app"])
-    assert managed.local.catalogs(database) == before
+        # Off is all that the last one has to do: the password is found by logging in.
+        assert managed.deploy("-vvv", **given).changed == 1
+        assert managed.sql("SELECT count(*) FROM pg_policy", name) == "0"
+        assert written in local.catalogs(name)
+        managed.sql(f"ALTER ROLE {LOGIN} NOBYPASSRLS")
+        clinic.act("restore", backup=clinic.backup(), database=new)
+        assert managed.sql("SELECT count(*) FROM organizations", new) == "1"
+        assert managed.owner_of(new) == ROLES["owner"]
+        local.drop_database(new)
 
 
 def logs_in(managed: Managed, password: str) -> bool:
@@ -170,85 +156,59 @@ def logs_in(managed: Managed, password: str) -> bool:
     return True
 
 
-def test_backs_up_and_restores_without_a_superuser(deployed: Deployed) -> None:
-    managed = deployed.managed
-    managed.sql("INSERT INTO organizations (name) VALUES ('org')", managed.database)
-    before = set(deployed.folder.glob("[!.]*"))  # another test may have made some
-    taken = deployed.play("-vvv", playbook="playbooks/backup.yml")
-    [backup] = set(deployed.folder.glob("[!.]*")) - before
-    assert backup.name.startswith(f"{managed.database}_backup_")
-    new = f"{managed.database}_new"
-    try:
-        restored = deployed.play(
-            "-vvv", playbook="playbooks/restore.yml", restore_backup="latest", restore_database=new
-        )
-        assert managed.sql("SELECT count(*) FROM organizations", new) == "1"
-        owner = managed.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{new}'")
-        assert owner == ROLES["owner"]
-    finally:
-        managed.sql(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)")
-    shows_no_secret(taken, restored)
-
-
-LOOK = "database : Read the state of roles, database, extensions and privileges"
-UNNAMED = "postgresql_managed : Reject a missing connection"
-NOBODY = {purpose: f"nobody_{purpose}" for purpose in ROLES}  # what none of these deploys comes to make
-# host: (what is done to its login role, its variables, the task that refuses it, the words). {login} is the role.
-REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
+NOBODY = {purpose: f"nobody_{purpose}" for purpose in ROLES}  # what none of these comes to make
+LIMITS = {"connection_limits": dict.fromkeys(NOBODY, 1), "connection_limit": 4, "versions": [16]}
+# What is done to the login role {login}, what is asked for instead, and the words that refuse it.
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "createrole": (
         "ALTER ROLE {login} NOCREATEROLE",
         {},
-        LOOK,
         'lacks CREATEROLE, to create the roles. As a superuser: ALTER ROLE "{login}"',
     ),
-    "createdb": ("ALTER ROLE {login} NOCREATEDB", {}, LOOK, "lacks CREATEDB, to create the database test_managed_none"),
-    "reads": (
-        "REVOKE pg_read_all_data FROM {login}",
-        {},
-        LOOK,
-        'GRANT pg_read_all_data TO "{login}" WITH ADMIN OPTION;',
-    ),
+    "createdb": ("ALTER ROLE {login} NOCREATEDB", {}, "lacks CREATEDB, to create the database test_managed_none"),
+    "reads": ("REVOKE pg_read_all_data FROM {login}", {}, 'GRANT pg_read_all_data TO "{login}" WITH ADMIN OPTION;'),
     "foreign": (
         "CREATE ROLE managed_foreign",
-        {"database_owner": "managed_foreign"},
-        LOOK,
+        {"roles": NOBODY | {"owner": "managed_foreign"}},
         "lacks ADMIN OPTION on the role managed_foreign, which another role created",
     ),
+    "rows": ("", {"row_level_security": True}, 'As a superuser: ALTER ROLE "{login}" BYPASSRLS;'),
     "readonly": (
         "ALTER ROLE {login} SET default_transaction_read_only = on",
         {},
-        LOOK,
         "default_transaction_read_only = on. Switch it off",
     ),
-    "password": ("ALTER ROLE {login} PASSWORD 'x'", {}, LOOK, "password authentication failed"),
-    "port": ("", {"postgresql_managed_port": 1}, LOOK, "The database postgres cannot be reached"),
-    "unnamed": ("", {"postgresql_managed_host": ""}, UNNAMED, "postgresql_managed_host missing or not one line for"),
-    "secretless": (
+    "password": ("ALTER ROLE {login} PASSWORD 'x'", {}, "password authentication failed"),
+    "port": (
         "",
-        {"postgresql_managed_password": ""},
-        UNNAMED,
-        "postgresql_managed_password missing or not one line for secretless",
+        {"connection": {"login_host": "127.0.0.1", "login_port": 1}},
+        "The database postgres cannot be reached",
     ),
-    "sslmode": ("", {"postgresql_managed_sslmode": "maybe"}, "postgresql_managed : Validating arguments", "maybe"),
 }
 
 
 @pytest.mark.fault(35)
 @pytest.mark.fault(37)
-def test_a_right_that_is_missing_and_a_server_that_is_named_badly_are_refused(local: Local, tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        hosts: dict[str, dict[str, Any]] = {}
-        for host, (spoil, variables, _, _) in REFUSED.items():
-            login = f"managed_login_{host}"
-            managed = stack.enter_context(login_role(local, "test_managed_none", login=login, roles=NOBODY))
-            stack.callback(managed.sql, "DROP ROLE IF EXISTS managed_foreign")
-            if spoil:
-                managed.sql(spoil.format(login=login))
-            hosts[host] = managed.settings | variables
-        result = apart.play(local, tmp_path, "deploy.yml", hosts)
-        assert "test_managed_none" not in local.databases()
-    for host, (_, _, task, words) in REFUSED.items():
-        assert failed_in(result, host).startswith(task), f"{host}\n{result.output}"
-        assert words.format(login=f"managed_login_{host}") in said_of(result, host), f"{host}\n{result.output}"
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_right_that_is_missing_and_a_server_out_of_reach_are_refused(local: Local, case: str) -> None:
+    spoil, given, words = REFUSED[case]
+    with login_role(local, "test_managed_none", login="managed_login", roles=NOBODY) as managed:
+        if spoil:
+            managed.sql(spoil.format(login=managed.login))
+        connection = {f"login_{key}": value for key, value in managed.connection.items()}
+        asked = {"connection": connection, "name": managed.database, "roles": NOBODY} | LIMITS | given
+        found = run_module("database_look", **asked)
+        managed.sql("DROP ROLE IF EXISTS managed_foreign")
+    assert words.format(login="managed_login") in found["msg"]
+    assert PASSWORD not in str(found)
+
+
+def test_a_server_that_is_not_named_is_refused(local: Local, tmp_path: Path) -> None:
+    settings = Managed(local, "test_managed_none").settings
+    hosts = {name: settings | {f"postgresql_managed_{name}": ""} for name in ("host", "password")}
+    result = apart.play(local, tmp_path, "deploy.yml", hosts)
+    for name in hosts:
+        assert failed_in(result, name).startswith("postgresql_managed : Reject a missing connection"), result.output
+        assert f"postgresql_managed_{name} missing or not one line for {name}" in said_of(result, name)
     assert result.changed == 0
     assert PASSWORD not in result.output

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.failure import read_loss
 
-from tests import apart
-from tests.apart import changed_of
-from tests.backups import Clinic, drop_clinic, make_clinic
+from tests.backups import Clinic
+from tests.fuzz.driver import run_module
+from tests.integration.test_rollback_loss import RUN, loss, rollback, send
 from tests.integration.test_security import APP, BACKUP, OWNER, READONLY, connect
-from tests.local import Local
+from tests.local import VERSIONS
 
 pytestmark = pytest.mark.control("S14")
 
@@ -68,48 +66,31 @@ ABOVE = {
 }
 
 
-@dataclass(frozen=True)
-class Guarded:
-    """Databases of two clinics each, by host, and their catalogs before row level security was switched on."""
-
-    local: Local
-    clinics: dict[str, Clinic]
-    before: dict[str, str]
-    folder: Callable[[], Path]
-
-    def deploy(self, *options: str, **wanted: bool) -> dict[str, int]:
-        """Deploy for these hosts, with row level security or without; returns how many tasks changed something."""
-        hosts = {
-            host: self.place(host) | {"database_row_level_security": switched_on}
-            for host, switched_on in wanted.items()
-        }
-        result = apart.play(self.local, self.folder(), "deploy.yml", hosts, *options)
-        return {host: changed_of(result, host) for host in hosts}
-
-    def place(self, host: str) -> dict[str, Any]:
-        """Return the variables of its database."""
-        clinic = self.clinics[host]
-        return {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
+def protect(clinic: Clinic, wanted: bool = True, **more: Any) -> list[str]:
+    """Run the module that a deploy runs after the migrations, and return its statements."""
+    names = {"name": clinic.name, "owner": OWNER, "app": APP, "backup": BACKUP, "audit_role": "emr_audit"}
+    connection = {f"login_{name}": value for name, value in clinic.connection.items()}
+    done = run_module("database_patients", connection=connection, row_level_security=wanted, **names, **more)
+    assert "statements" in done, done
+    return list(done["statements"])
 
 
-@pytest.fixture(scope="module")
-def guarded(_filled: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """Databases of two clinics under row level security."""
-    with ExitStack() as stack:
-        clinics = {}
-        for host in ("seen", "changed", "rolled"):
-            folder = tmp_path_factory.mktemp("clinics") / "backups"
-            clinics[host] = make_clinic(_filled, f"guarded_{host}", folder)
-            stack.callback(drop_clinic, clinics[host])
-            clinics[host].sql(ROWS, role=OWNER)
-        before = {host: _filled.catalogs(clinic.name) for host, clinic in clinics.items()}
-        made = Guarded(_filled, clinics, before, lambda: tmp_path_factory.mktemp("guarded") / "play")
-        assert set(made.deploy(seen=True, changed=True, rolled=True).values()) == {2}, "privileges, and the tables"
-        yield made
+@pytest.fixture
+def shared(clinic: Clinic) -> Clinic:
+    """A database of two clinics."""
+    clinic.sql(ROWS, role=OWNER)
+    return clinic
 
 
-def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Guarded) -> None:
-    clinic, local = guarded.clinics["seen"], guarded.local
+@pytest.fixture
+def guarded(shared: Clinic) -> Clinic:
+    """A database of two clinics under row level security."""
+    assert protect(shared)
+    return shared
+
+
+def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Clinic) -> None:
+    clinic, local = guarded, guarded.local
 
     with connect(local, APP, clinic.name) as app:
         assert app.execute(COUNTS.encode()).fetchone() == NONE, "unset is no clinic"
@@ -160,24 +141,18 @@ def test_each_clinic_sees_its_own_and_a_backup_all_of_them(guarded: Guarded) -> 
     named += "WHERE relkind IN ('r', 'p') AND attname IN ('clinic_id', 'patient_id', 'invoice_id') AND attnum > 0"
     assert not set(clinic.sql(named).split()) & set(open_tables.split())
 
-    drift = local.play("playbooks/plan.yml", database_name=clinic.name, plan_schema_drift=True)
-    assert "physioflow_" not in drift.output
-
     before = clinic.fingerprint()
-    folder = guarded.place("seen")
-    taken = local.play("playbooks/backup.yml", **folder)
-    assert taken.status == 0, taken.output
+    clinic.backup()
     restored = f"{clinic.name}_new"
-    done = local.play("playbooks/restore.yml", restore_backup="latest", restore_database=restored, **folder)
-    assert done.status == 0, done.output
+    clinic.act("restore", database=restored)
     assert clinic.fingerprint(restored) == before == clinic.fingerprint()
     assert local.catalogs(restored) == local.catalogs(clinic.name), "policies, privileges and what was taken too"
-    local.drop_database(restored)
 
 
-def test_nothing_above_the_clinics_is_the_applications(guarded: Guarded) -> None:
-    clinic, local = guarded.clinics["seen"], guarded.local
-    assert "GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinics TO emr_app" in guarded.before["seen"]
+def test_nothing_above_the_clinics_is_the_applications(shared: Clinic) -> None:
+    clinic, local = shared, shared.local
+    assert "GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinics TO emr_app" in local.catalogs(clinic.name)
+    assert protect(clinic)
     with connect(local, APP, clinic.name) as app:
         app.execute(f"SELECT set_config('app.clinic_id', '{OTHER}', false)".encode())
         assert app.execute("SELECT count(*) FROM clinics").fetchone() == (2,), (
@@ -195,16 +170,25 @@ def test_nothing_above_the_clinics_is_the_applications(guarded: Guarded) -> None
 
 
 def test_what_somebody_changed_is_put_right_a_rollback_counts_all_rows_and_off_leaves_nothing_behind(
-    guarded: Guarded,
+    shared: Clinic, tmp_path: Path
 ) -> None:
-    changed, rolled, local = guarded.clinics["changed"], guarded.clinics["rolled"], guarded.local
-    with connect(local, APP, changed.name) as app:
+    clinic, local, plain = shared, shared.local, f"{shared.name}_plain"
+    local.create_database(plain, clinic.name)
+    assert protect(clinic)
+    connection = {f"login_{name}": value for name, value in local.connection.items()}
+    drift = run_module(
+        "migration_scratch", connection=connection, database=clinic.name, scratch=plain, action="compare"
+    )
+    assert drift["lines"] == []
+    protected = local.catalogs(clinic.name)
+    with connect(local, APP, clinic.name) as app:
         app.execute(f"SELECT set_config('app.clinic_id', '{OTHER}', false)".encode())
-        somebody_changes(changed, app)
-        spoilt = local.catalogs(changed.name)
-        assert guarded.deploy("--check", seen=True, changed=True) == {"seen": 0, "changed": 1}
-        assert local.catalogs(changed.name) == spoilt
-        assert guarded.deploy(seen=True, changed=True) == {"seen": 0, "changed": 1}
+        somebody_changes(clinic, app)
+        spoilt = local.catalogs(clinic.name)
+        assert protect(clinic, _ansible_check_mode=True)
+        assert local.catalogs(clinic.name) == spoilt
+        assert protect(clinic)
+        assert protect(clinic) == []
         assert app.execute("SELECT count(*) FROM patients").fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
             app.execute("DELETE FROM organizations")
@@ -214,23 +198,18 @@ def test_what_somebody_changed_is_put_right_a_rollback_counts_all_rows_and_off_l
                     f"INSERT INTO {table} (patient_id, measure_type, measurement_date) "
                     "SELECT gen_random_uuid(), 'VAS', '2031-02-02'".encode()
                 )
-    assert changed.sql("SELECT count(*) FROM patients") == "1001"
-    changed.sql("DROP TABLE outcome_measures_2031", role=OWNER)
+    assert clinic.sql("SELECT count(*) FROM patients") == "1001"
+    clinic.sql("DROP TABLE outcome_measures_2031", role=OWNER)
+    assert local.catalogs(clinic.name) == protected
 
-    policies = rolled.sql(POLICIES)
-    place = guarded.place("rolled")
-    refused = local.play("playbooks/rollback.yml", rollback_to="005", **place)
-    assert refused.status != 0
-    assert re.search(r"outcome_measures\W+1,?001", refused.output), refused.output
-    done = local.play("playbooks/rollback.yml", rollback_to="008", rollback_accept_data_loss=True, **place)
-    assert done.status == 0, done.output
-    assert rolled.sql("SELECT to_regclass('discharge_plans') IS NULL") == "t"
+    run = dataclasses.replace(RUN, applied_versions=tuple(VERSIONS))
+    refused = send(local, clinic.name, tmp_path, rollback("DROP TABLE outcome_measures CASCADE;", run))
+    assert read_loss(refused.stderr, RUN.run_id) == [loss("outcome_measures", 1001, "the table is dropped")]
 
-    assert guarded.deploy(rolled=True, changed=False)["changed"] == 1
-    assert local.catalogs(changed.name) == guarded.before["changed"]
-    assert rolled.sql(POLICIES) == policies, "tables that come again are protected again"
-    assert guarded.deploy(rolled=False, changed=False) == {"rolled": 1, "changed": 0}
-    assert rolled.sql(POLICIES) == "1|0", "only the table of the fixture that has its own"
+    assert protect(clinic, wanted=False)
+    assert protect(clinic, wanted=False) == []
+    assert local.catalogs(clinic.name) == local.catalogs(plain)
+    assert clinic.sql(POLICIES) == "1|0", "only the table of the fixture that has its own"
 
 
 def somebody_changes(clinic: Clinic, app: psycopg.Connection[tuple[object, ...]]) -> None:

@@ -25,7 +25,9 @@ PACKAGE = {
 
 
 @pytest.mark.fault(34)
-def test_a_server_of_another_version_is_refused(folder: Path) -> None:
+def test_a_server_of_another_version_is_refused_and_destroy_asks_before_it_removes_all_that_is_ours(
+    folder: Path, tmp_path: Path
+) -> None:
     local = Local(folder)
     packages = {"linux-x64": PINS["linux-x64"] | {"server": PACKAGE}}
     result = local.play("tests/integration/plays/other_version.yml", major=OTHER, packages=packages)
@@ -34,6 +36,23 @@ def test_a_server_of_another_version_is_refused(folder: Path) -> None:
     assert f"The server is PostgreSQL {version}; this release supports 16." in result.output, result.output
     assert "Nothing was changed." in result.output
     assert local.databases() == ["postgres", "template0", "template1"]
+
+    refused = local.play("playbooks/destroy.yml")
+    assert refused.status != 0
+    assert "answer was not yes, so nothing was removed" in " ".join(refused.output.split())
+    assert local.databases() == ["postgres", "template0", "template1"]
+    (folder / "note.txt").write_text("not of the server")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "thesis.txt").write_text("years of work")
+    hosts = {"ours": {}, "not-ours": {"postgresql_embedded_directory": str(work)}}
+    inventory = apart.inventory(tmp_path / "inventory", hosts)
+    assert local.play("playbooks/destroy.yml", "-i", str(inventory), destroy_confirmed=True).status == 0
+    assert [path.name for path in folder.iterdir()] == ["note.txt"]
+    assert [path.name for path in work.iterdir()] == ["thesis.txt"]
+    early = local.play("playbooks/backup.yml")
+    assert "There is no server on local yet. Nothing was changed. Next: ansible-playbook deploy.yml" in early.output
+    assert not (folder / "postgresql").exists()
 
 
 def test_a_place_where_no_server_can_be_made_is_refused_and_left_alone(folder: Path, tmp_path: Path) -> None:
@@ -58,24 +77,3 @@ def test_a_place_where_no_server_can_be_made_is_refused_and_left_alone(folder: P
     assert not (folder / "postgresql").exists()
     assert (folder / "file").read_text() == "not a folder"
     assert (folder / "work/thesis.txt").read_text() == "years of work"
-
-
-def test_destroy_asks_first_and_then_removes_all_that_is_ours(folder: Path, tmp_path: Path) -> None:
-    local = Local(folder)
-    local.deploy(migrations_target="001")
-    refused = local.play("playbooks/destroy.yml")
-    assert refused.status != 0
-    assert "answer was not yes, so nothing was removed" in " ".join(refused.output.split())
-    assert local.psql("SELECT 1") == "1"
-    (folder / "note.txt").write_text("not of the server")
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "thesis.txt").write_text("years of work")
-    hosts = {"ours": {}, "not-ours": {"postgresql_embedded_directory": str(work)}}
-    inventory = apart.inventory(tmp_path / "inventory", hosts)
-    assert local.play("playbooks/destroy.yml", "-i", str(inventory), destroy_confirmed=True).status == 0
-    assert [path.name for path in folder.iterdir()] == ["note.txt"]
-    assert [path.name for path in work.iterdir()] == ["thesis.txt"]
-    early = local.play("playbooks/backup.yml")
-    assert "There is no server on local yet. Nothing was changed. Next: ansible-playbook deploy.yml" in early.output
-    assert not (folder / "postgresql").exists()
