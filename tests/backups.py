@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +30,7 @@ CANARY = "Canary-Nguyễn-Thị-Bí-Mật"  # stands in rows, and never in any o
 RESTIC_PASSWORD = "restic canary 'x' $y"
 EMPTY = "physioflow"  # of the session's server: deployed, without patients
 FILLED = "backup_filled"
+FEW = "backup_few"  # with the same rows, and no table but theirs: quick to dump and to restore
 
 # Everything that is read back by text: lines that look like pg_restore's own, quotes, names that need quoting.
 ODD_TABLES = r"""
@@ -77,6 +79,19 @@ INSERT INTO insurance_info (patient_id, provider, policy_number, valid_from, bhy
 INSERT INTO outcome_measures (patient_id, measure_type, measurement_date, baseline_score, current_score, mcid_threshold)
     SELECT id, 'VAS', date '2024-01-01' + (substr(mrn, 2)::int * 2), 8, 3, 2 FROM patients;
 {ODD_TABLES}
+"""
+
+WITHOUT_OTHERS = """
+DO $$
+DECLARE place regclass;
+BEGIN
+    FOR place IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+        AND relnamespace = 'public'::regnamespace AND relname NOT IN ('organizations', 'clinics', 'users', 'patients',
+            'insurance_info', 'outcome_measures', 'outcome_measures_library')
+    LOOP
+        EXECUTE format('DROP TABLE %s CASCADE', place);
+    END LOOP;
+END $$;
 """
 
 
@@ -172,10 +187,10 @@ class Clinic:
         """Return what lies in the folder, without its lock."""
         return sorted(path.name for path in self.folder.iterdir() if path.name not in (".lock", ".restic-cache"))
 
-    def start(self, act: str, **request: Any) -> subprocess.Popen[str]:
-        """Start an act in a process of its own."""
+    def start(self, act: str, how: str = "perform", **request: Any) -> subprocess.Popen[str]:
+        """Start an act in a process of its own; with `perform_as` that waits for a child which acts, as the module."""
         job = self.folder.parent / "job.json"
-        job.write_text(json.dumps({"act": act, "settings": self.settings(), "request": request}))
+        job.write_text(json.dumps({"act": act, "how": how, "settings": self.settings(), "request": request}))
         return subprocess.Popen(
             [sys.executable, "-m", "tests.backups", str(job)],
             cwd=ROOT,
@@ -235,18 +250,19 @@ class Clinic:
 
 
 def make_filled(local: Local) -> None:
-    """Make the database that those of the tests are copies of."""
+    """Make the databases that those of the tests are copies of."""
     # A test makes and drops databases by the dozen; nobody pulls the plug.
     local.psql("ALTER SYSTEM SET fsync = off", "postgres", role="postgres")
     local.psql("SELECT pg_reload_conf()", "postgres", role="postgres")
-    local.drop_database(FILLED)
-    local.create_database(FILLED, EMPTY)
-    local.psql(ROWS, FILLED)
+    for name, sql in ((FILLED, ROWS), (FEW, WITHOUT_OTHERS + ROWS)):
+        local.drop_database(name)
+        local.create_database(name, EMPTY)
+        local.psql(sql, name)
 
 
-def make_clinic(local: Local, name: str, folder: Path) -> Clinic:
+def make_clinic(local: Local, name: str, folder: Path, template: str = FILLED) -> Clinic:
     """Make a database with rows, owner and privileges as a deploy leaves them."""
-    local.create_database(name, FILLED)
+    local.create_database(name, template)
     local.psql(
         f"REVOKE ALL ON DATABASE {name} FROM PUBLIC; "
         f"GRANT CONNECT ON DATABASE {name} TO emr_app, emr_readonly, emr_backup; "
@@ -327,10 +343,12 @@ def main() -> int:
     """Do the act that a file describes."""
     from ansible_collections.physioflow.database.plugins.module_utils.backup.actions import perform  # noqa: PLC0415
     from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError  # noqa: PLC0415
+    from ansible_collections.physioflow.database.plugins.modules.backup import perform_as  # noqa: PLC0415
 
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
-        print(json.dumps(perform(job["act"], job["settings"], job["request"])))
+        act = partial(perform_as, None) if job["how"] == "perform_as" else perform
+        print(json.dumps(act(job["act"], job["settings"], job["request"])))
     except BackupError as error:
         print(error)
         return 1

@@ -17,7 +17,7 @@ import pytest
 from tests import (
     undo,
 )
-from tests.backups import Clinic, drop_clinic, give_up, make_clinic, make_filled
+from tests.backups import FILLED, Clinic, drop_clinic, give_up, make_clinic, make_filled
 from tests.hosts.system import HostsError, need
 from tests.integration.oracle import Case
 from tests.local import ROOT, Local
@@ -69,17 +69,18 @@ def case(local: Local, database: str, tmp_path: Path) -> Case:
 
 @pytest.fixture(scope="session")
 def _filled(local: Local) -> Local:
-    """The server of the session with a database full of invented rows, which those of `clinic` are copies of."""
+    """The server of the session with databases full of invented rows, which those of `clinic` are copies of."""
     make_filled(local)
     return local
 
 
 @pytest.fixture
-def clinic(_filled: Local, database: str) -> Iterator[Clinic]:
-    """A database with rows, and a folder for its backups."""
+def clinic(_filled: Local, database: str, request: pytest.FixtureRequest) -> Iterator[Clinic]:
+    """A database with rows, and a folder for its backups; a module says in COPY_OF where few tables do."""
     path = Path(tempfile.mkdtemp(prefix="physioflow-backups-"))
     path.chmod(0o755)
-    made = make_clinic(_filled, database.removeprefix("test_")[:38], path / "backups")
+    template = getattr(request.module, "COPY_OF", FILLED)
+    made = make_clinic(_filled, database.removeprefix("test_")[:38], path / "backups", template)
     yield made
     drop_clinic(made)
     shutil.rmtree(path, ignore_errors=True)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.backup.errors import BackupError
 
-from tests.backups import CANARY, RESTIC_PASSWORD, Clinic, wait
+from tests.backups import CANARY, FEW, RESTIC_PASSWORD, Clinic, wait
 
+COPY_OF = FEW
 pytestmark = pytest.mark.usefixtures("restic_program")
 
 
@@ -49,8 +50,6 @@ def test_the_copy_is_made_encrypted_and_brings_a_lost_host_back(off_host: Clinic
     content = b"".join(path.read_bytes() for path in repository(off_host).rglob("*") if path.is_file())
     assert CANARY.encode() not in content
     assert CANARY.encode() in (off_host.folder / backup / "database.dump").read_bytes()
-    assert off_host.act("drill", source="off_host")["from"] == "off_host"
-    assert off_host.manifest(backup)["drills"][-1]["ok"]
     shutil.rmtree(off_host.folder)  # the host is lost
     off_host.folder.mkdir()
     done = off_host.act("list", off_host=True)
@@ -65,7 +64,6 @@ def test_the_copy_is_made_encrypted_and_brings_a_lost_host_back(off_host: Clinic
 
 @pytest.mark.control("S27")
 def test_no_plain_dump_stays_where_only_the_copy_is_wanted(off_host: Clinic) -> None:
-    rows = off_host.fingerprint()
     off_host.more["restic"]["only"] = True
     off_host.more["keep"] = {"last": 1}
     first, backup = off_host.backup(), off_host.backup()
@@ -74,8 +72,7 @@ def test_no_plain_dump_stays_where_only_the_copy_is_wanted(off_host: Clinic) -> 
     assert "(only off this host)" in off_host.act("list")["lines"][1]
     assert first not in str(off_host.act("list", off_host=True)["copies"])
     assert off_host.act("drill")["from"] == "off_host"
-    off_host.act("restore", database=f"{off_host.name}_new")
-    assert off_host.fingerprint(f"{off_host.name}_new") == rows
+    assert off_host.manifest(backup)["drills"][-1]["ok"]
     with pytest.raises(BackupError, match="is missing"):
         off_host.act("verify", source="disk")
     off_host.kept_in_order()

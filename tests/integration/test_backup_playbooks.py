@@ -13,39 +13,33 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
+from tests import apart
 from tests.apart import failure_of
 from tests.backups import CANARY, RESTIC_PASSWORD, Clinic
-from tests.local import BIN, ROOT, SECONDS, VERSIONS, Result, run_to_end
-
-pytestmark = pytest.mark.usefixtures("restic_program")
+from tests.fuzz.driver import run_module
+from tests.integration.oracle import Case
+from tests.local import BIN, ROOT, SECONDS, Local, Result, run_to_end
 
 Variables = dict[str, Any]
 HISTORY = """
 SELECT string_agg(concat_ws(' ', version, backup_id, reason), '; ' ORDER BY id) FROM migrations.history
-WHERE version > '900'
+WHERE version > '001'
 """
 
 
-def play(
-    clinic: Clinic,
-    *playbooks: str,
-    options: tuple[str, ...] = (),
-    hosts: dict[str, Variables] | None = None,
-    **more: Any,
-) -> Result:
+def play(clinic: Clinic, *playbooks: str, hosts: dict[str, Variables], **more: Any) -> Result:
     """Run playbooks one after the other by one command; each of the hosts has variables of its own."""
     own = {"database_name": clinic.name, "backup_directory": str(clinic.folder)}
-    inventory = clinic.folder.parent / "inventory"
-    inventory.mkdir(exist_ok=True)
-    if not (inventory / "group_vars").exists():
-        (inventory / "group_vars").symlink_to(ROOT / "inventories/local/group_vars")
-    here = yaml.safe_load((ROOT / "inventories/local/hosts.yml").read_text())["database_servers"]["hosts"]["local"]
-    listed = {host: here | own | variables for host, variables in (hosts or {"local": {}}).items()}
-    (inventory / "hosts.yml").write_text(yaml.safe_dump({"database_servers": {"hosts": listed}}, sort_keys=False))
-    extra = {"local_directory": str(clinic.local.folder), "postgresql_embedded_database": "physioflow"} | more
+    listed = {host: own | given for host, given in hosts.items()}
+    inventory = str(apart.inventory(clinic.folder.parent / "inventory", listed))
+    extra = json.dumps(
+        {"local_directory": str(clinic.local.folder), "postgresql_embedded_database": "physioflow"} | more
+    )
     names = [f"playbooks/{name}.yml" for name in playbooks]
-    command = [str(BIN / "ansible-playbook"), *names, "-i", str(inventory), "-e", json.dumps(extra), *options]
+    command = [str(BIN / "ansible-playbook"), *names, "-i", inventory, "-vvv", "--forks", "1", "-e", extra]
     result = run_to_end(command, SECONDS)
     for secret in (CANARY, RESTIC_PASSWORD, clinic.connection["password"], clinic.local.password("emr_backup")):
         assert secret not in result.output
@@ -61,20 +55,14 @@ def good(result: Result) -> str:
     return flat(result)
 
 
-def add_migration(release: Path, version: str) -> None:
-    (release / "migrations" / f"{version}_more.sql").write_text(
-        f"-- Migration: {version}_more\n-- Description: more\n-- Depends on: 001\n"
-        f"ALTER TABLE patients ADD COLUMN more_{version} text;\n"
-    )
-
-
+@pytest.mark.usefixtures("restic_program")
 def test_the_guides_way_by_playbooks(clinic: Clinic) -> None:
     catalogs, rows = clinic.local.catalogs(clinic.name), clinic.fingerprint()
     restic: Variables = {
         "backup_restic_repository": str(clinic.folder.parent / "repository"),
         "backup_restic_password": RESTIC_PASSWORD,
     }
-    taken = play(clinic, "backup", "drill", options=("-vvv",), drill_from="off_host", **restic)
+    taken = play(clinic, "backup", "drill", hosts={"local": {}}, drill_from="off_host", **restic)
     said = good(taken)
     [backup] = clinic.names()
     assert f"{backup}, verified: {sum(t['rows'] for t in clinic.manifest(backup)['tables'])} rows" in said
@@ -93,8 +81,7 @@ def test_the_guides_way_by_playbooks(clinic: Clinic) -> None:
         "tables": {"restore_backup": "latest", "restore_in_place": True, "restore_tables": ["insurance_info"]},
         "place": {"restore_backup": "latest", "restore_in_place": True},
     }
-    options = ("-vvv", "--forks", "1")
-    said = good(play(clinic, "backup", "restore", options=options, hosts=hosts, backup_list=True, **restic))
+    said = good(play(clinic, "backup", "restore", hosts=hosts, backup_list=True, **restic))
     assert re.search(rf"{backup} +\d min +\d", said)
     assert clinic.names() == [backup]
     assert f"dropped: {old}" in said
@@ -108,70 +95,57 @@ def test_the_guides_way_by_playbooks(clinic: Clinic) -> None:
         assert (clinic.local.catalogs(database), clinic.fingerprint(database)) == (catalogs, rows), database
 
 
-REFUSED: dict[str, tuple[str, dict[str, tuple[Variables, list[str]]], Variables]] = {
-    "no backup is named": (
-        "restore",
-        {"local": ({}, ["Set the backup to restore: -e restore_backup=latest"])},
-        {},
+REFUSED: dict[str, tuple[Variables, list[str]]] = {
+    "nothing": ({}, ["Set the backup to restore: -e restore_backup=latest"]),
+    "live": (
+        {"restore_backup": "latest", "restore_tables": ["patients"], "restore_database": "physioflow"},
+        [
+            "restore_tables are restored into the live database: add -e restore_in_place=true.",
+            "restore_database is the live database: to replace it, set -e restore_in_place=true",
+        ],
     ),
-    "restores that cannot be meant": (
-        "restore",
-        {
-            "live": (
-                {"restore_backup": "latest", "restore_tables": ["patients"], "restore_database": "LIVE"},
-                [
-                    "restore_tables are restored into the live database: add -e restore_in_place=true.",
-                    "restore_database is the live database: to replace it, set -e restore_in_place=true",
-                ],
-            ),
-            "both": (
-                {"restore_backup": "latest", "restore_in_place": True, "restore_drop_old": True},
-                ["restore_drop_old drops the database that a restore in place keeps. Check the restored"],
-            ),
-        },
-        {},
-    ),
-    "misspelt variables": (
-        "drill",
-        {
-            "local": (
-                {},
-                [
-                    *("restore_databse", "Did you mean restore_database?"),
-                    *("drill_form", "Did you mean drill_from?"),
-                    *("backup_table", "Did you mean backup_tables?"),
-                ],
-            )
-        },
-        {"restore_databse": "x", "drill_form": "off_host", "backup_table": ["patients"]},
-    ),
-    "backups that cannot be": (
-        "backup",
-        {
-            "relative": ({"backup_directory": "there"}, ["backup_directory is there; it must be an absolute path."]),
-            "nowhere": ({"backup_restic_only": True}, ["would keep no backup"]),
-        },
-        {},
+    "both": (
+        {"restore_backup": "latest", "restore_in_place": True, "restore_drop_old": True},
+        ["restore_drop_old drops the database that a restore in place keeps. Check the restored"],
     ),
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_cannot_be_meant_is_refused(clinic: Clinic, kind: str) -> None:
-    playbook, cases, more = REFUSED[kind]
-    hosts = {
-        host: {key: clinic.name if value == "LIVE" else value for key, value in variables.items()}
-        for host, (variables, _) in cases.items()
-    }
-    result = play(clinic, playbook, hosts=hosts, **more)
-    assert result.status != 0
-    for host, (_, words) in cases.items():
-        said = failure_of(result, host) if len(cases) > 1 else flat(result)
+def test_restores_that_cannot_be_meant_are_refused(local: Local, tmp_path: Path) -> None:
+    before = local.databases()
+    own = {"backup_directory": str(tmp_path / "backups")}
+    hosts = {host: own | variables for host, (variables, _) in REFUSED.items()}
+    result = apart.play(local, tmp_path, "playbooks/restore.yml", hosts)
+    for host, (_, words) in REFUSED.items():
         for word in words:
-            assert word in said, f"{host}: {word}\n{result.output}"
+            assert word in failure_of(result, host), f"{host}: {word}\n{result.output}"
     assert result.changed == 0
-    assert clinic.names() == []
-    assert clinic.databases() == [clinic.name]
+    assert not (tmp_path / "backups").exists()
+    assert local.databases() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, []),
+        ({"backup_directory": "there"}, ["backup_directory is there; it must be an absolute path."]),
+        (
+            {"backup_restic_only": True},
+            ["backup_restic_only without a backup_restic_repository would keep no backup."],
+        ),
+    ],
+)
+def test_backups_that_cannot_be_are_refused_by_the_role(given: Variables, words: list[str]) -> None:
+    role = ROOT / "roles/backup"
+    variables = yaml.safe_load((role / "defaults/main.yml").read_text())
+    variables |= {"backup_user": "", "__backup_local_repository": ""} | given
+    [task] = yaml.safe_load((role / "tasks/check.yml").read_text())
+    assert task["when"] == "__backup_problems | length > 0"
+    problems = trust_as_template(task["vars"]["__backup_problems"])
+    assert Templar(DataLoader(), variables).template(problems) == words
+    for entry in ("main", "create", "gate"):
+        first = yaml.safe_load((role / f"tasks/{entry}.yml").read_text())[0]
+        assert first["ansible.builtin.import_tasks"] == "check.yml"
 
 
 @pytest.mark.parametrize("playbook", ["backup", "drill", "restore"])
@@ -188,52 +162,47 @@ def test_a_format_that_there_is_not_is_refused_by_the_role() -> None:
         assert message == "value of backup_format must be one of: auto, custom, directory, got: tar"
 
 
-def test_no_migration_without_a_backup(clinic: Clinic, release: Path) -> None:
-    clinic.sql("DROP TABLE keyless")  # the release promises that every table has a key
-    add_migration(release, "901")
-    add_migration(release, "902")
-    clinic.folder.rmdir()
-    clinic.folder.write_text("a file where the folder should be")
-    failed = play(clinic, "migrate", release_directory=str(release))
-    assert failed.status != 0
-    assert ", is a file. No backup was made." in flat(failed)
-    assert "The database was not changed: it needs a backup first" in flat(failed)
-    assert clinic.sql(HISTORY) == ""
-    assert "more_901" not in clinic.local.catalogs(clinic.name)
+def test_no_migration_without_a_backup(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case.begin()
+    for version in ("002", "003"):
+        case.write(f"{version}_more", f"ALTER TABLE rooms ADD COLUMN more_{version} text;")
+    folder, blocked = tmp_path / "backups", tmp_path / "file"
+    login = {f"login_{name}": value for name, value in case.local.connection.items()}
+    settings = {"database": case.database, "directory": str(folder), "bin_dir": str(case.local.server / "bin")}
+    monkeypatch.setattr("os.umask", lambda _: 0)  # the module's is that of a process of its own
+    checked = run_module("backup", action="gate", connection=login, settings=settings, _ansible_check_mode=True)
+    assert checked["summary"] == "would be taken first"
+    assert not folder.exists()
 
-    clinic.folder.unlink()  # the deploy makes it
-    checked = play(clinic, "migrate", options=("--check",), release_directory=str(release))
-    assert "Backup would be taken first" in good(checked)
-    assert not clinic.folder.exists()
-
-    loud = f"{clinic.name}_loud"
-    clinic.local.create_database(loud, clinic.name)
+    blocked.write_text("a file where the folder should be")
+    clinic = Clinic(case.local, case.database, folder)
     hosts: dict[str, Variables] = {
-        "kept": {},
-        "loud": {"database_name": loud, "backup_before_migration": False},
+        "blocked": {"database_name": f"{case.database}_blocked", "backup_directory": str(blocked)},
+        "kept": {"database_name": case.database, "backup_directory": str(folder)},
+        "loud": {"database_name": f"{case.database}_loud", "backup_before_migration": False},
     }
-    text = good(play(clinic, "deploy", hosts=hosts, release_directory=str(release)))
+    others = [hosts[host]["database_name"] for host in ("blocked", "loud")]
+    try:
+        for database in others:
+            case.local.create_database(database, case.database)
+        variables = {"release_directory": str(case.release)}
+        result = apart.play(case.local, tmp_path / "play", "playbooks/migrate.yml", hosts, **variables)
+        histories = {host: clinic.sql(HISTORY, given["database_name"]) for host, given in hosts.items()}
+    finally:
+        for database in others:
+            case.local.drop_database(database)
+    said = failure_of(result, "blocked")
+    assert ", is a file. No backup was made." in said
+    assert "The database was not changed: it needs a backup first" in said
+    text = flat(result)
     [backup] = clinic.names()
     assert re.search(rf"Backup {backup}, verified: \d+ rows in \d+ tables read back, [\d.]+ [kM]B, [\d.]+ s", text)
-    assert clinic.sql(HISTORY) == f"901 {backup}; 902 {backup}"
     manifest = clinic.manifest(backup)
-    assert (manifest["migrations"]["version"], manifest["why"]) == (VERSIONS[-1], "before migrations")
+    assert (manifest["migrations"]["version"], manifest["why"]) == ("001", "before migrations")
     assert "Backup NONE, because backup_before_migration is false: lost data" in text
     why = "no backup was taken before: backup_before_migration=false"
-    assert clinic.sql(HISTORY, loud) == f"901 {why}; 902 {why}"
-
-
-def test_no_backup_where_no_table_has_a_row(clinic: Clinic) -> None:
-    tables = clinic.sql(
-        "SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c WHERE relkind IN ('r', 'p') "
-        "AND relnamespace = 'public'::regnamespace"
-    )
-    clinic.sql(f"TRUNCATE {tables}")
-    done = clinic.act("gate")
-    assert (done["taken"], done["summary"]) == (False, "none needed: no table has a row")
-    assert clinic.names() == []
-    clinic.sql("INSERT INTO keyless VALUES ('w', 1)")
-    assert clinic.act("create", check_mode=True)["lines"] == [f"A backup of {clinic.name} would be taken."]
-    assert clinic.names() == []
-    assert clinic.act("gate")["taken"]
-    assert len(clinic.names()) == 1
+    assert histories == {
+        "blocked": "",
+        "kept": f"002 {backup}; 003 {backup}",
+        "loud": f"002 {why}; 003 {why}",
+    }

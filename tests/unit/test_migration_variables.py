@@ -42,8 +42,14 @@ def test_other_variables_are_nobodys_business() -> None:
 def test_reads_the_names_of_every_role() -> None:
     names = declared_variables(ROLES)
     assert {"migrations_target", "migrations_out_of_order"} <= set(names)
-    assert unknown_variables(["rolback_to"], known()) == [
-        "The variable rolback_to is unknown. Did you mean rollback_to?"
+    meant = {
+        "backup_table": "backup_tables",
+        "drill_form": "drill_from",
+        "restore_databse": "restore_database",
+        "rolback_to": "rollback_to",
+    }
+    assert unknown_variables(meant, known()) == [
+        f"The variable {typed} is unknown. Did you mean {name}?" for typed, name in meant.items()
     ]
 
 
