@@ -47,6 +47,17 @@ def local() -> Iterator[Local]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def guide(local: Local) -> str:
+    """A database at the guide's last migration, for copies."""
+    name = "test_guide"
+    local.create_database(name, "template0")
+    local.psql('CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm', name, role="postgres")
+    outcome = Case(local, name, ROOT / "files").apply(target="015")
+    assert outcome.ok, outcome
+    return name
+
+
 @pytest.fixture
 def database(local: Local, request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a database for one test; it is not made yet, and is gone afterwards."""

@@ -64,9 +64,9 @@ def test_a_statement_of_a_file_without_transaction_is_read_from_its_comment() ->
     assert failure.needs == ({"relation": '"a*/"', "modes": ["ShareLock"]},)
 
 
-def tell(failure: Failure, **sets: set[str]) -> str:
+def tell(failure: Failure, **given: Any) -> str:
     none: dict[str, Any] = {"applied": set(), "theirs": set(), "in_doubt": set()}
-    return str(explain(failure, planned=FILES, database="emr", **(none | sets)))
+    return str(explain(failure, planned=FILES, database="emr", **(none | given)))
 
 
 def test_the_state_and_the_next_step_are_told() -> None:
@@ -76,6 +76,14 @@ def test_the_state_and_the_next_step_are_told() -> None:
         "Database emr: 001_a.sql applied and recorded by this run; 002_b.sql to 003_c.sql (2) not applied. "
         "The failed file left no changes.",
         f"Next: correct {FILES[1]} and run the same command again; it continues with the first missing file.",
+    ]
+
+
+def test_a_rollback_that_fails_in_its_trial_is_told_to_read_its_header() -> None:
+    text = tell(Failure("wrong", "23503", FILES[0], 12), done="rolled back", counting=True)
+    assert text.splitlines()[1:] == [
+        "Database emr: nothing was changed. The rollback was tried in a transaction and reverted.",
+        f"Next: read in the header of {FILES[0]} when it fails, remove the cause and run the same command again.",
     ]
 
 

@@ -208,4 +208,7 @@ def test_an_edit_is_not_accepted_without_a_reason_or_where_there_is_none() -> No
         "009 is not applied, so there is no edit to accept. Correct migrations_accept.",
     ]
     [problem] = make_plan(CATALOG, EDITED).problems
-    assert "accept it: -e migrations_accept=001" in problem
+    assert "accept it: -e migrations_accept=001 -e \"migrations_reason='...'\"." in problem
+    two = [*EDITED[:2], entry("003", sha="b" * 64)]
+    [problem] = make_plan(CATALOG, two, accept=["001"], reason="x").problems
+    assert problem.startswith("files/migrations/003_x.sql was edited after it was applied")
