@@ -15,7 +15,7 @@ from ..status.limits import LIMITS
 
 # Prefixes of our roles' variables. In an inventory other variables may have them, too, such as `backup_server`.
 OURS = re.compile(
-    r"_*(postgresql|database|migrations|status|verification|release|backup|restore|drill|rollback|plan)_\w+"
+    r"_*(postgresql|database|migrations|status|verification|release|backup|restore|drill|rollback|plan|pitr)_\w+"
 )
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, if available, takes a tenth of the time
 CLOSE = 0.75  # minimum similarity to propose one name for another

@@ -1,0 +1,104 @@
+"""Points in time of a host: seen by psql, pgbackrest and the notes of a writer, not by what restored them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+PSQL = "psql -h /var/run/postgresql -U postgres -XqAt -v ON_ERROR_STOP=1 -d physioflow"
+WRITTEN = "SELECT split_part(name, ' ', 2) FROM organizations WHERE name LIKE 'writer %'"
+RPO = 5  # seconds, pitr_rpo of the scenario
+ARCHIVED = 5  # seconds until a segment has arrived, on a busy machine
+RUN_PAUSE = 0.5  # seconds between the moment and the deletion
+
+
+@pytest.fixture
+def psql(host: Host) -> Callable[[str], str]:
+    def ask(sql: str) -> str:
+        return str(host.check_output(f"{PSQL} -c %s", sql))
+
+    return ask
+
+
+def lines(host: Host, path: str) -> list[str]:
+    return str(host.file(path).content_string).splitlines()
+
+
+def info(host: Host) -> dict[str, Any]:
+    said = host.check_output("runuser -u postgres -- pgbackrest --output=json info")
+    found: dict[str, Any] = json.loads(said)[0]
+    return found
+
+
+def test_the_restored_cluster_was_paused_at_the_moment(host: Host) -> None:
+    assert lines(host, "/root/paused") == ["t"]
+    moment = float(lines(host, "/root/moment")[0])
+    notes = [line.split() for line in lines(host, "/root/acknowledged")]
+    restored = {int(number) for number in lines(host, "/root/restored")}
+    # The clock was read after the moment; a row that was acknowledged before the moment must be there.
+    before = {int(number) for at, number in notes if float(at) < moment - RUN_PAUSE}
+    after = {int(number) for at, number in notes if float(at) > moment + RUN_PAUSE}
+    assert before
+    assert after
+    assert before - restored == set()
+    assert after & restored == set()
+
+
+def test_the_comparison_names_what_differs(host: Host) -> None:
+    rows = len(lines(host, "/root/rows-before"))
+    assert rows > 0
+    compared = [line.split() for line in lines(host, "/root/compared")]
+    assert ["insurance_info", str(rows), "0", "rows", "differ"] in compared
+    assert [words[0] for words in compared if words[-1:] == ["differ"]] == ["insurance_info", "organizations"]
+
+
+def test_the_table_came_back_and_other_rows_stayed(host: Host, psql: Callable[[str], str]) -> None:
+    assert lines(host, "/root/rows-taken") == lines(host, "/root/rows-before")
+    notes = {int(line.split()[1]) for line in lines(host, "/root/acknowledged-before-rollback")}
+    found = {int(number) for number in psql(WRITTEN).split()}
+    assert notes - found == set()
+
+
+def test_the_run_was_undone_and_the_live_cluster_kept(host: Host) -> None:
+    assert lines(host, "/root/timeline") == ["f|2"]
+    assert lines(host, "/root/rollbacks") == ["0"]
+    assert len(lines(host, "/root/kept")) == 1
+
+
+def test_a_lost_host_loses_no_more_than_was_agreed(host: Host, psql: Callable[[str], str]) -> None:
+    lost = float(lines(host, "/root/lost")[0])
+    notes = [line.split() for line in lines(host, "/root/acknowledged")]
+    found = {int(number) for number in psql(WRITTEN).split()}
+    # Rows of the writer that the restored run undid are in the kept cluster only: these are later ones.
+    later = [(float(at), int(number)) for at, number in notes if lost - 15 < float(at) < lost]
+    behind = max((lost - at for at, number in later if number not in found), default=0.0)
+    assert later
+    assert behind < RPO + ARCHIVED
+    assert psql("SELECT max(version) FROM migrations.applied") > "052"
+    assert psql("SELECT pg_is_in_recovery(), timeline_id FROM pg_control_checkpoint()") == "f|3"
+
+
+def test_the_repository_is_encrypted_and_has_a_backup_of_the_new_timeline(host: Host) -> None:
+    found = info(host)
+    assert found["cipher"] == "aes-256-cbc"
+    assert [backup["archive"]["start"][:8] for backup in found["backup"]] == ["00000001", "00000002"]
+    assert found["status"]["message"] == "ok"
+
+
+def test_the_pass_phrase_is_only_in_one_file(host: Host) -> None:
+    settings = host.file("/etc/pgbackrest.conf")
+    assert (settings.user, settings.group, settings.mode) == ("root", "postgres", 0o640)
+    phrase = next(line.partition("=")[2] for line in lines(host, "/etc/pgbackrest.conf") if "cipher-pass" in line)
+    with host.sudo():
+        assert host.run(
+            f"grep -rlF %s /etc /var/log /var/lib/postgresql/16/main/postgresql.auto.conf", phrase
+        ).stdout.split() == ["/etc/pgbackrest.conf"]
+
+
+def test_the_timers_wait(host: Host) -> None:
+    for kind, on in (("full", True), ("diff", True), ("incr", False)):
+        assert host.service(f"pgbackrest-{kind}.timer").is_running == on

@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# Copyright: PhysioFlow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: read the repository of pgBackRest."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: pitr_info
+short_description: Read which moments can be restored from the repository of pgBackRest
+description:
+  - Returns the backups, the spans of time that can be reached, and the missing WAL.
+  - With a moment, returns the backup from which it can be reached, or fails with what can be reached instead.
+  - Only reads.
+extends_documentation_fragment:
+  - physioflow.database.attributes
+options:
+  stanza:
+    description: pgBackRest's name of the cluster.
+    type: str
+    required: true
+  timezone:
+    description: Time zone of what is read and returned.
+    type: str
+    default: Asia/Ho_Chi_Minh
+  wal_segment_size:
+    description: Bytes of a WAL segment.
+    type: int
+    default: 16777216
+  time:
+    description: A moment to reach, like C(2026-02-11 10:30).
+    type: str
+  lsn:
+    description: A place in the log to reach.
+    type: str
+  oldest:
+    description: Choose the oldest backup from which the newest moment can be reached.
+    type: bool
+    default: false
+author:
+  - PhysioFlow contributors (@physioflow)
+"""
+
+EXAMPLES = r"""
+- name: Read the repository
+  physioflow.database.pitr_info:
+    stanza: physioflow
+    time: "2026-02-11 10:30"
+"""
+
+RETURN = r"""
+backups:
+  description: Labels of the complete backups, the oldest first.
+  returned: success
+  type: list
+  elements: str
+lines:
+  description: Backups, missing WAL and the spans that can be reached, for people.
+  returned: success
+  type: list
+  elements: str
+set:
+  description: Label of the backup to restore.
+  returned: O(time), O(lsn) or O(oldest)
+  type: str
+size:
+  description: Bytes of the database in that backup.
+  returned: O(time), O(lsn) or O(oldest)
+  type: int
+target:
+  description: The moment, with its time zone.
+  returned: O(time)
+  type: str
+"""
+
+import json
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.physioflow.database.plugins.module_utils.pitr.repository import (
+    Backup,
+    RefusedError,
+    backup_for_lsn,
+    backup_for_time,
+    listing,
+    moment,
+    reach,
+    read_backups,
+    read_segments,
+    spans,
+    zone,
+)
+
+AS_POSTGRES = ["runuser", "-u", "postgres", "--"]
+
+
+def pgbackrest(module: AnsibleModule, *arguments: str) -> Any:
+    """Run pgBackRest as the user that owns the repository, and return its JSON."""
+    command = [*AS_POSTGRES, "pgbackrest", f"--stanza={module.params['stanza']}", "--output=json", *arguments]
+    status, out, said = module.run_command(command)
+    if status != 0:
+        words = " ".join((said or out).split())
+        module.fail_json(msg=f"The repository of pgBackRest cannot be read: {words} Nothing was changed.")
+    return json.loads(out)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "stanza": {"type": "str", "required": True},
+            "timezone": {"type": "str", "default": "Asia/Ho_Chi_Minh"},
+            "wal_segment_size": {"type": "int", "default": 16 << 20},
+            "time": {"type": "str"},
+            "lsn": {"type": "str"},
+            "oldest": {"type": "bool", "default": False},
+        },
+        mutually_exclusive=[["time", "lsn", "oldest"]],
+        supports_check_mode=True,
+    )
+    params = module.params
+    found: list[Backup] = []
+    segments: dict[int, int] = {}
+    for stanza in pgbackrest(module, "info"):
+        found = read_backups(stanza, params["wal_segment_size"])
+        for archive in stanza.get("archive", []):
+            path = f"archive/{params['stanza']}/{archive['id']}"
+            segments |= read_segments(pgbackrest(module, "repo-ls", "--recurse", path), params["wal_segment_size"])
+    result: dict[str, Any] = {"changed": False, "backups": [backup.label for backup in found]}
+    try:
+        where = zone(params["timezone"])
+        reachable = spans(found, segments)
+        result["lines"] = listing(found, segments, reachable, where)
+        chosen = None
+        if params["time"]:
+            when = moment(params["time"], where)
+            result["target"] = when.isoformat(sep=" ")
+            chosen = backup_for_time(when.timestamp(), reachable, time.time(), where)
+        elif params["lsn"]:
+            chosen = backup_for_lsn(params["lsn"], reachable, where)
+        elif params["oldest"]:
+            if not reachable:
+                raise RefusedError(reach(reachable, where))
+            chosen = reachable[-1].backups[0]
+        if chosen:
+            result |= {"set": chosen.label, "size": chosen.size}
+    except RefusedError as error:
+        module.fail_json(msg=f"{error} Nothing was changed.", **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
