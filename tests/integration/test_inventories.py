@@ -82,7 +82,8 @@ def add_hosts(inventory: Path, hosts: Mapping[str, object]) -> None:
 
 
 def vault_of(passwords: Mapping[str, str]) -> dict[str, str]:
-    return {f"vault_database_{purpose}_password": password for purpose, password in passwords.items()}
+    given = {f"vault_database_{purpose}_password": password for purpose, password in passwords.items()}
+    return given | {"vault_pitr_passphrase": "a phrase of the repository"}
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
