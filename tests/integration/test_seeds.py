@@ -346,7 +346,7 @@ def seed(local: Local, database: str, scale: int = 1) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("scale", [1, 10])
+@pytest.mark.parametrize("scale", [1, 20])
 def test_the_invented_rows_are_those_of_a_clinic(seeded: Local, database: str, scale: int) -> None:
     seeded.create_database(database, DATABASE)
     before = seeded.psql(ROWS, database)
