@@ -95,7 +95,7 @@ def test_the_pass_phrase_is_only_in_one_file(host: Host) -> None:
     phrase = next(line.partition("=")[2] for line in lines(host, "/etc/pgbackrest.conf") if "cipher-pass" in line)
     with host.sudo():
         assert host.run(
-            f"grep -rlF %s /etc /var/log /var/lib/postgresql/16/main/postgresql.auto.conf", phrase
+            "grep -rlF %s /etc /var/log /var/lib/postgresql/16/main/postgresql.auto.conf", phrase
         ).stdout.split() == ["/etc/pgbackrest.conf"]
 
 
