@@ -1,4 +1,4 @@
-"""Deploys a release as the tasks of the role migrations do, in this process.
+"""Deploys a release, and rolls it back, as the tasks of the role migrations do, in this process.
 
 It runs the very modules that the tasks run, ours and those of community.postgresql, with the arguments that the tasks
 give them. What a playbook adds, processes and four seconds, is left out; that both agree is a test of its own.
@@ -6,6 +6,7 @@ give them. What a playbook adds, processes and four seconds, is left out; that b
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import json
@@ -77,6 +78,7 @@ class Outcome:
         file: that failed.
         sent: number of scripts sent.
         failed: how many times a script failed: more than once where it was tried again.
+        said: notes of the plan, and what was said of attempts that others followed.
     """
 
     refused: str = ""
@@ -85,11 +87,17 @@ class Outcome:
     file: str = ""
     sent: int = 0
     failed: int = 0
+    said: str = field(default="", compare=False)
 
     @property
     def ok(self) -> bool:
         """Whether the release stands."""
         return not self.refused and not self.failure
+
+    @property
+    def output(self) -> str:
+        """All that was shown."""
+        return f"{self.said}\n{self.refused}{self.failure}"
 
 
 @dataclass
@@ -116,11 +124,38 @@ class Driver:
     before_step: Callable[[int], bool] = lambda _: True
     sent: int = 0
     failed: int = 0
+    said: list[str] = field(default_factory=list)
 
     def deploy(self, **variables: Any) -> Outcome:
         """Read the release, plan, apply: what a deploy does with migrations, without backup and verification."""
+        return self._run(self._variables(variables), self._apply)
+
+    def roll_back(self, *, accept_data_loss: bool = False, **wish: str) -> Outcome:
+        """Read the release, plan, count what would be lost, roll back: without backup and verification.
+
+        Args:
+            accept_data_loss: whether rows may be lost.
+            wish: how far: `to`, `only` or `set`.
+        """
+
+        def back(read: dict[str, Any], plan: dict[str, Any], given: dict[str, Any]) -> Outcome:
+            way = run_module(
+                "migration_rollback",
+                directory=str(self.release.resolve()),
+                migrations=read["migrations"],
+                applied=[row["version"] for row in json.loads(plan["applied"])],
+                **wish,
+            )
+            if way.get("failed"):
+                return Outcome(refused=way["msg"])
+            counted = self._apply(read, way, given | {"act": "count"})
+            return self._apply(read, way, given | {"act": "rollback"}) if counted.ok else counted
+
+        return self._run(self._variables({"accept_data_loss": accept_data_loss}), back)
+
+    def _run(self, given: dict[str, Any], act: Callable[..., Outcome]) -> Outcome:
         self.sent = self.failed = 0
-        given = self._variables(variables)
+        self.said = []
         read = read_release(
             str(self.release.resolve()),
             header_required=given["header_required"],
@@ -131,15 +166,15 @@ class Driver:
         plan = self._plan(read, given)
         if plan.get("failed"):
             return Outcome(refused=plan["msg"])
-        return self._apply(read, plan, given)
+        return dataclasses.replace(act(read, plan, given), said="\n".join(self.said))
 
     def _variables(self, variables: dict[str, Any]) -> dict[str, Any]:
         defaults = _variables_of("defaults")
         found = {name.removeprefix("migrations_"): value for name, value in defaults.items()}
-        return found | self.variables | variables
+        return found | {"act": "apply"} | self.variables | variables
 
     def _plan(self, read: dict[str, Any], given: dict[str, Any], pause: float = 0) -> dict[str, Any]:
-        return run_module(
+        plan = run_module(
             "migration_plan",
             connection=self.connection,
             database=self.database,
@@ -151,6 +186,8 @@ class Driver:
             run_lock_wait=given["run_lock_wait"],
             pause=pause,
         )
+        self.said += plan.get("notes", [])
+        return plan
 
     def _apply(self, read: dict[str, Any], plan: dict[str, Any], given: dict[str, Any]) -> Outcome:
         explained: dict[str, Any] = {}
@@ -167,6 +204,8 @@ class Driver:
             if failed.get("gone"):
                 return Outcome(failure="gone", sent=self.sent, failed=self.failed)
             explained = self._explain(run, plan, failed, given, explained) | {"run_id": run["run_id"]}
+            if "loss" in explained:  # counted, and none that must stay
+                break
             if not explained.get("retry"):
                 return Outcome(
                     failure=explained["msg"],
@@ -175,6 +214,7 @@ class Driver:
                     sent=self.sent,
                     failed=self.failed,
                 )
+            self.said += explained["msg"]
             self.before_retry()
             plan = self._plan(read, given, explained["pause"])
             if plan.get("failed"):
@@ -188,9 +228,9 @@ class Driver:
                 {
                     "directory": str(self.release.resolve()),
                     "pending": plan["pending"],
-                    "action": "apply",
+                    "action": given["act"],
                     "applied_versions": plan["applied_versions"],
-                    "accept_data_loss": False,
+                    "accept_data_loss": given["accept_data_loss"],
                     "copy": False,
                     "owner": "emr",
                     "release": read["release"],
@@ -249,8 +289,10 @@ class Driver:
             file=failed["file"],
             run_id=run["run_id"],
             pending=plan["pending"],
+            action=given["act"],
+            accept_data_loss=given["accept_data_loss"],
             attempt=explained.get("attempt", 1),
-            retries=given["lock_retries"],
+            retries=given["lock_retries"] if given["act"] == "apply" else 0,
             pause=given["lock_retry_pause"],
             growth=given["lock_retry_growth"],
             terminate_blockers=given["terminate_blockers"],

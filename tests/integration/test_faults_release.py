@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.driver import Outcome
+from tests.fuzz.driver import Outcome, run_module
 from tests.integration.oracle import SECRET, Case
-from tests.local import Local, Result
+from tests.local import Local
 
 ROLLBACK = "-- Rollback: {name}\n-- Description: test\n{body}\n"
 
@@ -33,18 +33,12 @@ def write_back(case: Case, name: str, body: str) -> None:
     (case.release / "rollbacks" / f"{name}.sql").write_text(ROLLBACK.format(name=name, body=body))
 
 
-def roll_back(case: Case, **variables: object) -> Result:
-    return case.local.play("playbooks/rollback.yml", **(case.variables | variables))
-
-
-def refused(result: Result, *patterns: str) -> None:
-    """Check the words, and that nothing but words came of it."""
-    assert result.status != 0, result.output
-    said = " ".join(result.output.split())
+def refused(outcome: Outcome, *patterns: str) -> None:
+    assert not outcome.ok
+    said = " ".join(outcome.output.split())
     for pattern in patterns:
-        assert re.search(pattern, said), f"{pattern}\n{result.output}"
-    assert SECRET not in result.output
-    assert result.changed == 0
+        assert re.search(pattern, said), f"{pattern}\n{outcome.output}"
+    assert SECRET not in outcome.output
 
 
 @pytest.mark.fault(15, 16)
@@ -59,14 +53,12 @@ def test_applied_files_that_are_not_what_they_were(case: Case) -> None:
         path.unlink()
     (case.release / "rollbacks/002_beds.sql").unlink()
     refused(
-        case.run(),
+        case.apply(),
         r"001_rooms\.sql was edited after it was applied: recorded SHA-256 [0-9a-f]{12}, the file's [0-9a-f]{12}\.",
         r"002_beds\.sql is applied and is now called \S+002_cots\.sql",
         r"003_bed_notes\.sql is applied, but missing in the release\. Bring the file back",
     )
-    refused(
-        roll_back(case, rollback_to="001"), "contradict each other", r"001_rooms\.sql was edited after it was applied"
-    )
+    refused(case.roll_back(to="001"), "contradict each other", r"001_rooms\.sql was edited after it was applied")
     assert case.history() == history
     (files / "002_cots.sql").unlink()
     for path, text in texts.items():
@@ -79,12 +71,13 @@ def test_applied_files_that_are_not_what_they_were(case: Case) -> None:
 def test_a_rollback_with_rows_in_its_way(case: Case) -> None:
     case.psql(f"INSERT INTO beds VALUES (1, '{SECRET}'), (2, NULL)")
     refused(
-        roll_back(case, rollback_only="003"),
+        case.roll_back(only="003"),
         r"beds 1 values of note are lost",
         r"Next: check these rows; if you can lose them, .* -e rollback_accept_data_loss=true",
     )
     case.is_at_its_end()
-    done = roll_back(case, rollback_only="003", rollback_accept_data_loss=True, backup_before_migration=True)
+    consent = {"rollback_only": "003", "rollback_accept_data_loss": True, "backup_before_migration": True}
+    done = case.local.play("playbooks/rollback.yml", **(case.variables | consent))
     assert done.status == 0, done.output
     assert SECRET not in done.output
     assert re.search(r"Backup +\w+_backup_\w+, verified", done.output), done.output
@@ -94,20 +87,20 @@ def test_a_rollback_with_rows_in_its_way(case: Case) -> None:
 
 @pytest.mark.fault(55)
 def test_a_wrong_rollback(case: Case) -> None:
-    """One that fails leaves nothing behind, and one that forgets something is found by the plan."""
+    """One that fails leaves nothing behind, and one that forgets something is found by a comparison."""
     write_back(case, "003_bed_notes", "ALTER TABLE beds DROP COLUMN note;\nDROP TABLE nowhere;")
-    refused(
-        roll_back(case, rollback_to="001"),
-        r'release/rollbacks/003_bed_notes\.sql:4: \[42P01\] table "nowhere" does not exist',
-        r"nothing was changed",
-        r"Next: ",
-    )
+    place = r'release/rollbacks/003_bed_notes\.sql:4: \[42P01\] table "nowhere" does not exist'
+    refused(case.roll_back(to="001"), place, r"nothing was changed", r"Next: ")
     case.stands()
     write_back(case, "003_bed_notes", "DROP INDEX idx_beds_note;")
-    assert roll_back(case, rollback_only="003").status == 0
-    found = case.local.play("playbooks/plan.yml", **case.variables, plan_schema_drift=True)
-    assert found.status != 0
-    assert "column beds.note: not in the migrations" in found.output
+    assert case.roll_back(only="003").ok
+    clean = Case(case.local, f"{case.database[:50]}_clean", case.release)
+    case.local.create_database(clean.database)
+    assert clean.apply(target="002").ok
+    common = {"connection": case.driver().connection, "database": case.database, "scratch": clean.database}
+    found = run_module("migration_scratch", action="compare", **common)
+    case.local.drop_database(clean.database)
+    assert "column beds.note: not in the migrations" in found["lines"]
     case.psql("ALTER TABLE beds DROP COLUMN note")
     case.stands()
     case.converges()
@@ -124,10 +117,8 @@ def test_a_view_that_goes_with_a_rollback_comes_back_with_the_next_run(case: Cas
     write_back(case, "002_beds", "DROP TABLE beds CASCADE;")
     assert case.apply().sent
     before = case.catalogs()
-    done = roll_back(case, rollback_to="001")
-    assert done.status == 0, done.output
+    assert case.roll_back(to="001").ok
     assert case.psql("SELECT to_regclass('bed_list') IS NULL") == "t"
-    again = case.run()
-    assert again.status == 0, again.output
+    assert case.apply().ok
     assert case.catalogs() == before
     assert case.apply() == Outcome()

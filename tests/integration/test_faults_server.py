@@ -7,15 +7,11 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests import undo
-from tests.integration.oracle import MIDDLE, SECRET, Case, inventory_of, said_of
-from tests.local import Local, Result
+from tests.integration.oracle import MIDDLE, SECRET, Case
 
 TABLE = "CREATE TABLE beds (id int CONSTRAINT beds_pkey PRIMARY KEY);"
 
@@ -24,26 +20,29 @@ TABLE = "CREATE TABLE beds (id int CONSTRAINT beds_pkey PRIMARY KEY);"
 @pytest.mark.fault(2)
 @pytest.mark.fault(4)
 def test_whatever_ends_the_session_in_the_middle_leaves_nothing_behind(case: Case) -> None:
-    """Each run is the one that goes on, without a manual step, after the one before it was ended."""
+    """Each run is the one that goes on, without a manual step, after the one before it was ended.
+
+    The one whose server crashes is run by a playbook.
+    """
     case.begin()
     case.psql("ALTER SYSTEM RESET fsync", role="postgres")  # the tests of backups switch it off
     case.psql("SELECT pg_reload_conf()", role="postgres")
     case.wait_until("current_setting('fsync') = 'on'", "what is written stays")
     case.write("002_beds", f"{TABLE}\n{MIDDLE}\nCREATE INDEX idx_beds ON beds (id);")
     with case.stopped_in_the_middle() as hook:
-        run = case.start()
+        meanwhile = case.apply_meanwhile()
         pid = case.wait_until_at("002_beds")
         case.psql(f"SELECT pg_terminate_backend({pid})", role="postgres")
-        ended = run.result()
-        assert ended.status != 0
+        ended = meanwhile.result()
+        assert not ended.ok
         words = " ".join(ended.output.split())
         assert "release/migrations/002_beds.sql: [57P01] terminating connection due to administrator command" in words
         assert "002_beds.sql not applied. The failed file left no changes. Next: run the same command again" in words
         case.stands(ours=(hook.info.backend_pid,))
 
-        run = case.start()
+        process = case.apply_in_a_process()
         pid = case.wait_until_at("002_beds")
-        run.kill()
+        process.kill()
         case.wait_until(f"NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})", "the server ends the session")
         case.stands(ours=(hook.info.backend_pid,))
 
@@ -60,62 +59,35 @@ def test_whatever_ends_the_session_in_the_middle_leaves_nothing_behind(case: Cas
     )
 
 
-# What a file does in the database of this name, and what the failure says.
-FAILING = {
-    "commit": ("COMMIT", r"002_beds\.sql:6: \[0A000\] EXECUTE of transaction commands is not implemented"),
-    "vacuum": ("VACUUM", r"002_beds\.sql:6: \[25001\] .*header line `-- Transactional: no`"),
-    "sleep": (
-        "SELECT pg_sleep(1000000)",
-        r"002_beds\.sql:6: \[57014\] canceling statement due to statement timeout",
-    ),
-}
-
-
-@pytest.fixture
-def cases(local: Local, database: str, tmp_path: Path) -> Iterator[dict[str, Case]]:
-    """A database for each of FAILING, with one release for all."""
-    with contextlib.ExitStack() as stack:
-        made = {}
-        for host in FAILING:
-            case = Case.make(local, f"{database[:50]}_{host}", tmp_path / "release")
-            stack.enter_context(undo.afterwards(local.drop_database, case.database))
-            case.begin()
-            made[host] = case
-        yield made
-
-
 @pytest.mark.fault(28)
 @pytest.mark.fault(29)
 @pytest.mark.fault(33)
-def test_a_statement_that_fails_while_it_runs_leaves_nothing_behind(
-    local: Local, cases: dict[str, Case], tmp_path: Path
-) -> None:
-    """Each database is a host of one play; the one file does another thing in each of them."""
-    hosts = {host: {"database_name": case.database} for host, case in cases.items()}
-    common = {"release_directory": str(tmp_path / "release"), "backup_before_migration": False}
+def test_a_statement_that_fails_while_it_runs_leaves_nothing_behind(case: Case) -> None:
+    """The one that hangs is run by a playbook."""
+    case.begin()
 
-    def play() -> Result:
-        inventory = inventory_of(hosts, tmp_path / "inventory")
-        return local.play("playbooks/migrate.yml", *inventory, migrations_statement_timeout="300ms", **common)
+    def write(sql: str) -> None:
+        case.write("002_beds", f"{TABLE}\nDO $$ BEGIN EXECUTE '{sql}'; END $$;")
 
-    choice = " ".join(f"WHEN '{host}' THEN '{sql}'" for host, (sql, _) in FAILING.items())
-    path = cases["commit"].write(
-        "002_beds",
-        f"{TABLE}\nDO $$ BEGIN EXECUTE CASE substring(current_database() FROM '[a-z]+$') {choice} END; END $$;",
+    for sql, pattern in {
+        "COMMIT": r"002_beds\.sql:6: \[0A000\] EXECUTE of transaction commands is not implemented",
+        "VACUUM": r"002_beds\.sql:6: \[25001\] .*header line `-- Transactional: no`",
+    }.items():
+        write(sql)
+        failure = " ".join(case.apply().failure.split())
+        assert re.search(pattern, failure), failure
+        assert "The failed file left no changes." in failure
+        case.stands()
+    write("SELECT pg_sleep(1000000)")
+    result = case.run(migrations_statement_timeout="300ms")
+    assert case.history() == "apply 001"
+    case.write("002_beds", TABLE)
+    case.survives(
+        result,
+        r"002_beds\.sql:6: \[57014\] canceling statement due to statement timeout",
+        r"The failed file left no changes\.",
     )
-    result = play()
-    assert result.status != 0
-    for host, (_, pattern) in FAILING.items():
-        words = " ".join(said_of(result, host).split())
-        assert re.search(pattern, words), f"{host}: {pattern}\n{result.output}"
-        assert "The failed file left no changes." in words, result.output
-        cases[host].stands()
-        assert cases[host].history() == "apply 001"
-    path.write_text(path.read_text().partition("DO $$")[0])
-    again = play()
-    for case in cases.values():
-        case.converges_after(again)
-        assert case.history() == "apply 001, apply 002"
+    assert case.history() == "apply 001, apply 002"
 
 
 @pytest.mark.fault(67)
@@ -153,4 +125,4 @@ def test_a_file_of_20_megabytes_is_applied_in_bounded_memory(case: Case) -> None
     assert case.psql("SELECT count(*) FROM big") == "300000"
     assert peak < 1_000_000_000, f"{peak} bytes"
     print(f"{path.stat().st_size} bytes in {time.monotonic() - begun:.1f} s, at most {peak} bytes of memory")
-    case.converges_after(result)
+    assert case.history() == "apply 001, apply 002"

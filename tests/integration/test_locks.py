@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.blockers import find_blockers
+from ansible_collections.physioflow.database.plugins.module_utils.migrations.catalog import _needs_no_transaction
 from ansible_collections.physioflow.database.plugins.module_utils.migrations.locks import (
     _RULES,
     CHILDREN,
@@ -493,13 +494,16 @@ WAITED_FOR = """
 @pytest.mark.parametrize("statement", WAITING)
 def test_who_is_in_the_way_is_who_is_waited_for(tables: Tables, statement: str) -> None:
     needs = Reader().needs(parsed(statement))
+    alone = _needs_no_transaction(parsed(statement))
     with tables.case.session("run") as run, tables.case.session("holder") as holder:
-        run.autocommit = True
-        run.execute("SET lock_timeout = '60ms'")
-        seen = []
+        run.autocommit = alone  # otherwise the statement is taken back
+        run.execute(f"SET lock_timeout = '{60 if alone else 20}ms'")
+        seen: list[tuple[str, str, bool, bool, int]] = []
         for table in WAITING[statement].split(", "):
             for mode in Mode:
-                run.execute(WAITED_FOR)
+                if alone or not seen:
+                    run.execute(WAITED_FOR)
+                    run.commit()
                 if table == "wm":  # LOCK TABLE takes no materialized view; these do
                     locks = {AS: "SELECT FROM wm", AX: "ALTER MATERIALIZED VIEW wm OWNER TO emr"}
                     if mode not in locks:
@@ -512,7 +516,9 @@ def test_who_is_in_the_way_is_who_is_waited_for(tables: Tables, statement: str) 
                     waited = False
                 except psycopg.errors.LockNotAvailable:
                     waited = True
+                run.rollback()
                 found = find_blockers(run.cursor(row_factory=dict_row), needs)
+                run.rollback()
                 holder.rollback()
                 certain = [blocker.pid for blocker in found if blocker.certain]
                 seen.append((table, mode.sql, waited, certain == [holder.info.backend_pid], len(certain)))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import apart, undo
 from tests.apart import failure_of
-from tests.integration.test_bad_input import append, write
+from tests.integration.oracle import Case
+from tests.integration.test_bad_input import write
 from tests.integration.test_rollback import untouched
-from tests.local import ROOT, VERSIONS, Local, Result
+from tests.local import VERSIONS, Local, Result, release_up_to
 
 PENDING = """\
 ALTER TABLE patients ADD COLUMN photo text;
@@ -38,13 +37,26 @@ CREATE OR REPLACE FUNCTION vietnamese_unaccent(p_text text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT AS 'SELECT lower(p_text)';
 COMMENT ON TABLE patients IS 'changed';
 """
+# What contradicts the release: 003 had another text and 009 another name, 010 is missing before others, 903 is unknown.
+CONTRARY = """
+ALTER TABLE migrations.history DISABLE TRIGGER ALL;
+UPDATE migrations.history SET sha256 = repeat('0', 64), sha256_raw = repeat('0', 64) WHERE version = '003';
+UPDATE migrations.history SET name = 'discharge' WHERE version = '009';
+DELETE FROM migrations.history WHERE version = '010';
+UPDATE migrations.history SET version = '903', name = 'gone' WHERE version = '011';
+"""
+EXTENSIONS = 'CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist'
 # What a host of the play asks for; each has a database of its own, and `new` has none.
 ASKED: dict[str, dict[str, Any]] = {
-    "behind": {"plan_sql": True, "plan_schema_drift": True},
+    "behind": {"plan_sql": True},
     "by_hand": {"plan_schema_drift": True},
-    "strict": {"plan_fail_on_pending": True},
+    "strict": {"plan_fail_on_pending": True, "plan_schema_drift": True},
+    "contrary": {"plan_schema_drift": True},
     "new": {},
 }
+CHANGED = {"by_hand": BY_HAND, "contrary": CONTRARY}
+BEGUN = 2  # how many migrations `strict` has
+STANDING = VERSIONS[:11]  # those of the release that the others have; what comes later makes no other plan
 
 
 def states(shown: str) -> dict[str, str]:
@@ -52,11 +64,14 @@ def states(shown: str) -> dict[str, str]:
     return dict(re.findall(r"^ +(\d{3}) \w+ +(\S+(?: \S+)*?) *(?:after \d.*)?$", shown, re.MULTILINE))
 
 
-def copied(local: Local, name: str, stack: ExitStack, sql: str = "SELECT 1") -> None:
-    """Make a copy of the deployed database for this test, and change it."""
-    stack.enter_context(undo.afterwards(local.drop_database, name))
-    local.create_database(name, "physioflow")
-    local.psql(sql, name, role="postgres")
+def make(case: Case, stack: ExitStack, target: str, sql: str) -> None:
+    """Make a database for this test, and change it."""
+    stack.enter_context(undo.afterwards(case.local.drop_database, case.database))
+    case.local.create_database(case.database)
+    case.psql(EXTENSIONS, role="postgres")
+    outcome = case.apply(target=target)
+    assert outcome.ok, outcome
+    case.psql(sql, role="postgres")
 
 
 class Plans:
@@ -79,14 +94,15 @@ class Plans:
 
 @pytest.fixture(scope="module")
 def plans(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
-    """A play over databases that are one migration behind, changed by hand, and not there."""
+    """A play over databases that are behind, changed by hand, at odds with the release, and not there."""
     folder = tmp_path_factory.mktemp("plans")
-    release = Path(shutil.copytree(ROOT / "files", folder / "files"))
+    release = release_up_to(STANDING[-1], folder)
     write(release, "901_photos", PENDING, depends="001")
     hosts = {host: {"database_name": f"test_plan_{host}"} | asked for host, asked in ASKED.items()}
     with ExitStack() as stack:
-        for host in ("behind", "by_hand", "strict"):
-            copied(local, f"test_plan_{host}", stack, BY_HAND if host == "by_hand" else "SELECT 1")
+        for host in ("behind", "by_hand", "strict", "contrary"):
+            target = STANDING[BEGUN - 1] if host == "strict" else STANDING[-1]
+            make(Case(local, f"test_plan_{host}", release), stack, target, CHANGED.get(host, "SELECT 1"))
         before = {host: untouched(local, f"test_plan_{host}") for host in ASKED if host != "new"}
         databases = local.databases()
         inventory, file = apart.inventory(folder / "inventory", hosts), folder / "plan.json"
@@ -107,13 +123,13 @@ def test_the_plan_changes_nothing_and_shows_no_row(plans: Plans) -> None:
 def test_the_plan_says_what_a_deploy_would_do(plans: Plans) -> None:
     shown = plans.of("behind")
     assert failure_of(plans.result, "behind") == ""
-    assert states(shown) == dict.fromkeys(VERSIONS, "applied") | {"901": "pending"}
+    assert states(shown) == dict.fromkeys(STANDING, "applied") | {"901": "pending"}
     assert ("patients: ACCESS EXCLUSIVE, blocks reads and writes (files/migrations/901_photos.sql:5)") in shown
     assert "clinics: SHARE ROW EXCLUSIVE, blocks writes" in shown
     assert "the locks of files/migrations/901_photos.sql:7 are unknown" in shown
     assert "files/migrations/901_photos.sql:6: require-concurrent-index-creation: " in shown
     assert "ALTER TABLE patients ADD COLUMN photo text;" in shown
-    assert "Schema drift   none" in shown
+    assert "Schema drift" not in shown, "it was not asked for"
 
 
 def test_the_plan_is_written_of_every_host(plans: Plans) -> None:
@@ -121,20 +137,21 @@ def test_the_plan_is_written_of_every_host(plans: Plans) -> None:
     assert set(hosts) == set(ASKED)
     written = hosts["behind"]
     assert written["pending"] == ["901"]
-    assert written["schema_drift"] == []
+    assert hosts["strict"]["schema_drift"] == []
     assert written["locks"][0]["table"] == "patients"
     assert written["migrations"][0]["state"] == "applied"
     assert "ADD COLUMN photo" in written["sql"]["files/migrations/901_photos.sql"]
     assert hosts["strict"]["sql"] == {}, "the SQL was not asked for"
     assert len(hosts["by_hand"]["schema_drift"]) == 6
-    assert len(hosts["new"]["pending"]) == len(VERSIONS) + 1
+    assert len(hosts["new"]["pending"]) == len(STANDING) + 1
 
 
 def test_what_is_pending_fails_where_that_is_asked_for(plans: Plans) -> None:
     said = failure_of(plans.result, "strict")
-    assert "Pending in test_plan_strict: 901. Next: ansible-playbook deploy.yml applies them." in said
+    pending = ", ".join([*STANDING[BEGUN:], "901"])
+    assert f"Pending in test_plan_strict: {pending}. Next: ansible-playbook deploy.yml applies them." in said
     assert "ADD COLUMN photo" not in plans.of("strict"), "the SQL was not asked for"
-    assert "Schema drift" not in plans.of("strict")
+    assert "Schema drift   none" in plans.of("strict")
 
 
 def test_what_was_changed_by_hand_is_said_by_object(plans: Plans) -> None:
@@ -159,25 +176,11 @@ def test_the_plan_before_the_first_deploy_needs_no_database(plans: Plans) -> Non
     assert set(states(plans.of("new")).values()) == {"pending"}
 
 
-def test_the_plan_names_every_contradiction(local: Local, release: Path, database: str) -> None:
-    append(release, "003_checklist_schema.sql", b"-- a byte more\n")
-    for path in release.glob(f"*/{VERSIONS[-1]}_*"):
-        path.unlink()
-    for path in release.glob("*/009_*"):
-        text = path.read_text().replace("009_discharge_planning_tables", "009_discharge")
-        path.with_name(path.name.replace("009_discharge_planning_tables", "009_discharge")).write_text(text)
-        path.unlink()
-    late = "ALTER TABLE migrations.history DISABLE TRIGGER ALL; DELETE FROM migrations.history WHERE version = '010'"
-    with ExitStack() as stack:
-        copied(local, database, stack, late)
-        before = untouched(local, database)
-        result = local.play(
-            "playbooks/plan.yml", database_name=database, release_directory=str(release), plan_schema_drift=True
-        )
-        assert untouched(local, database) == before
-    assert result.status != 0
-    found = states(result.output)
+def test_the_plan_names_every_contradiction(plans: Plans) -> None:
+    shown = plans.of("contrary")
+    found = states(shown)
     assert found["002"] == "applied"
-    assert (found["003"], found["009"], found["010"], found[VERSIONS[-1]]) == ("edited", "renamed", "late", "missing")
-    assert "Schema drift   not checked: resolve the contradictions first" in result.output
-    assert f"Release and database {database} contradict each other: a deploy would fail." in result.output
+    assert (found["003"], found["009"], found["010"], found["903"]) == ("edited", "renamed", "late", "missing")
+    assert "Schema drift   not checked: resolve the contradictions first" in shown
+    said = failure_of(plans.result, "contrary")
+    assert "Release and database test_plan_contrary contradict each other: a deploy would fail." in said
