@@ -59,7 +59,14 @@ FROM (
 ORDER BY id
 """
 # Messages of a server that will accept connections soon.
-COMES_BACK = ("starting up", "in recovery mode", "not yet accepting connections", "Connection refused", "shutting down")
+COMES_BACK = (
+    "starting up",
+    "in recovery mode",
+    "not yet accepting connections",
+    "Connection refused",
+    "shutting down",
+    "server closed the connection unexpectedly",  # a crash ends sessions that were just opened
+)
 ASK = 0.3  # seconds between two tries
 FULL = ("too many clients", "remaining connection slots")
 FREE = "all connections of the server are in use; close some of them or raise max_connections"
