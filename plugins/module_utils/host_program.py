@@ -7,9 +7,10 @@ from __future__ import annotations
 import sys
 
 from .backup import actions
+from .pitr import drill
 from .status import program
 
-COMMANDS = {"backup": actions.main, "status": program.main}
+COMMANDS = {"backup": actions.main, "pitr": drill.main, "status": program.main}
 
 
 def main() -> int:

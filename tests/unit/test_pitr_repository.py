@@ -14,6 +14,7 @@ from ansible_collections.physioflow.database.plugins.module_utils.pitr.repositor
     gaps,
     listing,
     lsn_number,
+    lsn_text,
     moment,
     read_backups,
     read_segments,
@@ -130,3 +131,4 @@ def test_what_was_typed_is_a_moment_of_the_time_zone() -> None:
         with pytest.raises(RefusedError, match="an LSN is like"):
             backup_for_lsn(lsn, [], HANOI)
     assert lsn_number("1/0") == 1 << 32
+    assert [lsn_text(lsn_number(text)) for text in ("0/0", "1/A0", "FF/3000028")] == ["0/0", "1/A0", "FF/3000028"]

@@ -184,6 +184,7 @@ def judgements() -> Iterator[tuple[Any, list[Any]]]:
         status.figures(partitions={"visits": [["2026-01-01", "2026-11-28"]]}),
         status.figures(invalid=runs_of_names),
         status.figures(archiver={"archived": None, "failed": None}),
+        {"restored": [status.RESTORED | {"at": "2026-11-17T12:00:00+00:00", "moment": "newest"}]},
         status.figures(archiver={"archived": None, "failed": "2026-11-26T09:00:00+00:00"}),
         status.figures(transactions=[status.SESSION | {"state": state} for state in STATES]),
         status.figures(locks=[status.WAITER | {"relation": None, "blockers": []}]),

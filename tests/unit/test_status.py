@@ -120,6 +120,13 @@ SESSION = {"pid": 9, "user": "emr_app", "application": "clinic", "state": "idle 
 WAITER = {"pid": 8, "user": "emr_app", "application": "", "relation": "visits", "age": 31, "blockers": [9]}
 
 
+RESTORED: dict[str, Any] = {
+    "at": "2026-11-26T02:00:00+00:00",
+    "ok": True,
+    "moment": "random",
+    "backup": "20261122-010000F",
+    "seconds": 12.3,
+}
 WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     (figures(version="16.14"), "Server", "warn", "16.14, up 3 days"),
     (figures(version="16.9"), "Server", "warn", "below 16.15"),
@@ -205,6 +212,13 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
         "Replication",
         "warn",
         "the slot s has no reader",
+    ),
+    ({"restored": [RESTORED | {"at": "2026-11-17T12:00:00+00:00"}]}, "Archive", "warn", "random moment was restored"),
+    (
+        {"restored": [RESTORED, {"at": RESTORED["at"], "ok": False, "why": "x"}]},
+        "Archive",
+        "fail",
+        "the drill of point",
     ),
     (
         figures(archiver={"archived": "2026-11-26T09:00:00+00:00", "failed": "2026-11-26T09:00:01+00:00"}),

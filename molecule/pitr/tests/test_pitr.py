@@ -82,6 +82,17 @@ def test_a_lost_host_loses_no_more_than_was_agreed(host: Host, psql: Callable[[s
     assert psql("SELECT pg_is_in_recovery(), timeline_id FROM pg_control_checkpoint()") == "f|3"
 
 
+def test_a_drill_restores_two_moments_and_finds_a_damaged_backup(host: Host) -> None:
+    newest, chance = json.loads(host.file("/root/drills").content_string)
+    assert [(record["moment"], record["ok"]) for record in (newest, chance)] == [("newest", True), ("random", True)]
+    assert all("checksums" in record["checked"] for record in (newest, chance))
+    assert newest["reached"] <= newest["at"]
+    failed = json.loads(host.file("/root/drills-damaged").content_string)[2:]
+    assert [record["ok"] for record in failed] == [False], "the first command that fails ends the service"
+    assert "pgbackrest failed" in failed[0]["why"]
+    assert lines(host, "/root/left") == []
+
+
 def test_the_repository_is_encrypted_and_has_a_backup_of_the_new_timeline(host: Host) -> None:
     found = info(host)
     assert found["cipher"] == "aes-256-cbc"
@@ -100,5 +111,5 @@ def test_the_pass_phrase_is_only_in_one_file(host: Host) -> None:
 
 
 def test_the_timers_wait(host: Host) -> None:
-    for kind, on in (("full", True), ("diff", True), ("incr", False)):
+    for kind, on in (("full", True), ("diff", True), ("incr", False), ("drill", True)):
         assert host.service(f"pgbackrest-{kind}.timer").is_running == on

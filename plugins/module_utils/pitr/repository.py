@@ -51,10 +51,17 @@ class Backup:
 
 @dataclass(frozen=True)
 class Span:
-    """A span of time of which every moment can be reached, in seconds since 1970; `to` is when its last WAL arrived."""
+    """A span of time of which every moment can be reached.
+
+    Attributes:
+        since, to: in seconds since 1970; the latter is when its last WAL arrived.
+        last: number of the last segment.
+        backups: the backups in it, the oldest first.
+    """
 
     since: int
     to: int
+    last: int
     backups: tuple[Backup, ...]
 
 
@@ -72,6 +79,11 @@ def lsn_number(text: str) -> int:
     """Return an LSN like `0/3000028` as a number."""
     high, _, low = text.partition("/")
     return (int(high, 16) << 32) + int(low, 16)
+
+
+def lsn_text(number: int) -> str:
+    """Return a number as an LSN."""
+    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
 
 
 def read_backups(stanza: Mapping[str, Any], segment_bytes: int) -> list[Backup]:
@@ -128,7 +140,7 @@ def spans(backups: Iterable[Backup], segments: Mapping[int, int]) -> list[Span]:
         if end >= backup.last:
             found.setdefault(end, []).append(backup)
     return [
-        Span(min(each.stop for each in group), max(segments[end], group[-1].stop), tuple(group))
+        Span(min(each.stop for each in group), max(segments[end], group[-1].stop), end, tuple(group))
         for end, group in sorted(found.items())
     ]
 

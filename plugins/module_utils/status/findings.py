@@ -369,6 +369,21 @@ def archive(facts: Facts, _: Limits) -> Iterator[Finding]:
         yield Finding("Archive", OK, "no WAL segment was archived yet")
 
 
+def restored(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    """Judge the last drill of point-in-time recovery, where there was one."""
+    if not (drills := facts.get("restored")):
+        return
+    last = drills[-1]
+    if not last["ok"]:
+        text = f"the drill of point-in-time recovery failed at {last['at'][:16]}"
+        yield Finding("Archive", FAIL, text, "journalctl -u pgbackrest-drill shows why: docs/point-in-time.md")
+        return
+    age = since(facts, last["at"])
+    level = _level(age / DAY, limits["drill_warn_days"], limits["drill_fail_days"])
+    text = f"the {last['moment']} moment was restored from {last['backup']} in {last['seconds']} s, {age_text(age)} ago"
+    yield Finding("Archive", level, text, "systemctl start pgbackrest-drill; why: journalctl -u pgbackrest-drill")
+
+
 def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
     """Judge the lag of the standbys, and unused slots, whose WAL fills the disk."""
     seen = facts["figures"]
@@ -457,6 +472,7 @@ CHECKS: tuple[Callable[[Facts, Limits], Iterator[Finding]], ...] = (
     transactions,
     locks,
     archive,
+    restored,
     replication,
     cache,
     indexes,

@@ -14,6 +14,7 @@ from typing import Any
 from ..backup.errors import os_words
 from ..backup.settings import Settings
 from ..backup.store import Backup, Store
+from ..pitr.drill import read_drills
 from .queries import ACTS, DETAILS, FIGURES, HISTORY
 
 Facts = dict[str, Any]
@@ -52,6 +53,7 @@ def look_at_host(database: str, backup_directory: Path, bin_dir: Path, data_dire
         "backups": look_at_backups(database, backup_directory, bin_dir),
         "disks": look_at_disks(folders),
         "built": _built(bin_dir / "postgres"),
+        "restored": read_drills(),
     }
 
 
