@@ -205,7 +205,8 @@ def judgements() -> Iterator[tuple[Any, list[Any]]]:
 STATES = ("active", "idle in transaction (aborted)")
 FOREIGN = "7 tables and no history: the migrations were not applied by a deploy"
 COMMAND = re.compile(
-    r"ansible-playbook [\w./=-]+(?: -e \w+=\w+)?|(?:apt-get|journalctl|systemctl|SELECT|ALTER|git) .+?(?=[;)]|$)|-e \"?\w+=\S+"
+    r"ansible-playbook [\w./=-]+(?: -e \w+=\w+)?|-e \"?\w+=\S+"
+    r"|(?:apt-get|journalctl|systemctl|SELECT|ALTER|git) .+?(?=[;)]|$)"
 )
 KNOWN = {word for entry in SENTENCES for word in re.findall(r"[a-z]{3,}", NAME.sub("", entry["vi"]))}
 
