@@ -64,7 +64,7 @@ class Repository:
             BackupError: with its own message.
         """
         quiet = ("--log-level-console=off", "--log-level-stderr=error", "--no-log-timestamp")
-        return self._programs.run("pgbackrest", f"--stanza={self._stanza}", *quiet, *arguments, command)
+        return self._programs.run("pgbackrest", f"--stanza={self._stanza}", *quiet, command, *arguments)
 
     def spans(self, segment_bytes: int) -> list[Span]:
         """Return the spans of time that can be reached."""
