@@ -39,7 +39,7 @@ def test_another_command_is_none(tmp_path: Path) -> None:
     for arguments in ([], ["restore"]):
         done = run(path, *arguments)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "{backup,status}" in done.stderr
+        assert "{backup,pitr,status}" in done.stderr
 
 
 def test_the_same_sources_are_the_same_bytes(tmp_path: Path) -> None:
