@@ -24,10 +24,6 @@ options:
     description: Time zone of what is read and returned.
     type: str
     default: Asia/Ho_Chi_Minh
-  wal_segment_size:
-    description: Bytes of a WAL segment.
-    type: int
-    default: 16777216
   time:
     description: A moment to reach, like C(2026-02-11 10:30).
     type: str
@@ -74,36 +70,23 @@ target:
   type: str
 """
 
-import json
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.pitr.repository import (
-    Backup,
     RefusedError,
     backup_for_lsn,
     backup_for_time,
     listing,
     moment,
     reach,
-    read_backups,
-    read_segments,
+    read_repository,
     spans,
     zone,
 )
 
 AS_POSTGRES = ["runuser", "-u", "postgres", "--"]
-
-
-def pgbackrest(module: AnsibleModule, *arguments: str) -> Any:
-    """Run pgBackRest as the user that owns the repository, and return its JSON."""
-    command = [*AS_POSTGRES, "pgbackrest", f"--stanza={module.params['stanza']}", "--output=json", *arguments]
-    status, out, said = module.run_command(command)
-    if status != 0:
-        words = " ".join((said or out).split())
-        module.fail_json(msg=f"The repository of pgBackRest cannot be read: {words} Nothing was changed.")
-    return json.loads(out)
 
 
 def main() -> None:
@@ -112,7 +95,6 @@ def main() -> None:
         argument_spec={
             "stanza": {"type": "str", "required": True},
             "timezone": {"type": "str", "default": "Asia/Ho_Chi_Minh"},
-            "wal_segment_size": {"type": "int", "default": 16 << 20},
             "time": {"type": "str"},
             "lsn": {"type": "str"},
             "oldest": {"type": "bool", "default": False},
@@ -121,13 +103,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    found: list[Backup] = []
-    segments: dict[int, int] = {}
-    for stanza in pgbackrest(module, "info"):
-        found = read_backups(stanza, params["wal_segment_size"])
-        for archive in stanza.get("archive", []):
-            path = f"archive/{params['stanza']}/{archive['id']}"
-            segments |= read_segments(pgbackrest(module, "repo-ls", "--recurse", path), params["wal_segment_size"])
+
+    def ask(*arguments: str) -> str:
+        """Run pgBackRest as the user that owns the repository."""
+        status, out, said = module.run_command([*AS_POSTGRES, "pgbackrest", f"--stanza={params['stanza']}", *arguments])
+        if status != 0:
+            words = " ".join((said or out).split())
+            module.fail_json(msg=f"The repository of pgBackRest cannot be read: {words} Nothing was changed.")
+        return str(out)
+
+    found, segments = read_repository(ask, params["stanza"])
     result: dict[str, Any] = {"changed": False, "backups": [backup.label for backup in found]}
     try:
         where = zone(params["timezone"])

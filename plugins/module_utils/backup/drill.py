@@ -135,24 +135,37 @@ def throwaway_server(settings: Settings) -> Iterator[Programs]:
     if not (settings.bin_dir / "initdb").exists():
         raise BackupError(f"{settings.bin_dir} has no initdb. Use the live server (backup_drill_server: live).")
     tools = Programs(settings.bin_dir, {})
-    for left in settings.directory.glob(f"{SERVER}*"):
+    with server_folders(tools, settings.directory, SERVER) as (folder, sockets):
+        data = folder / "data"
+        tools.run("initdb", f"--pgdata={data}", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync")
+        (data / "pg_hba.conf").write_text(f"local all {SUPERUSER} peer map=drill\n", encoding="utf-8")
+        (data / "pg_ident.conf").write_text(f"drill {user} {SUPERUSER}\n", encoding="utf-8")
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
+            stream.write(f"unix_socket_directories = '{sockets}'\n{_SERVER_SETTINGS}")
+        tools.run("pg_ctl", "start", f"--pgdata={data}", f"--log={folder / 'log'}", "--wait", "--silent")
+        yield Programs(settings.bin_dir, {"host": str(sockets), "user": SUPERUSER})
+
+
+@contextmanager
+def server_folders(tools: Programs, parent: Path, prefix: str) -> Iterator[tuple[Path, Path]]:
+    """Make the folder of a temporary server, and that of its socket; end the server and remove both after the block.
+
+    Those of drills that were killed are removed first.
+
+    Args:
+        tools: programs that can stop the server whose data is in `data` of the folder.
+        parent: where the folder is made.
+        prefix: of its name.
+    """
+    for left in parent.glob(f"{prefix}*"):
         with alone_in(left) as unused:  # otherwise that drill is still running
             if unused:
                 _end_server(tools, left)
-    folder = Path(tempfile.mkdtemp(prefix=SERVER, dir=settings.directory))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     sockets = Path(tempfile.mkdtemp(prefix="physioflow-drill-"))  # a socket's path has 107 bytes at most
-    data = folder / "data"
     with alone_in(folder):
         try:
-            tools.run(
-                "initdb", f"--pgdata={data}", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync"
-            )
-            (data / "pg_hba.conf").write_text(f"local all {SUPERUSER} peer map=drill\n", encoding="utf-8")
-            (data / "pg_ident.conf").write_text(f"drill {user} {SUPERUSER}\n", encoding="utf-8")
-            with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
-                stream.write(f"unix_socket_directories = '{sockets}'\n{_SERVER_SETTINGS}")
-            tools.run("pg_ctl", "start", f"--pgdata={data}", f"--log={folder / 'log'}", "--wait", "--silent")
-            yield Programs(settings.bin_dir, {"host": str(sockets), "user": SUPERUSER})
+            yield folder, sockets
         finally:
             _end_server(tools, folder)
             shutil.rmtree(sockets, ignore_errors=True)

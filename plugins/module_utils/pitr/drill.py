@@ -9,30 +9,27 @@ repository is only read, and the live server is not touched.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import random
 import re
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..backup.database import Session
+from ..backup.drill import SUPERUSER, server_folders
 from ..backup.errors import BackupError
 from ..backup.manifest import utc_now
 from ..backup.programs import Programs
-from ..backup.store import alone_in
-from .repository import Backup, Span, lsn_text, read_backups, read_segments, spans
+from .repository import SEGMENT_BYTES, Span, lsn_text, read_repository, spans
 
 DRILLS = Path("/var/lib/physioflow-pitr/drills.json")
 NEWEST, RANDOM = "newest", "random"
 KEPT = 20  # records
 FOLDER = "pitr-drill-"  # prefix
-SUPERUSER = "postgres"
 POLL = 0.2  # seconds
 # What a standby must have as large as its primary had, by the words of pg_controldata.
 CONTROLLED = (
@@ -49,33 +46,14 @@ SELECT pg_is_in_recovery() AS recovering,
 """
 
 
-class Repository:
-    """pgBackRest with the stanza of this host."""
+def pgbackrest(stanza: str, command: str, *arguments: str) -> str:
+    """Run a command of pgBackRest and return what it prints.
 
-    def __init__(self, stanza: str) -> None:
-        """Keep the name of the stanza."""
-        self._stanza = stanza
-        self._programs = Programs(Path("/usr/bin"), {})
-
-    def run(self, command: str, *arguments: str) -> str:
-        """Run a command of pgBackRest and return what it prints.
-
-        Raises:
-            BackupError: with its own message.
-        """
-        quiet = ("--log-level-console=off", "--log-level-stderr=error", "--no-log-timestamp")
-        return self._programs.run("pgbackrest", f"--stanza={self._stanza}", *quiet, command, *arguments)
-
-    def spans(self, segment_bytes: int) -> list[Span]:
-        """Return the spans of time that can be reached."""
-        backups: list[Backup] = []
-        segments: dict[int, int] = {}
-        for stanza in json.loads(self.run("info", "--output=json")):
-            backups += read_backups(stanza, segment_bytes)
-            for archive in stanza.get("archive", []):
-                listing = self.run("repo-ls", "--recurse", "--output=json", f"archive/{self._stanza}/{archive['id']}")
-                segments |= read_segments(json.loads(listing), segment_bytes)
-        return spans(backups, segments)
+    Raises:
+        BackupError: with its own message.
+    """
+    quiet = ("--log-level-console=off", "--log-level-stderr=error", "--no-log-timestamp")
+    return Programs(Path("/usr/bin"), {}).run("pgbackrest", f"--stanza={stanza}", *quiet, command, *arguments)
 
 
 def target_of(moment: str, span: Span, segment_bytes: int, chance: random.Random) -> tuple[str, list[str]]:
@@ -110,58 +88,35 @@ def server_settings(control: str, sockets: Path) -> str:
     return f"unix_socket_directories = '{sockets}'\n{SERVER}{''.join(lines)}"
 
 
-@contextmanager
-def scratch(tools: Programs, parent: Path) -> Iterator[Path]:
-    """Make a folder for the temporary server, and remove it with its server; also those of drills that were killed."""
-    for left in parent.glob(f"{FOLDER}*"):
-        with alone_in(left) as unused:
-            if unused:
-                _remove(tools, left)
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER, dir=parent))
-    with alone_in(folder):
-        try:
-            yield folder
-        finally:
-            _remove(tools, folder)
-
-
-def _remove(tools: Programs, folder: Path) -> None:
-    with suppress(BackupError):  # it may not have been started
-        tools.run("pg_ctl", "stop", f"--pgdata={folder / 'data'}", "--mode=immediate", "--silent")
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def restore_and_check(repository: Repository, tools: Programs, parent: Path, moment: str) -> dict[str, Any]:
-    """Restore a moment, and check what was restored; returns backup, reached, seconds and pages.
+def restore_and_check(stanza: str, tools: Programs, parent: Path, moment: str) -> dict[str, Any]:
+    """Restore a moment, and check what was restored; returns backup, reached, seconds and checked.
 
     Raises:
         BackupError: why the moment could not be restored, or what is damaged.
     """
-    segment_bytes = 16 << 20
     began = time.monotonic()
-    found = repository.spans(segment_bytes)
+    found = spans(*read_repository(functools.partial(pgbackrest, stanza), stanza))
     if not found:
         raise BackupError("There is no complete backup with its WAL in the repository.")
-    label, options = target_of(moment, found[-1], segment_bytes, random.SystemRandom())
-    with scratch(tools, parent) as folder, tempfile.TemporaryDirectory(prefix="pitr-drill-") as sockets:
+    label, options = target_of(moment, found[-1], SEGMENT_BYTES, random.SystemRandom())
+    with server_folders(tools, parent, FOLDER) as (folder, sockets):
         data = folder / "data"
         data.mkdir(mode=0o700)
-        repository.run(
-            "restore", f"--pg1-path={data}", f"--set={label}", "--archive-mode=off",
+        pgbackrest(
+            stanza, "restore", f"--pg1-path={data}", f"--set={label}", "--archive-mode=off",
             f"--tablespace-map-all={folder / 'tablespaces'}", *options,
         )  # fmt: skip
         control = tools.run("pg_controldata", f"--pgdata={data}")
-        (data / "postgresql.conf").write_text(server_settings(control, Path(sockets)), encoding="utf-8")
+        (data / "postgresql.conf").write_text(server_settings(control, sockets), encoding="utf-8")
         (data / "pg_hba.conf").write_text(f"local all {SUPERUSER} peer\n", encoding="utf-8")
         (data / "pg_ident.conf").write_text("", encoding="utf-8")
         start = ("start", f"--pgdata={data}", f"--log={folder / 'log'}", "--wait", "--timeout=86400", "--silent")
         tools.run("pg_ctl", *start)
-        server = Programs(tools.bin_dir, {"host": sockets, "user": SUPERUSER})
+        server = Programs(tools.bin_dir, {"host": str(sockets), "user": SUPERUSER})
         with Session(server.conninfo("postgres")) as session:
-            while session.row(STATE)["recovering"]:
+            while (state := session.row(STATE))["recovering"]:
                 time.sleep(POLL)
             seconds = round(time.monotonic() - began, 1)
-            state = session.row(STATE)
         if state["amcheck"]:
             tools.run("pg_amcheck", f"--host={sockets}", f"--username={SUPERUSER}", "--all", "--install-missing")
         tools.run("pg_ctl", "stop", f"--pgdata={data}", "--mode=fast", "--wait", "--silent")
@@ -185,7 +140,7 @@ def drill(stanza: str, bin_dir: Path, parent: Path, moment: str, drills: Path = 
     """
     record: dict[str, Any] = {"at": utc_now().isoformat(), "moment": moment, "ok": True}
     try:
-        record |= restore_and_check(Repository(stanza), Programs(bin_dir, {}), parent, moment)
+        record |= restore_and_check(stanza, Programs(bin_dir, {}), parent, moment)
     except BackupError as error:
         record |= {"ok": False, "why": str(error)}
     former = read_drills(drills)

@@ -4,13 +4,14 @@
 
 A point in time can be reached if a backup was complete before it, and every WAL segment from the beginning of that
 backup to the point is in the repository. `pgbackrest info` names only the first and the last segment, so the segments
-are listed. All functions are pure.
+are listed. No function does I/O of its own.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Timeline, log and segment, each of eight hexadecimal digits (PostgreSQL: XLogFileName). `.partial` is not complete.
 SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})-[0-9a-f]{40}(?:\.\w+)?")
+SEGMENT_BYTES = 16 << 20  # of our clusters, PostgreSQL's default
 LOG_BYTES = 1 << 32  # of WAL in one log number
 SHOWN = "%Y-%m-%d %H:%M:%S"
 
@@ -121,6 +123,23 @@ def read_segments(listing: Mapping[str, Any], segment_bytes: int) -> dict[int, i
         if number is not None:
             found[number] = max(found.get(number, 0), entry["time"])
     return found
+
+
+def read_repository(ask: Callable[..., str], stanza: str) -> tuple[list[Backup], dict[int, int]]:
+    """Return the backups in the repository, and when each WAL segment arrived, by its number.
+
+    Args:
+        ask: runs pgBackRest with a command and its arguments, and returns what it prints.
+        stanza: pgBackRest's name of the cluster.
+    """
+    backups: list[Backup] = []
+    segments: dict[int, int] = {}
+    for found in json.loads(ask("info", "--output=json")):
+        backups += read_backups(found, SEGMENT_BYTES)
+        for archive in found.get("archive", []):
+            listed = ask("repo-ls", "--recurse", "--output=json", f"archive/{stanza}/{archive['id']}")
+            segments |= read_segments(json.loads(listed), SEGMENT_BYTES)
+    return backups, segments
 
 
 def gaps(segments: Collection[int]) -> list[tuple[int, int]]:
