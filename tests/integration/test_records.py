@@ -358,17 +358,38 @@ def test_appointments_to_come_that_overlap_are_named_and_past_ones_stay(before: 
     for version in ("018", "023"):
         before.execute((book(8, "08:30", "09:00") if version == "023" else "SELECT 1").encode())
         apply(before, version)
+    error = in_the_way(before, "024")
+    assert error.diag.message_primary == "1 pairs of appointments to come overlap"
     past = {"appointment_date": "'2020-01-06'", "reserves_time": "NULL"}
+    before.execute(f"DELETE FROM appointments WHERE id = {uid('appointment', 8)}".encode())
     before.execute((book(6, "08:00", "09:00", **past) + book(7, "08:30", "09:30", **past)).encode())
     apply(before, "024")
-    error = in_the_way(before, "025")
-    assert error.diag.message_primary == "1 pairs of appointments to come overlap"
-    before.execute(
-        f"UPDATE appointments SET start_time = '09:00', end_time = '09:30' WHERE id = {uid('appointment', 8)}"
-    )
-    apply(before, "025")
-    marks = rows(before, "SELECT reserves_time FROM appointments ORDER BY appointment_date, id")
-    assert marks == [None, None, True, True]
+
+
+def test_appointments_to_come_reserve_their_time_and_past_ones_do_not(databases: Local) -> None:
+    """025 commits day by day: in a copy, where an appointment of a second day stands in the way and is moved then."""
+    databases.create_database("records_days", GUIDE)
+    try:
+        with psycopg.connect(
+            **databases.connection, dbname="records_days", options="-c role=emr", autocommit=True
+        ) as connection:
+            apply(connection, "018")
+            apply(connection, "023")
+            days = {"past": "'2020-01-06'", "later": "'2031-01-07'"}
+            for number, day in enumerate(days.values(), 6):
+                connection.execute(book(number, "08:00", "09:00", appointment_date=day, reserves_time="NULL").encode())
+            apply(connection, "024")
+            late = book(8, "08:30", "09:30", appointment_date=days["later"])
+            connection.execute(late.encode())
+            marks = "SELECT reserves_time FROM appointments ORDER BY appointment_date, id"
+            with pytest.raises(psycopg.errors.ExclusionViolation):
+                apply(connection, "025")
+            assert rows(connection, marks) == [None, True, None, True], "the first day is through, and stays so"
+            connection.execute(f"DELETE FROM appointments WHERE id = {uid('appointment', 8)}".encode())
+            apply(connection, "025")
+            assert rows(connection, marks) == [None, True, True]
+    finally:
+        databases.drop_database("records_days")
 
 
 def test_a_card_may_be_renewed_and_belong_to_a_patient_elsewhere(records: psycopg.Connection[Any]) -> None:
