@@ -51,6 +51,10 @@ backups:
   returned: success
   type: list
   elements: str
+backed_up_timeline:
+  description: The newest timeline that has a backup; 0 where there is none.
+  returned: success
+  type: int
 lines:
   description: Backups, missing WAL and the spans that can be reached, for people.
   returned: success
@@ -62,6 +66,10 @@ set:
   type: str
 size:
   description: Bytes of the database in that backup.
+  returned: O(time), O(lsn) or O(oldest)
+  type: int
+timeline:
+  description: Timeline to restore.
   returned: O(time), O(lsn) or O(oldest)
   type: int
 target:
@@ -112,12 +120,17 @@ def main() -> None:
             module.fail_json(msg=f"The repository of pgBackRest cannot be read: {words} Nothing was changed.")
         return str(out)
 
-    found, segments = read_repository(ask, params["stanza"])
-    result: dict[str, Any] = {"changed": False, "backups": [backup.label for backup in found]}
+    found = read_repository(ask, params["stanza"])
+    newest = max((backup.timeline for backup in found.backups), default=0)
+    result: dict[str, Any] = {
+        "changed": False,
+        "backups": [backup.label for backup in found.backups],
+        "backed_up_timeline": newest,
+    }
     try:
         where = zone(params["timezone"])
-        reachable = spans(found, segments)
-        result["lines"] = listing(found, segments, reachable, where)
+        reachable = spans(found)
+        result["lines"] = listing(found, where)
         chosen = None
         if params["time"]:
             when = moment(params["time"], where)
@@ -128,9 +141,10 @@ def main() -> None:
         elif params["oldest"]:
             if not reachable:
                 raise RefusedError(reach(reachable, where))
-            chosen = reachable[-1].backups[0]
+            chosen = reachable[-1].backups[0], reachable[-1]
         if chosen:
-            result |= {"set": chosen.label, "size": chosen.size}
+            backup, span = chosen
+            result |= {"set": backup.label, "size": backup.size, "timeline": span.timeline}
     except RefusedError as error:
         module.fail_json(msg=f"{error} Nothing was changed.", **result)
     module.exit_json(**result)

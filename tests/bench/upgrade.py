@@ -112,16 +112,18 @@ def compare_queries(local: Local) -> None:
     with queries.connect(local, COPY) as before, queries.connect(local, "physioflow") as after:
         for name, query in queries.QUERIES.items():
             values = queries.values_of(before, query)
-            turns = [[queries.warm_times(session, query, values)[0] for session in (before, after)] for _ in range(TURNS)]
+            turns = [
+                [queries.warm_times(session, query, values)[0] for session in (before, after)] for _ in range(TURNS)
+            ]
             print(f"  {name:50} " + " ".join(f"{min(medians):8.2f}" for medians in zip(*turns, strict=True)))
 
 
 def measure(local: Local) -> None:
     """Deploy, roll back without the application, and deploy again."""
-    local.psql(f"CREATE DATABASE {COPY} TEMPLATE physioflow", "postgres", role="postgres")
+    local.create_database(COPY, "physioflow")
     deploy(local, "deploy")
     compare_queries(local)
-    local.psql(f"DROP DATABASE {COPY}", "postgres", role="postgres")
+    local.drop_database(COPY)
     back = local.play("playbooks/rollback.yml", rollback_to=BEFORE, rollback_accept_data_loss=True)
     assert back.status == 0, back.output
     deploy(local, "deploy again")

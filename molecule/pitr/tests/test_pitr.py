@@ -28,6 +28,10 @@ def lines(host: Host, path: str) -> list[str]:
 
 
 def info(host: Host) -> dict[str, Any]:
+    """Return what pgBackRest says, after the backup that a deploy has started."""
+    host.check_output(
+        "until systemctl show --property ActiveState --value pgbackrest@full | grep -qx inactive; do sleep 0.2; done"
+    )
     said = host.check_output("runuser -u postgres -- pgbackrest --output=json info")
     found: dict[str, Any] = json.loads(said)[0]
     return found
@@ -68,6 +72,12 @@ def test_the_run_was_undone_and_the_live_cluster_kept(host: Host) -> None:
     assert len(lines(host, "/root/kept")) == 1
 
 
+def test_what_was_undone_can_be_restored_too(host: Host) -> None:
+    assert lines(host, "/root/undone") == ["1"]
+    histories = "runuser -u postgres -- pgbackrest repo-ls --filter=history archive/physioflow/16-1"
+    assert str(host.check_output(histories)).split() == ["00000002.history", "00000003.history"]
+
+
 def test_a_lost_host_loses_no_more_than_was_agreed(host: Host, psql: Callable[[str], str]) -> None:
     lost = float(lines(host, "/root/lost")[0])
     notes = [line.split() for line in lines(host, "/root/acknowledged")]
@@ -95,7 +105,7 @@ def test_a_drill_restores_two_moments_and_finds_a_damaged_backup(host: Host) -> 
 def test_the_repository_is_encrypted_and_has_a_backup_of_the_new_timeline(host: Host) -> None:
     found = info(host)
     assert found["cipher"] == "aes-256-cbc"
-    assert [backup["archive"]["start"][:8] for backup in found["backup"]] == ["00000001", "00000002"]
+    assert [backup["archive"]["start"][:8] for backup in found["backup"]] == ["00000001", "00000002", "00000003"]
     assert found["status"]["message"] == "ok"
 
 

@@ -16,6 +16,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..backup.drill import SUPERUSER, server_folders
 from ..backup.errors import BackupError
 from ..backup.manifest import utc_now
 from ..backup.programs import Programs
-from .repository import SEGMENT_BYTES, Span, lsn_text, read_repository, spans
+from .repository import SEGMENT_BYTES, Span, lsn_number, lsn_text, read_repository, segment_name, spans
 
 DRILLS = Path("/var/lib/physioflow-pitr/drills.json")
 NEWEST, RANDOM = "newest", "random"
@@ -42,8 +43,12 @@ SERVER = "listen_addresses = ''\nshared_buffers = 128MB\nautovacuum = off\nssl =
 STATE = """
 SELECT pg_is_in_recovery() AS recovering,
        to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS reached,
+       pg_last_wal_replay_lsn()::text AS lsn, pg_snapshot_xmax(pg_current_snapshot())::text AS next,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck') AS amcheck
 """
+# The next transaction id of the live server, whose socket is where Debian has it.
+LIVE = "host=/var/run/postgresql port={port} user=postgres dbname=postgres connect_timeout=10"
+NEXT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next"
 
 
 def pgbackrest(stanza: str, command: str, *arguments: str) -> str:
@@ -73,7 +78,9 @@ def target_of(moment: str, span: Span, segment_bytes: int, chance: random.Random
     if end <= backup.lsn:
         return backup.label, ["--type=immediate", "--target-action=promote"]
     lsn = lsn_text(chance.randrange(backup.lsn, end))
-    return backup.label, ["--type=lsn", f"--target={lsn}", "--target-action=promote"]
+    return backup.label, [
+        "--type=lsn", f"--target={lsn}", f"--target-timeline={span.timeline}", "--target-action=promote"
+    ]  # fmt: skip
 
 
 def server_settings(control: str, sockets: Path) -> str:
@@ -88,16 +95,43 @@ def server_settings(control: str, sockets: Path) -> str:
     return f"unix_socket_directories = '{sockets}'\n{SERVER}{''.join(lines)}"
 
 
-def restore_and_check(stanza: str, tools: Programs, parent: Path, moment: str) -> dict[str, Any]:
-    """Restore a moment, and check what was restored; returns backup, reached, seconds and checked.
+def next_transaction(port: int) -> int | None:
+    """Return the next transaction id of the live server; None where it does not answer."""
+    try:
+        with Session(LIVE.format(port=port)) as session:
+            return int(session.row(NEXT)["next"])
+    except BackupError:
+        return None
+
+
+def seconds_behind(began: datetime, live: int | None, state: Mapping[str, Any]) -> int | None:
+    """Return how many seconds of transactions the restored cluster lacks; None where nobody can tell.
+
+    Args:
+        began: when the drill began.
+        live: next transaction id of the live server at that moment.
+        state: of the restored cluster.
+    """
+    if live is None:
+        return None
+    if int(state["next"]) >= live:
+        return 0
+    return round((began - datetime.fromisoformat(state["reached"])).total_seconds()) if state["reached"] else None
+
+
+def restore_and_check(stanza: str, tools: Programs, parent: Path, moment: str, port: int) -> dict[str, Any]:
+    """Restore a moment, and check what was restored; returns backup, reached, behind, seconds and checked.
 
     Raises:
         BackupError: why the moment could not be restored, or what is damaged.
     """
-    began = time.monotonic()
-    found = spans(*read_repository(functools.partial(pgbackrest, stanza), stanza))
+    began, clock, live = utc_now(), time.monotonic(), next_transaction(port)
+    repository = read_repository(functools.partial(pgbackrest, stanza), stanza)
+    found = spans(repository)
     if not found:
         raise BackupError("There is no complete backup with its WAL in the repository.")
+    if moment == NEWEST and (newest := max(repository.segments)) > (found[-1].timeline, found[-1].last):
+        raise BackupError(f"WAL is missing before {segment_name(*newest)}: no backup reaches the newest moment.")
     label, options = target_of(moment, found[-1], SEGMENT_BYTES, random.SystemRandom())
     with server_folders(tools, parent, FOLDER) as (folder, sockets):
         data = folder / "data"
@@ -116,16 +150,19 @@ def restore_and_check(stanza: str, tools: Programs, parent: Path, moment: str) -
         with Session(server.conninfo("postgres")) as session:
             while (state := session.row(STATE))["recovering"]:
                 time.sleep(POLL)
-            seconds = round(time.monotonic() - began, 1)
+            seconds = round(time.monotonic() - clock, 1)
+        if moment == NEWEST and lsn_number(state["lsn"]) < found[-1].last * SEGMENT_BYTES:
+            raise BackupError(f"The restored cluster ends at {state['lsn']}, before the newest WAL in the repository.")
         if state["amcheck"]:
             tools.run("pg_amcheck", f"--host={sockets}", f"--username={SUPERUSER}", "--all", "--install-missing")
         tools.run("pg_ctl", "stop", f"--pgdata={data}", "--mode=fast", "--wait", "--silent")
         tools.run("pg_checksums", "--check", f"--pgdata={data}")
     checked = ["checksums", *(["amcheck"] if state["amcheck"] else [])]
-    return {"backup": label, "reached": state["reached"], "seconds": seconds, "checked": checked}
+    behind = seconds_behind(began, live, state) if moment == NEWEST else None
+    return {"backup": label, "reached": state["reached"], "behind": behind, "seconds": seconds, "checked": checked}
 
 
-def drill(stanza: str, bin_dir: Path, parent: Path, moment: str, drills: Path = DRILLS) -> dict[str, Any]:
+def drill(stanza: str, bin_dir: Path, parent: Path, moment: str, port: int, *, drills: Path = DRILLS) -> dict[str, Any]:
     """Run a drill, and write its record.
 
     Args:
@@ -133,14 +170,15 @@ def drill(stanza: str, bin_dir: Path, parent: Path, moment: str, drills: Path = 
         bin_dir: folder of PostgreSQL's programs.
         parent: folder on the disk that has room for a copy of the cluster.
         moment: `newest` or `random`.
+        port: of the live server.
         drills: file of the records.
 
     Returns:
-        {at, moment, ok, why or backup, reached, seconds, checked}.
+        {at, moment, ok, why or backup, reached, behind, seconds, checked}.
     """
     record: dict[str, Any] = {"at": utc_now().isoformat(), "moment": moment, "ok": True}
     try:
-        record |= restore_and_check(stanza, Programs(bin_dir, {}), parent, moment)
+        record |= restore_and_check(stanza, Programs(bin_dir, {}), parent, moment, port)
     except BackupError as error:
         record |= {"ok": False, "why": str(error)}
     former = read_drills(drills)
@@ -165,8 +203,9 @@ def sentence(record: Mapping[str, Any]) -> str:
     if not record["ok"]:
         return f"The drill failed: {record['why']} The live server was not touched."
     at = f", up to the transaction of {record['reached']}" if record["reached"] else ""
+    behind = f", {record['behind']} s behind the live server" if record["behind"] is not None else ""
     return (
-        f"{record['backup']} was restored to the {record['moment']} moment{at}, in {record['seconds']} s; "
+        f"{record['backup']} was restored to the {record['moment']} moment{at}{behind}, in {record['seconds']} s; "
         f"{' and '.join(record['checked'])} found no damage."
     )
 
@@ -179,7 +218,8 @@ def main() -> int:
     parser.add_argument("--bin-dir", type=Path, required=True)
     parser.add_argument("--directory", type=Path, required=True, help="where a copy of the cluster has room")
     parser.add_argument("--moment", choices=[NEWEST, RANDOM], default=NEWEST)
+    parser.add_argument("--port", type=int, default=5432, help="of the live server (%(default)s)")
     arguments = parser.parse_args()
-    record = drill(arguments.stanza, arguments.bin_dir, arguments.directory, arguments.moment)
+    record = drill(arguments.stanza, arguments.bin_dir, arguments.directory, arguments.moment, arguments.port)
     print(sentence(record), file=sys.stdout if record["ok"] else sys.stderr)
     return 0 if record["ok"] else 1

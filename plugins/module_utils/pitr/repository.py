@@ -4,14 +4,16 @@
 
 A point in time can be reached if a backup was complete before it, and every WAL segment from the beginning of that
 backup to the point is in the repository. `pgbackrest info` names only the first and the last segment, so the segments
-are listed. No function does I/O of its own.
+are listed. A restored cluster goes on in a new timeline, whose history file says where it left the former one; a moment
+belongs to the newest timeline that had begun. No function does I/O of its own.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
@@ -20,9 +22,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Timeline, log and segment, each of eight hexadecimal digits (PostgreSQL: XLogFileName). `.partial` is not complete.
 SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})-[0-9a-f]{40}(?:\.\w+)?")
+HISTORY = re.compile(r"(?:.*/)?([0-9A-F]{8})\.history")
+PARENT = re.compile(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", re.MULTILINE)  # a line of a history file
 SEGMENT_BYTES = 16 << 20  # of our clusters, PostgreSQL's default
 LOG_BYTES = 1 << 32  # of WAL in one log number
 SHOWN = "%Y-%m-%d %H:%M:%S"
+
+# Timeline and number of a segment, and when it arrived (seconds since 1970).
+Segments = dict[tuple[int, int], int]
 
 
 class RefusedError(Exception):
@@ -37,6 +44,7 @@ class Backup:
         label: pgBackRest's name of it.
         kind: full, diff or incr.
         stop: when it was complete, in seconds since 1970.
+        timeline: of its WAL.
         first, last: numbers of the WAL segments that it needs.
         lsn: of its end.
         size: bytes of the database.
@@ -45,6 +53,7 @@ class Backup:
     label: str
     kind: str
     stop: int
+    timeline: int
     first: int
     last: int
     lsn: int
@@ -52,29 +61,59 @@ class Backup:
 
 
 @dataclass(frozen=True)
+class Timeline:
+    """A timeline after the first one.
+
+    Attributes:
+        since: when its history file arrived, in seconds since 1970.
+        parents: the timelines before it and the LSN at which each was left, the oldest first.
+    """
+
+    since: int
+    parents: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What is in the repository: the backups, the oldest first, the segments, and the timelines after the first."""
+
+    backups: tuple[Backup, ...]
+    segments: Segments
+    timelines: Mapping[int, Timeline]
+
+
+@dataclass(frozen=True)
 class Span:
     """A span of time of which every moment can be reached.
 
     Attributes:
+        timeline: to restore.
         since, to: in seconds since 1970; the latter is when its last WAL arrived.
         last: number of the last segment.
-        backups: the backups in it, the oldest first.
+        backups: the backups from which it can be reached, the oldest first.
     """
 
+    timeline: int
     since: int
     to: int
     last: int
     backups: tuple[Backup, ...]
 
 
-def segment_number(name: str, segment_bytes: int) -> int | None:
-    """Return the place of a WAL segment in the log, the same on each timeline; None if it is not a complete segment."""
+def segment_of(name: str, segment_bytes: int) -> tuple[int, int] | None:
+    """Return timeline and number of a WAL segment; None if it is not a complete segment."""
     match = SEGMENT.fullmatch(name)
-    return _number(match[2] + match[3], segment_bytes) if match else None
+    return (int(match[1], 16), _number(match[2] + match[3], segment_bytes)) if match else None
 
 
 def _number(name: str, segment_bytes: int) -> int:
     return int(name[-16:-8], 16) * (LOG_BYTES // segment_bytes) + int(name[-8:], 16)
+
+
+def segment_name(timeline: int, number: int) -> str:
+    """Return the name of a segment as PostgreSQL has it."""
+    logs = LOG_BYTES // SEGMENT_BYTES
+    return f"{timeline:08X}{number // logs:08X}{number % logs:08X}"
 
 
 def lsn_number(text: str) -> int:
@@ -88,11 +127,12 @@ def lsn_text(number: int) -> str:
     return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
 
 
-def read_backups(stanza: Mapping[str, Any], segment_bytes: int) -> list[Backup]:
-    """Return the backups of a stanza that ended without an error, the oldest first.
+def read_backups(stanza: Mapping[str, Any], cluster: int | None, segment_bytes: int) -> list[Backup]:
+    """Return the backups of a cluster that ended without an error, the oldest first.
 
     Args:
         stanza: an entry of `pgbackrest info --output=json`.
+        cluster: its number in the stanza.
         segment_bytes: size of a WAL segment.
     """
     return [
@@ -100,68 +140,108 @@ def read_backups(stanza: Mapping[str, Any], segment_bytes: int) -> list[Backup]:
             label=each["label"],
             kind=each["type"],
             stop=each["timestamp"]["stop"],
+            timeline=int(each["archive"]["start"][:8], 16),
             first=_number(each["archive"]["start"], segment_bytes),
             last=_number(each["archive"]["stop"], segment_bytes),
             lsn=lsn_number(each["lsn"]["stop"]),
             size=each["info"]["size"],
         )
         for each in stanza.get("backup", [])
-        if not each.get("error")
+        if not each.get("error") and each["database"]["id"] == cluster
     ]
 
 
-def read_segments(listing: Mapping[str, Any], segment_bytes: int) -> dict[int, int]:
-    """Return when each segment arrived (seconds since 1970), by its number.
+def read_segments(listing: Mapping[str, Any], segment_bytes: int) -> Segments:
+    """Return when each segment arrived.
 
     Args:
         listing: result of `pgbackrest repo-ls --recurse --output=json` of the archive.
         segment_bytes: size of a WAL segment.
     """
-    found: dict[int, int] = {}
-    for name, entry in listing.items():
-        number = segment_number(name, segment_bytes)
-        if number is not None:
-            found[number] = max(found.get(number, 0), entry["time"])
-    return found
+    found = {segment_of(name, segment_bytes): entry.get("time", 0) for name, entry in listing.items()}
+    return {segment: at for segment, at in found.items() if segment}
 
 
-def read_repository(ask: Callable[..., str], stanza: str) -> tuple[list[Backup], dict[int, int]]:
-    """Return the backups in the repository, and when each WAL segment arrived, by its number.
+def read_history(text: str, since: int) -> Timeline:
+    """Return the timeline of a history file that arrived at a time."""
+    return Timeline(since, tuple((int(parent), lsn_number(lsn)) for parent, lsn in PARENT.findall(text)))
+
+
+def read_repository(ask: Callable[..., str], stanza: str) -> Repository:
+    """Return what is in the repository.
 
     Args:
         ask: runs pgBackRest with a command and its arguments, and returns what it prints.
         stanza: pgBackRest's name of the cluster.
     """
     backups: list[Backup] = []
-    segments: dict[int, int] = {}
+    segments: Segments = {}
+    timelines: dict[int, Timeline] = {}
     for found in json.loads(ask("info", "--output=json")):
-        backups += read_backups(found, SEGMENT_BYTES)
+        # Of the cluster that it has now: a stanza keeps what it had before an upgrade to another major version.
+        now = max((entry["id"] for entry in found.get("db", [])), default=None)
+        backups += read_backups(found, now, SEGMENT_BYTES)
         for archive in found.get("archive", []):
-            listed = ask("repo-ls", "--recurse", "--output=json", f"archive/{stanza}/{archive['id']}")
-            segments |= read_segments(json.loads(listed), SEGMENT_BYTES)
-    return backups, segments
+            if archive["database"]["id"] != now:
+                continue
+            folder = f"archive/{stanza}/{archive['id']}"
+            listed = json.loads(ask("repo-ls", "--recurse", "--output=json", folder))
+            segments |= read_segments(listed, SEGMENT_BYTES)
+            for name, entry in listed.items():
+                if match := HISTORY.fullmatch(name):
+                    text = ask("repo-get", f"{folder}/{name}")
+                    timelines[int(match[1], 16)] = read_history(text, entry["time"])
+    return Repository(tuple(backups), segments, timelines)
 
 
-def gaps(segments: Collection[int]) -> list[tuple[int, int]]:
+def gaps(numbers: Collection[int]) -> list[tuple[int, int]]:
     """Return the first and the last number of each gap between the segments."""
-    ordered = sorted(segments)
+    ordered = sorted(numbers)
     return [(before + 1, after - 1) for before, after in pairwise(ordered) if after > before + 1]
 
 
-def spans(backups: Iterable[Backup], segments: Mapping[int, int]) -> list[Span]:
+def spans(found: Repository) -> list[Span]:
     """Return the spans of time that can be reached, the oldest first; a backup without its own WAL is in none."""
-    missing = gaps(segments)
-    found: dict[int, list[Backup]] = {}
-    for backup in backups:
-        if backup.first not in segments or any(backup.first <= start <= backup.last for start, _ in missing):
-            continue
-        end = min((start - 1 for start, _ in missing if start > backup.last), default=max(segments))
-        if end >= backup.last:
-            found.setdefault(end, []).append(backup)
+    known = sorted({timeline for timeline, _ in found.segments} | set(found.timelines))
+    began = {timeline: found.timelines[timeline].since if timeline in found.timelines else 0 for timeline in known}
+    ended = dict(pairwise(known))
     return [
-        Span(min(each.stop for each in group), max(segments[end], group[-1].stop), end, tuple(group))
-        for end, group in sorted(found.items())
+        span
+        for timeline in known
+        for span in _spans_of(found, timeline, began[timeline], began.get(ended.get(timeline, 0)))
     ]
+
+
+def _spans_of(found: Repository, timeline: int, began: int, ended: int | None) -> list[Span]:
+    """Return the spans of a timeline, from when it began to when the next one did."""
+    parents = found.timelines[timeline].parents if timeline in found.timelines else ()
+    left = dict(parents)
+    arrived: dict[int, int] = {}
+    for (of, number), at in sorted(found.segments.items()):
+        # PostgreSQL takes the segment in which a timeline was left from the one that follows it.
+        if of == timeline or (of in left and number <= left[of] // SEGMENT_BYTES):
+            arrived[number] = at
+    own = parents[-1][1] // SEGMENT_BYTES if parents else 0
+    missing = gaps(arrived)
+    groups: dict[int, list[Backup]] = {}
+    for backup in found.backups:
+        fits = backup.timeline == timeline or backup.lsn <= left.get(backup.timeline, -1)
+        if not fits or backup.first not in arrived or any(backup.first <= start <= backup.last for start, _ in missing):
+            continue
+        end = min((start - 1 for start, _ in missing if start > backup.last), default=max(arrived))
+        if end >= max(backup.last, own):
+            groups.setdefault(end, []).append(backup)
+    made = [
+        Span(
+            timeline,
+            max(began, min(each.stop for each in group)),
+            min(max(arrived[end], began, group[-1].stop), ended or sys.maxsize),
+            end,
+            tuple(group),
+        )
+        for end, group in sorted(groups.items())
+    ]
+    return [span for span in made if span.since <= span.to]
 
 
 def zone(name: str) -> tzinfo:
@@ -196,8 +276,8 @@ def reach(found: Sequence[Span], where: tzinfo) -> str:
     return f"It can be reached: {', '.join(words)} ({where})."
 
 
-def backup_for_time(when: float, found: Sequence[Span], now: float, where: tzinfo) -> Backup:
-    """Return the newest backup from which a moment can be reached.
+def backup_for_time(when: float, found: Sequence[Span], now: float, where: tzinfo) -> tuple[Backup, Span]:
+    """Return the newest backup from which a moment can be reached, and the span.
 
     Args:
         when: the moment, in seconds since 1970.
@@ -213,31 +293,38 @@ def backup_for_time(when: float, found: Sequence[Span], now: float, where: tzinf
     for span in reversed(found):
         end = now if span is found[-1] else span.to
         usable = [backup for backup in span.backups if backup.stop <= when]
-        if usable and when <= end:
-            return max(usable, key=lambda backup: backup.stop)
+        if usable and span.since <= when <= end:
+            return max(usable, key=lambda backup: backup.stop), span
     raise RefusedError(f"{shown(when, where)} cannot be reached. {reach(found, where)}")
 
 
-def backup_for_lsn(lsn: str, found: Sequence[Span], where: tzinfo) -> Backup:
-    """Return the newest backup from which a place in the log can be reached."""
+def backup_for_lsn(lsn: str, found: Sequence[Span], where: tzinfo) -> tuple[Backup, Span]:
+    """Return the newest backup from which a place in the log of the newest timeline can be reached, and the span.
+
+    Raises:
+        RefusedError: where it cannot be reached.
+    """
     if not re.fullmatch(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}", lsn):
         raise RefusedError(f"pitr_lsn is {lsn!r}; an LSN is like 0/3000028.")
-    usable = [backup for span in found for backup in span.backups if backup.lsn <= lsn_number(lsn)]
-    if not usable:
-        raise RefusedError(f"The LSN {lsn} is before the first backup. {reach(found, where)}")
-    return max(usable, key=lambda backup: backup.lsn)
+    for span in reversed(found):
+        usable = [backup for backup in span.backups if backup.lsn <= lsn_number(lsn)]
+        if usable and (span is found[-1] or lsn_number(lsn) < (span.last + 1) * SEGMENT_BYTES):
+            return max(usable, key=lambda backup: backup.lsn), span
+    raise RefusedError(f"The LSN {lsn} cannot be reached. {reach(found, where)}")
 
 
-def listing(backups: Sequence[Backup], segments: Mapping[int, int], found: Sequence[Span], where: tzinfo) -> list[str]:
+def listing(found: Repository, where: tzinfo) -> list[str]:
     """Return the lines of `-e pitr_list=true`."""
+    reachable = spans(found)
     lines = [f"{'backup':<36} {'complete':<19}  {'database':>10}"]
     lines += [
         f"{each.label:<36} {shown(each.stop, where)}  {each.size / 1_000_000:>7.1f} MB"
-        + ("" if any(each in span.backups for span in found) else "  its WAL is missing: it cannot be restored")
-        for each in backups
+        + ("" if any(each in span.backups for span in reachable) else "  its WAL is missing: it cannot be restored")
+        for each in found.backups
     ]
+    arrived = {number: at for (_, number), at in sorted(found.segments.items())}
     lines += [
-        f"WAL missing: {end - start + 1} segment{'s' * (end > start)} after {shown(segments[start - 1], where)}"
-        for start, end in gaps(segments)
+        f"WAL missing: {end - start + 1} segment{'s' * (end > start)} after {shown(arrived[start - 1], where)}"
+        for start, end in gaps(arrived)
     ]
-    return [*lines, reach(found, where)]
+    return [*lines, reach(reachable, where)]
