@@ -35,13 +35,15 @@ def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
     with made(
         tmp_path_factory.mktemp("pitr"), variables, "13", *(w for s in sizes for w in ("--tmpfs", s))
     ) as deployed:
-        deployed.variables |= {
-            "pitr_enabled": True,
-            "pitr_rpo": 60,
-            "pitr_repository": {"type": "posix", "path": REPOSITORY},
-            "pitr_passphrase": "of the tests of pitr",
-            "postgresql_settings": {"min_wal_size": "32MB", "max_wal_size": "128MB"},
-        }
+        deployed.variables.update(
+            {
+                "pitr_enabled": True,
+                "pitr_rpo": 60,
+                "pitr_repository": {"type": "posix", "path": REPOSITORY},
+                "pitr_passphrase": "of the tests of pitr",
+                "postgresql_settings": {"min_wal_size": "32MB", "max_wal_size": "128MB"},
+            }
+        )
         result = deployed.deploy()
         assert result.status == 0, result.output
         deployed.wait_for(f"systemctl show -p ActiveState --value {FULL} | grep -qx inactive")
@@ -148,7 +150,7 @@ def test_a_killed_backup_leaves_nothing_that_counts(host: Host) -> None:
     backups = f'{AS_POSTGRES} pgbackrest --output=json info | grep -o \'"label":"[^"]*\' | sort'
     before = host.run(backups)
     host.run(f"systemctl start --no-block {FULL}")
-    host.wait_for("pkill -KILL -f 'pgbackrest.* backup'")
+    host.wait_for("pkill -KILL -f 'pgbackres[t].* backup'")
     host.wait_for(f"systemctl is-failed --quiet {FULL}")
     assert host.run(backups) == before
     host.run(f"systemctl reset-failed {FULL}; systemctl start {FULL}")
@@ -160,7 +162,7 @@ def test_a_killed_restore_is_dropped_and_done_again(host: Host) -> None:
     lsn = host.sql("select pg_current_wal_lsn()")
     host.sql("delete from organizations where name = 'kept'", "physioflow")
     running = host.start(PITR, pitr_lsn=lsn)
-    host.wait_for("pkill -KILL -f 'pgbackrest.* restore'")
+    host.wait_for("pkill -KILL -f 'pgbackres[t].* restore'")
     running.kill()
     refused(host.play(PITR, pitr_lsn=lsn), "A restore is running, or was interrupted", "Nothing was changed.")
     drop(host)
