@@ -50,6 +50,14 @@ def host(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Host]:
         yield deployed
 
 
+@pytest.fixture(autouse=True)
+def nothing_restored(host: Host) -> Iterator[None]:
+    """Drop what a failed test left, so that the next one says something of its own."""
+    yield
+    if host.run(f"ls -d {RESTORED}", check=False):
+        host.play(PITR, pitr_drop=True)
+
+
 def switch(host: Host) -> str:
     """End the current WAL segment after a transaction, and return its name."""
     host.sql("select pg_current_xact_id()")
@@ -162,6 +170,7 @@ def test_a_killed_restore_is_dropped_and_done_again(host: Host) -> None:
     lsn = host.sql("select pg_current_wal_lsn()")
     host.sql("delete from organizations where name = 'kept'", "physioflow")
     running = host.start(PITR, pitr_lsn=lsn)
+    running.wait_for_output("physioflow.database.pitr : Restore the backup")
     host.wait_for("pkill -KILL -f 'pgbackres[t].* restore'")
     running.kill()
     refused(host.play(PITR, pitr_lsn=lsn), "A restore is running, or was interrupted", "Nothing was changed.")

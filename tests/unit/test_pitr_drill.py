@@ -51,7 +51,7 @@ def backup(label: str, stop: int, last: int) -> Backup:
 
 def test_a_random_moment_is_after_its_backup_and_before_the_last_segment() -> None:
     older, newer = backup("A", 100, 1), backup("B", 200, 7)
-    span = Span(timeline=3, since=100, to=900, last=9, backups=(older, newer))
+    span = Span(timeline=3, since=100, to=900, last=9, newest=True, backups=(older, newer))
     assert target_of("newest", span, SEGMENT, random.Random(1)) == ("B", ["--type=default"])
     labels = set()
     for seed in range(50):
@@ -61,7 +61,7 @@ def test_a_random_moment_is_after_its_backup_and_before_the_last_segment() -> No
         assert {"A": older, "B": newer}[label].lsn <= lsn < 9 * SEGMENT
         assert (options[0], *options[2:]) == ("--type=lsn", "--target-timeline=3", "--target-action=promote")
     assert labels == {"A", "B"}
-    only = Span(timeline=3, since=200, to=200, last=7, backups=(newer,))
+    only = Span(timeline=3, since=200, to=200, last=7, newest=True, backups=(newer,))
     assert target_of("random", only, SEGMENT, random.Random(1)) == (
         "B",
         ["--type=immediate", "--target-action=promote"],
@@ -93,7 +93,7 @@ def test_wal_that_is_missing_before_the_newest_fails_the_drill(monkeypatch: pyte
     """pgBackRest drops WAL above pitr_wal_queue_max and tells the server that all is well."""
     dropped = Repository((backup("A", 100, 1),), {(3, 1): 100, (3, 2): 200, (3, 4): 400}, {})
     monkeypatch.setattr(drilling, "read_repository", lambda *_: dropped)
-    with pytest.raises(BackupError, match="WAL is missing before 000000030000000000000004: no backup reaches"):
+    with pytest.raises(BackupError, match="WAL is missing after 000000030000000000000002: no backup reaches"):
         restore_and_check("x", Programs(Path("/nowhere"), {}), Path("/nowhere"), "newest", 1)
 
 

@@ -177,9 +177,19 @@ def test_a_timeline_without_wal_of_its_own_is_reached_through_the_former() -> No
     found = spans(fresh)
     assert [(span.timeline, span.since, span.to) for span in found] == [(1, 150, 600), (2, 750, 750)]
     assert backup_for_time(800, found, 900, UTC)[0].label == "A"
+    assert [span.newest for span in found] == [False, True]
     # A gap before the fork: only the first timeline, and only up to there.
     holey = Repository(whole.backups[:1], {k: at for k, at in whole.segments.items() if k[1] != 3}, whole.timelines)
     assert [(span.timeline, span.since, span.to) for span in spans(holey)] == [(1, 150, 200)]
+
+
+def test_what_comes_after_a_gap_cannot_be_reached_before_the_next_backup() -> None:
+    segments = {n: 100 * n for n in (1, 2, 3, 5, 6)}
+    found = spans(repository(backup("A", 150, 1, 1), segments=segments))
+    assert [(span.to, span.newest) for span in found] == [(300, False)]
+    for call in (lambda: backup_for_time(650, found, 700, UTC), lambda: backup_for_lsn("0/6000000", found, UTC)):
+        with pytest.raises(RefusedError, match="cannot be reached"):
+            call()
 
 
 def test_a_timeline_whose_history_is_missing_begins_with_its_own_backup() -> None:

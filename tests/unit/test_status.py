@@ -215,6 +215,12 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"restored": [RESTORED | {"at": "2026-11-17T12:00:00+00:00"}]}, "Archive", "warn", "random moment was restored"),
     (
+        {"restored": [RESTORED | {"behind": 12}, RESTORED | {"at": "2026-11-17T12:00:00+00:00"}]},
+        "Archive",
+        "warn",
+        "the newest one was 12 s behind the server",
+    ),
+    (
         {"restored": [RESTORED, {"at": RESTORED["at"], "ok": False, "why": "x"}]},
         "Archive",
         "fail",

@@ -13,17 +13,18 @@ from ansible_collections.physioflow.database.plugins.module_utils.status.metrics
 from ansible_collections.physioflow.database.plugins.module_utils.status.program import pending
 
 from tests.local import ROOT
-from tests.unit.test_status import BACKUPS, FACTS, FIGURES, LIMITS, SESSION, WAITER
+from tests.unit.test_status import BACKUPS, FACTS, FIGURES, LIMITS, RESTORED, SESSION, WAITER
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 ALL: dict[str, Any] = FACTS | {
+    "restored": [RESTORED | {"behind": 12}, RESTORED | {"seconds": 4.5, "behind": None}],
     "figures": FIGURES
     | {
         "transactions": [SESSION],
         "locks": [WAITER],
         "replicas": [{"name": "b", "state": "streaming", "lag": 7}],
         "partitions": {'odd "name"\\': [["2026-01-01", "2027-01-01"]]},
-    }
+    },
 }
 RULES = ROOT / "files/monitoring/physioflow.rules.yml"
 DASHBOARD = ROOT / "files/monitoring/physioflow.dashboard.json"
@@ -78,6 +79,12 @@ def test_no_backup_at_all_is_older_than_any_limit() -> None:
     found = figures(FACTS | {"backups": BACKUPS | {"newest": None, "proven": None, "drill": None}})
     assert found["physioflow_backup_last_success_timestamp_seconds"] == 0
     assert (found["physioflow_drill_last_success_timestamp_seconds"], found["physioflow_drill_failed"]) == (0, 0)
+
+
+def test_each_figure_of_point_in_time_recovery_is_of_the_last_drill_that_told_it() -> None:
+    found = figures(ALL)
+    assert (found["physioflow_pitr_restore_seconds"], found["physioflow_pitr_behind_seconds"]) == (4.5, 12)
+    assert "physioflow_pitr_behind_seconds" not in figures(FACTS | {"restored": [RESTORED]})
 
 
 def test_pending_is_what_the_release_has_and_the_database_has_not() -> None:

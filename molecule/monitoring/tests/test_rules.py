@@ -32,6 +32,7 @@ WELL = {
     "physioflow_backups_damaged": steady(0),
     "physioflow_drill_failed": steady(0),
     "physioflow_drill_last_success_timestamp_seconds": AS_NOW,
+    'physioflow_check{check="archive"}': steady(1),
     'physioflow_partition_end_timestamp_seconds{table="outcome_measures"}': steady(NOW + 32 * DAY),
     'physioflow_connections{of="role",name="emr_app"}': steady(47),
     'physioflow_connections_limit{of="role",name="emr_app"}': steady(60),
@@ -52,6 +53,7 @@ BAD = [
     ("physioflow_backups_damaged", steady(1), ["BackupDamaged"]),
     ("physioflow_drill_failed", steady(1), ["DrillFailed"]),
     ("physioflow_drill_last_success_timestamp_seconds", steady(NOW - 9 * DAY), ["DrillLate"]),
+    ('physioflow_check{check="archive"}', steady(2), ["Archive"]),
     (
         'physioflow_partition_end_timestamp_seconds{table="outcome_measures"}',
         steady(NOW + 30 * DAY),

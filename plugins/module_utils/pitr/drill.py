@@ -130,8 +130,9 @@ def restore_and_check(stanza: str, tools: Programs, parent: Path, moment: str, p
     found = spans(repository)
     if not found:
         raise BackupError("There is no complete backup with its WAL in the repository.")
-    if moment == NEWEST and (newest := max(repository.segments)) > (found[-1].timeline, found[-1].last):
-        raise BackupError(f"WAL is missing before {segment_name(*newest)}: no backup reaches the newest moment.")
+    if moment == NEWEST and not found[-1].newest:
+        last = segment_name(found[-1].timeline, found[-1].last)
+        raise BackupError(f"WAL is missing after {last}: no backup reaches the newest moment.")
     label, options = target_of(moment, found[-1], SEGMENT_BYTES, random.SystemRandom())
     with server_folders(tools, parent, FOLDER) as (folder, sockets):
         data = folder / "data"

@@ -90,6 +90,7 @@ class Span:
         timeline: to restore.
         since, to: in seconds since 1970; the latter is when its last WAL arrived.
         last: number of the last segment.
+        newest: whether it goes on: what is archived next belongs to it.
         backups: the backups from which it can be reached, the oldest first.
     """
 
@@ -97,6 +98,7 @@ class Span:
     since: int
     to: int
     last: int
+    newest: bool
     backups: tuple[Backup, ...]
 
 
@@ -237,6 +239,7 @@ def _spans_of(found: Repository, timeline: int, began: int, ended: int | None) -
             max(began, min(each.stop for each in group)),
             min(max(arrived[end], began, group[-1].stop), ended or sys.maxsize),
             end,
+            ended is None and end == max(arrived),
             tuple(group),
         )
         for end, group in sorted(groups.items())
@@ -291,7 +294,7 @@ def backup_for_time(when: float, found: Sequence[Span], now: float, where: tzinf
     if when > now:
         raise RefusedError(f"{shown(when, where)} is in the future. {reach(found, where)}")
     for span in reversed(found):
-        end = now if span is found[-1] else span.to
+        end = now if span.newest else span.to
         usable = [backup for backup in span.backups if backup.stop <= when]
         if usable and span.since <= when <= end:
             return max(usable, key=lambda backup: backup.stop), span
@@ -308,7 +311,7 @@ def backup_for_lsn(lsn: str, found: Sequence[Span], where: tzinfo) -> tuple[Back
         raise RefusedError(f"pitr_lsn is {lsn!r}; an LSN is like 0/3000028.")
     for span in reversed(found):
         usable = [backup for backup in span.backups if backup.lsn <= lsn_number(lsn)]
-        if usable and (span is found[-1] or lsn_number(lsn) < (span.last + 1) * SEGMENT_BYTES):
+        if usable and (span.newest or lsn_number(lsn) < (span.last + 1) * SEGMENT_BYTES):
             return max(usable, key=lambda backup: backup.lsn), span
     raise RefusedError(f"The LSN {lsn} cannot be reached. {reach(found, where)}")
 

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .findings import LEVELS, Facts, Finding, covered_until
 
@@ -36,6 +36,8 @@ HELP = {
     "physioflow_backups_damaged": "Damaged backups that are newer than the newest intact one",
     "physioflow_drill_last_success_timestamp_seconds": "When a drill last succeeded",
     "physioflow_drill_failed": "Whether the last drill failed",
+    "physioflow_pitr_restore_seconds": "How long the last drill of point-in-time recovery took to restore",
+    "physioflow_pitr_behind_seconds": "Transactions that were not in the repository yet at the last drill",
     "physioflow_partition_end_timestamp_seconds": "First day without a partition of a table partitioned by date",
     "physioflow_connections": "Sessions of the server, of the database and of each role",
     "physioflow_connections_limit": "Limit of these sessions",
@@ -68,6 +70,7 @@ def metrics(facts: Facts, found: list[Finding], now: datetime) -> str:
         now: the time of reading.
     """
     samples = [Sample("physioflow_up", float(facts["figures"] is not None)), *_checks(found), *_backups(facts)]
+    samples += _drills(facts.get("restored") or ())
     if facts["figures"] is not None:
         samples += [*_database(facts["figures"]), *_migrations(facts), *_tables(facts["figures"])]
     for disk in facts["disks"]:
@@ -117,6 +120,14 @@ def _backups(facts: Facts) -> Iterator[Sample]:
     yield Sample("physioflow_backup_size_bytes", newest["size"] if newest else 0)
     yield Sample("physioflow_drill_last_success_timestamp_seconds", _seconds(seen["proven"]) if seen["proven"] else 0)
     yield Sample("physioflow_drill_failed", float(bool(seen["drill"]) and not seen["drill"]["ok"]))
+
+
+def _drills(restored: Sequence[Mapping[str, Any]]) -> Iterator[Sample]:
+    """Yield RTO and RPO of point-in-time recovery, where a drill told them; physioflow_check tells failures."""
+    for name, key in (("physioflow_pitr_restore_seconds", "seconds"), ("physioflow_pitr_behind_seconds", "behind")):
+        told = [record[key] for record in restored if record.get(key) is not None]
+        if told:
+            yield Sample(name, told[-1])
 
 
 def _migrations(facts: Facts) -> Iterator[Sample]:
