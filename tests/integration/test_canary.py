@@ -122,6 +122,7 @@ ELSEWHERE = {
     "postgresql : Check new settings and access rules with the server": "molecule/security, as above",
     "postgresql : Compare the files by SHA-256": "keeps the names of files",
     "pitr : Write pgbackrest.conf": "molecule/pitr: only the provider system has it",
+    "pitr : Write the settings to try": "as above",
     "pitr : Read the tables of both": "molecule/pitr: by the socket, without a password",
     "pitr : Back up the restored cluster": "as above",
     "database : Configure row-level security and audit of the patients' tables": "rejected before, with the roles",
