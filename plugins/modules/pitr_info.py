@@ -114,7 +114,9 @@ def main() -> None:
 
     def ask(*arguments: str) -> str:
         """Run pgBackRest as the user that owns the repository."""
-        status, out, said = module.run_command([*AS_POSTGRES, "pgbackrest", f"--stanza={params['stanza']}", *arguments])
+        command = [*AS_POSTGRES, "pgbackrest", f"--stanza={params['stanza']}", *arguments]
+        # With a wrong pass phrase, its message contains what it decrypted: any bytes.
+        status, out, said = module.run_command(command, errors="replace")
         if status != 0:
             words = " ".join((said or out).split())
             module.fail_json(msg=f"The repository of pgBackRest cannot be read: {words} Nothing was changed.")
