@@ -83,6 +83,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.physioflow.database.plugins.module_utils.pitr.repository import (
+    QUIET,
     RefusedError,
     backup_for_lsn,
     backup_for_time,
@@ -114,7 +115,7 @@ def main() -> None:
 
     def ask(*arguments: str) -> str:
         """Run pgBackRest as the user that owns the repository."""
-        command = [*AS_POSTGRES, "pgbackrest", f"--stanza={params['stanza']}", *arguments]
+        command = [*AS_POSTGRES, "pgbackrest", f"--stanza={params['stanza']}", *QUIET, *arguments]
         # With a wrong pass phrase, its message contains what it decrypted: any bytes.
         status, out, said = module.run_command(command, errors="replace")
         if status != 0:

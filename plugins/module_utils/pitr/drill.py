@@ -25,7 +25,7 @@ from ..backup.drill import SUPERUSER, server_folders
 from ..backup.errors import BackupError
 from ..backup.manifest import utc_now
 from ..backup.programs import Programs
-from .repository import SEGMENT_BYTES, Span, lsn_number, lsn_text, read_repository, segment_name, spans
+from .repository import QUIET, SEGMENT_BYTES, Span, lsn_number, lsn_text, read_repository, segment_name, spans
 
 DRILLS = Path("/var/lib/physioflow-pitr/drills.json")
 NEWEST, RANDOM = "newest", "random"
@@ -57,8 +57,7 @@ def pgbackrest(stanza: str, command: str, *arguments: str) -> str:
     Raises:
         BackupError: with its own message.
     """
-    quiet = ("--log-level-console=off", "--log-level-stderr=error", "--no-log-timestamp")
-    return Programs(Path("/usr/bin"), {}).run("pgbackrest", f"--stanza={stanza}", *quiet, command, *arguments)
+    return Programs(Path("/usr/bin"), {}).run("pgbackrest", f"--stanza={stanza}", *QUIET, command, *arguments)
 
 
 def target_of(moment: str, span: Span, segment_bytes: int, chance: random.Random) -> tuple[str, list[str]]:

@@ -26,6 +26,8 @@ HISTORY = re.compile(r"(?:.*/)?([0-9A-F]{8})\.history")
 PARENT = re.compile(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", re.MULTILINE)  # a line of a history file
 SEGMENT_BYTES = 16 << 20  # of our clusters, PostgreSQL's default
 LOG_BYTES = 1 << 32  # of WAL in one log number
+# Warnings go to the standard output, where the answer is.
+QUIET = ("--log-level-console=off", "--log-level-stderr=error", "--no-log-timestamp")
 SHOWN = "%Y-%m-%d %H:%M:%S"
 
 # Timeline and number of a segment, and when it arrived (seconds since 1970).
