@@ -147,7 +147,7 @@ def test_wal_that_was_dropped_is_a_gap_that_the_drill_and_the_list_show(host: Ho
     host.run(f"systemctl start {FULL}")
     host.run("systemctl start pgbackrest-drill")
     status = host.play("playbooks/status.yml")
-    assert "the newest one was 0 s behind the server" in " ".join(status.output.split()), status.output
+    assert "the newest moment was 0 s behind the server" in " ".join(status.output.split()), status.output
     # What was reached before the gap can be reached still.
     result = host.play(PITR, pitr_to=before)
     assert result.status == 0, result.output

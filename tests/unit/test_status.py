@@ -215,12 +215,6 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"restored": [RESTORED | {"at": "2026-11-17T12:00:00+00:00"}]}, "Archive", "warn", "random moment was restored"),
     (
-        {"restored": [RESTORED | {"behind": 12}, RESTORED | {"at": "2026-11-17T12:00:00+00:00"}]},
-        "Archive",
-        "warn",
-        "the newest one was 12 s behind the server",
-    ),
-    (
         {"restored": [RESTORED, {"at": RESTORED["at"], "ok": False, "why": "x"}]},
         "Archive",
         "fail",
@@ -247,6 +241,11 @@ def test_each_matter_is_judged_and_says_what_comes_next(
     assert worst(found) == level
     assert verdict(found) == (f"{matter.lower()} failed. Next: {entry.next}" if level == "fail" else "")
     assert all(len(line) <= WIDTH for line in screen("x", found))
+
+
+def test_how_far_a_drill_came_is_said_also_after_one_of_a_random_moment() -> None:
+    found = findings(FACTS | {"restored": [RESTORED | {"behind": 12}, RESTORED | {"behind": None}]}, LIMITS)
+    assert "the newest moment was 12 s behind the server at the last drill" in [finding.text for finding in found]
 
 
 def test_a_limit_of_0_is_off() -> None:

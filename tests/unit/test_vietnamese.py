@@ -12,7 +12,7 @@ from tests.local import ROOT
 
 ENGLISH = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 START = ROOT / "README.vi.md"
-NAMES = ("deploy", "back-up-and-restore", "status", "troubleshooting", "security")
+NAMES = ("deploy", "back-up-and-restore", "point-in-time", "status", "troubleshooting", "security")
 PAGES = [START, *sorted((ROOT / "docs/vi").glob("*.md"))]
 BLOCK = re.compile(r"^ {4,}(.+)$", re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")

@@ -381,10 +381,10 @@ def restored(facts: Facts, limits: Limits) -> Iterator[Finding]:
     age = since(facts, last["at"])
     level = _level(age / DAY, limits["drill_warn_days"], limits["drill_fail_days"])
     text = f"the {last['moment']} moment was restored from {last['backup']} in {last['seconds']} s, {age_text(age)} ago"
+    yield Finding("Archive", level, text, "systemctl start pgbackrest-drill; why: journalctl -u pgbackrest-drill")
     behind = [drill["behind"] for drill in drills if drill.get("behind") is not None]
     if behind:
-        text += f"; the newest one was {behind[-1]} s behind the server"
-    yield Finding("Archive", level, text, "systemctl start pgbackrest-drill; why: journalctl -u pgbackrest-drill")
+        yield Finding("Archive", OK, f"the newest moment was {behind[-1]} s behind the server at the last drill")
 
 
 def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:
