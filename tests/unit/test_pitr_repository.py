@@ -187,6 +187,7 @@ def test_what_comes_after_a_gap_cannot_be_reached_before_the_next_backup() -> No
     segments = {n: 100 * n for n in (1, 2, 3, 5, 6)}
     found = spans(repository(backup("A", 150, 1, 1), segments=segments))
     assert [(span.to, span.newest) for span in found] == [(300, False)]
+    assert backup_for_time(300.9, found, 700, UTC)[0].label == "A", "arrived in this second"
     with pytest.raises(RefusedError, match="cannot be reached"):
         backup_for_time(650, found, 700, UTC)
     with pytest.raises(RefusedError, match="cannot be reached"):

@@ -298,7 +298,8 @@ def backup_for_time(when: float, found: Sequence[Span], now: float, where: tzinf
     for span in reversed(found):
         end = now if span.newest else span.to
         usable = [backup for backup in span.backups if backup.stop <= when]
-        if usable and span.since <= when <= end:
+        # The times of segments are whole seconds.
+        if usable and span.since <= when and int(when) <= end:
             return max(usable, key=lambda backup: backup.stop), span
     raise RefusedError(f"{shown(when, where)} cannot be reached. {reach(found, where)}")
 
