@@ -122,6 +122,8 @@ def test_wal_waits_for_a_repository_that_cannot_be_used(host: Host, fault: str) 
 def test_wal_that_is_missing_is_a_gap_that_the_drill_and_the_list_show(host: Host) -> None:
     before = now(host)
     archived(host)
+    # The times of segments are whole seconds.
+    host.wait_for(f"test $(date +%s) -gt {host.run('date +%s')}")
     lost = switch(host)
     within = now(host)
     archived(host)
