@@ -124,16 +124,15 @@ def main() -> None:
         return str(out)
 
     found = read_repository(ask, params["stanza"])
-    newest = max((backup.timeline for backup in found.backups), default=0)
     result: dict[str, Any] = {
         "changed": False,
         "backups": [backup.label for backup in found.backups],
-        "backed_up_timeline": newest,
+        "backed_up_timeline": max((backup.timeline for backup in found.backups), default=0),
     }
     try:
         where = zone(params["timezone"])
         reachable = spans(found)
-        result["lines"] = listing(found, where)
+        result["lines"] = listing(found, reachable, where)
         chosen = None
         if params["time"]:
             when = moment(params["time"], where)

@@ -77,9 +77,14 @@ class Host:
             f"session.execute({statement!r})\n"
         )
 
-    def sql(self, sql: str, database: str = "postgres") -> str:
+    def sql(self, sql: str, database: str = "postgres", port: int = 5432) -> str:
         """Run SQL as the superuser."""
-        return self.run(f'psql -h /var/run/postgresql -U postgres -XAtc "{sql}" {database}')
+        return self.run(f'psql -h /var/run/postgresql -p {port} -U postgres -XAtc "{sql}" {database}')
+
+    def fill(self, place: str, left: int) -> str:
+        """Fill a file system but for some megabytes, and return the file that does."""
+        self.run(f"fallocate -l $(( $(df --output=avail -k {place} | tail -1) - {left * 1024} ))K {place}/filler")
+        return f"{place}/filler"
 
     def play(self, playbook: str, *options: str, **variables: Any) -> Result:
         """Run a playbook as a user does; `variables` are extra variables."""

@@ -65,12 +65,6 @@ def release(tmp_path: Path) -> str:
     return str(folder)
 
 
-def fill(host: Host, place: str, left: int) -> str:
-    """Fill a file system but for some megabytes, and return the file that does."""
-    host.run(f"fallocate -l $(( $(df --output=avail -k {place} | tail -1) - {left * 1024} ))K {place}/filler")
-    return f"{place}/filler"
-
-
 def converges(host: Host, release: str) -> None:
     """Run again and once more; then go back, for the next test."""
     again = host.deploy(release_directory=release)
@@ -89,7 +83,7 @@ def converges(host: Host, release: str) -> None:
 def test_a_full_disk_of_data_takes_nothing_along(host: Host, release: str) -> None:
     before = host.sql(STANDS, "physioflow")
     started = host.sql("SELECT pg_postmaster_start_time()")
-    filler = fill(host, "/var/lib/postgresql", 30)
+    filler = host.fill("/var/lib/postgresql", 30)
     result = host.deploy(release_directory=release)
     refused(
         result,
@@ -107,7 +101,7 @@ def test_a_full_disk_of_data_takes_nothing_along(host: Host, release: str) -> No
 @pytest.mark.fault(9)
 def test_a_full_disk_of_the_log_is_recovered_from(host: Host, release: str) -> None:
     before = host.sql(STANDS, "physioflow")
-    filler = fill(host, WAL, 8)
+    filler = host.fill(WAL, 8)
     result = host.deploy(release_directory=release)
     refused(
         result,
@@ -128,7 +122,7 @@ def test_a_full_disk_of_the_servers_log_stops_nothing(host: Host) -> None:
     """The server loses words, and no more: sessions, a reload and a deploy go on."""
     ask = "psql -h /var/run/postgresql -U postgres -XAtc"
     started = host.sql("SELECT pg_postmaster_start_time()")
-    filler = fill(host, LOG, 0)
+    filler = host.fill(LOG, 0)
     host.run(f"{ask} \"SELECT repeat('x', 9000)::int\"", check=False)  # the rest of the log's last page
     host.run(f"{ask} 'SELECT lost_word'", check=False)
     result = host.deploy(postgresql_settings=SMALL_WAL | {"work_mem": "5MB"})

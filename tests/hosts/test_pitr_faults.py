@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("pitr_faults")]
 REPOSITORY = "/srv/pgbackrest"
 DATA = "/var/lib/postgresql"
 RESTORED = f"{DATA}/16/pitr"
+RESTORED_PORT = 5442
 AS_POSTGRES = "runuser -u postgres -- env LC_ALL=C.UTF-8"
 PITR = "playbooks/pitr.yml"
 FULL = "pgbackrest@full.service"
@@ -80,10 +81,6 @@ def drop(host: Host) -> None:
     result = host.play(PITR, pitr_drop=True)
     assert result.status == 0, result.output
     assert host.run(f"ls -d {RESTORED}* /etc/postgresql/16/pitr /var/backups/physioflow_pitr", check=False) == ""
-
-
-def restored_sql(host: Host, sql: str) -> str:
-    return host.run(f'psql -h /var/run/postgresql -p 5442 -U postgres -XAtc "{sql}" physioflow')
 
 
 def test_a_wrong_pass_phrase_is_refused_and_archiving_goes_on_with_the_right_one(host: Host) -> None:
@@ -167,7 +164,12 @@ def test_a_killed_restore_is_dropped_and_done_again(host: Host) -> None:
     drop(host)
     result = host.play(PITR, pitr_lsn=lsn)
     assert result.status == 0, result.output
-    assert restored_sql(host, "select count(*), pg_is_in_recovery() from organizations where name = 'kept'") == "1|t"
+    assert (
+        host.sql(
+            "select count(*), pg_is_in_recovery() from organizations where name = 'kept'", "physioflow", RESTORED_PORT
+        )
+        == "1|t"
+    )
     drop(host)
 
 
@@ -178,7 +180,7 @@ def test_two_restores_at_once_are_one(host: Host) -> None:
     loser = max(results, key=lambda result: result.status)
     assert sorted(result.status == 0 for result in results) == [False, True], results
     refused(loser, "A restore is running, or was interrupted. Nothing was changed.")
-    assert restored_sql(host, "select pg_get_wal_replay_pause_state()") == "paused"
+    assert host.sql("select pg_get_wal_replay_pause_state()", "physioflow", RESTORED_PORT) == "paused"
     drop(host)
 
 
@@ -187,18 +189,18 @@ def test_before_a_transaction(host: Host) -> None:
     xid = host.sql("delete from organizations where name = 'kept' returning pg_current_xact_id()", "physioflow")
     result = host.play(PITR, pitr_before_xid=xid.split()[0])
     assert result.status == 0, result.output
-    assert restored_sql(host, "select count(*) from organizations where name = 'kept'") == "1"
+    assert host.sql("select count(*) from organizations where name = 'kept'", "physioflow", RESTORED_PORT) == "1"
     drop(host)
 
 
 def test_what_cannot_be_restored_is_refused_before_anything_is_made(host: Host) -> None:
     early = host.play(PITR, pitr_to="2026-01-01 00:00")
     refused(early, "2026-01-01 00:00:00 cannot be reached. It can be reached: ", "Nothing was changed.")
-    host.run(f"fallocate -l $(( $(df --output=avail -k {DATA} | tail -1) - 20480 ))K {DATA}/filler")
+    filler = host.fill(DATA, 20)
     try:
         refused(host.play(PITR, pitr_to=now(host)), "The restored cluster needs", "are free. Nothing was changed.")
     finally:
-        host.run(f"rm {DATA}/filler")
+        host.run(f"rm {filler}")
     host.run(f"! test -e {RESTORED}")
 
 

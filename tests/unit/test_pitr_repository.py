@@ -129,7 +129,7 @@ def test_a_backup_without_its_own_segments_is_in_no_span() -> None:
     lost = repository(backup("A", 3, 2, 4), backup("B", 3, 3, 4), backup("C", 9, 7, 7), segments=segments)
     assert spans(lost) == []
     assert spans(repository(segments={})) == []
-    said = listing(lost, UTC)
+    said = listing(lost, spans(lost), UTC)
     assert sum("cannot be restored" in line for line in said) == 3
     assert "WAL missing: 1 segment after 1970-01-01 00:00:02" in said
     assert said[-1] == "No moment can be reached: there is no complete backup with its WAL."

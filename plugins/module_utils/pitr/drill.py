@@ -46,8 +46,7 @@ SELECT pg_is_in_recovery() AS recovering,
        pg_last_wal_replay_lsn()::text AS lsn, pg_snapshot_xmax(pg_current_snapshot())::text AS next,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck') AS amcheck
 """
-# The next transaction id of the live server, whose socket is where Debian has it.
-LIVE = "host=/var/run/postgresql port={port} user=postgres dbname=postgres connect_timeout=10"
+SOCKETS = "/var/run/postgresql"  # of the live server, where Debian has them
 NEXT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next"
 
 
@@ -94,10 +93,11 @@ def server_settings(control: str, sockets: Path) -> str:
     return f"unix_socket_directories = '{sockets}'\n{SERVER}{''.join(lines)}"
 
 
-def next_transaction(port: int) -> int | None:
+def next_transaction(tools: Programs, port: int) -> int | None:
     """Return the next transaction id of the live server; None where it does not answer."""
+    server = Programs(tools.bin_dir, {"host": SOCKETS, "port": str(port), "user": SUPERUSER})
     try:
-        with Session(LIVE.format(port=port)) as session:
+        with Session(server.conninfo("postgres", connect_timeout="10")) as session:
             return int(session.row(NEXT)["next"])
     except BackupError:
         return None
@@ -124,9 +124,9 @@ def restore_and_check(stanza: str, tools: Programs, parent: Path, moment: str, p
     Raises:
         BackupError: why the moment could not be restored, or what is damaged.
     """
-    began, clock, live = utc_now(), time.monotonic(), next_transaction(port)
-    repository = read_repository(functools.partial(pgbackrest, stanza), stanza)
-    found = spans(repository)
+    began, clock = utc_now(), time.monotonic()
+    live = next_transaction(tools, port) if moment == NEWEST else None
+    found = spans(read_repository(functools.partial(pgbackrest, stanza), stanza))
     if not found:
         raise BackupError("There is no complete backup with its WAL in the repository.")
     if moment == NEWEST and not found[-1].newest:
@@ -158,7 +158,7 @@ def restore_and_check(stanza: str, tools: Programs, parent: Path, moment: str, p
         tools.run("pg_ctl", "stop", f"--pgdata={data}", "--mode=fast", "--wait", "--silent")
         tools.run("pg_checksums", "--check", f"--pgdata={data}")
     checked = ["checksums", *(["amcheck"] if state["amcheck"] else [])]
-    behind = seconds_behind(began, live, state) if moment == NEWEST else None
+    behind = seconds_behind(began, live, state)
     return {"backup": label, "reached": state["reached"], "behind": behind, "seconds": seconds, "checked": checked}
 
 

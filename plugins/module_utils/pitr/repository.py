@@ -207,25 +207,20 @@ def gaps(numbers: Collection[int]) -> list[tuple[int, int]]:
 def spans(found: Repository) -> list[Span]:
     """Return the spans of time that can be reached, the oldest first; a backup without its own WAL is in none."""
     known = sorted({timeline for timeline, _ in found.segments} | set(found.timelines))
-    began = {timeline: found.timelines[timeline].since if timeline in found.timelines else 0 for timeline in known}
-    ended = dict(pairwise(known))
-    return [
-        span
-        for timeline in known
-        for span in _spans_of(found, timeline, began[timeline], began.get(ended.get(timeline, 0)))
-    ]
+    lives = {timeline: found.timelines.get(timeline, Timeline(0, ())) for timeline in known}
+    ends = {timeline: lives[following].since for timeline, following in pairwise(known)}
+    return [span for timeline in known for span in _spans_of(found, timeline, lives[timeline], ends.get(timeline))]
 
 
-def _spans_of(found: Repository, timeline: int, began: int, ended: int | None) -> list[Span]:
+def _spans_of(found: Repository, timeline: int, life: Timeline, ended: int | None) -> list[Span]:
     """Return the spans of a timeline, from when it began to when the next one did."""
-    parents = found.timelines[timeline].parents if timeline in found.timelines else ()
-    left = dict(parents)
+    left = dict(life.parents)
     arrived: dict[int, int] = {}
     for (of, number), at in sorted(found.segments.items()):
         # PostgreSQL takes the segment in which a timeline was left from the one that follows it.
         if of == timeline or (of in left and number <= left[of] // SEGMENT_BYTES):
             arrived[number] = at
-    own = parents[-1][1] // SEGMENT_BYTES if parents else 0
+    own = life.parents[-1][1] // SEGMENT_BYTES if life.parents else 0
     missing = gaps(arrived)
     groups: dict[int, list[Backup]] = {}
     for backup in found.backups:
@@ -238,8 +233,8 @@ def _spans_of(found: Repository, timeline: int, began: int, ended: int | None) -
     made = [
         Span(
             timeline,
-            max(began, min(each.stop for each in group)),
-            min(max(arrived[end], began, group[-1].stop), ended or sys.maxsize),
+            max(life.since, min(each.stop for each in group)),
+            min(max(arrived[end], life.since, group[-1].stop), ended or sys.maxsize),
             end,
             ended is None and end == max(arrived),
             tuple(group),
@@ -319,9 +314,8 @@ def backup_for_lsn(lsn: str, found: Sequence[Span], where: tzinfo) -> tuple[Back
     raise RefusedError(f"The LSN {lsn} cannot be reached. {reach(found, where)}")
 
 
-def listing(found: Repository, where: tzinfo) -> list[str]:
+def listing(found: Repository, reachable: Sequence[Span], where: tzinfo) -> list[str]:
     """Return the lines of `-e pitr_list=true`."""
-    reachable = spans(found)
     lines = [f"{'backup':<36} {'complete':<19}  {'database':>10}"]
     lines += [
         f"{each.label:<36} {shown(each.stop, where)}  {each.size / 1_000_000:>7.1f} MB"

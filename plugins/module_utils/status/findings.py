@@ -369,6 +369,11 @@ def archive(facts: Facts, _: Limits) -> Iterator[Finding]:
         yield Finding("Archive", OK, "no WAL segment was archived yet")
 
 
+def last_told(drills: Sequence[Mapping[str, Any]], key: str) -> Any:
+    """Return what the last of the drills that has a value under a key told; None where none has."""
+    return next((drill[key] for drill in reversed(drills) if drill.get(key) is not None), None)
+
+
 def restored(facts: Facts, limits: Limits) -> Iterator[Finding]:
     """Judge the last drill of point-in-time recovery, where there was one."""
     if not (drills := facts.get("restored")):
@@ -382,9 +387,8 @@ def restored(facts: Facts, limits: Limits) -> Iterator[Finding]:
     level = _level(age / DAY, limits["drill_warn_days"], limits["drill_fail_days"])
     text = f"the {last['moment']} moment was restored from {last['backup']} in {last['seconds']} s, {age_text(age)} ago"
     yield Finding("Archive", level, text, "systemctl start pgbackrest-drill; why: journalctl -u pgbackrest-drill")
-    behind = [drill["behind"] for drill in drills if drill.get("behind") is not None]
-    if behind:
-        yield Finding("Archive", OK, f"the newest moment was {behind[-1]} s behind the server at the last drill")
+    if (behind := last_told(drills, "behind")) is not None:
+        yield Finding("Archive", OK, f"the newest moment was {behind} s behind the server at the last drill")
 
 
 def replication(facts: Facts, limits: Limits) -> Iterator[Finding]:

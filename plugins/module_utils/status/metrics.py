@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
 from typing import Any, NamedTuple
 
-from .findings import LEVELS, Facts, Finding, covered_until
+from .findings import LEVELS, Facts, Finding, covered_until, last_told
 
 UTC = timezone.utc  # noqa: UP017 - Ubuntu 22.04 has Python 3.10
 
@@ -125,9 +125,8 @@ def _backups(facts: Facts) -> Iterator[Sample]:
 def _drills(restored: Sequence[Mapping[str, Any]]) -> Iterator[Sample]:
     """Yield RTO and RPO of point-in-time recovery, where a drill told them; physioflow_check tells failures."""
     for name, key in (("physioflow_pitr_restore_seconds", "seconds"), ("physioflow_pitr_behind_seconds", "behind")):
-        told = [record[key] for record in restored if record.get(key) is not None]
-        if told:
-            yield Sample(name, told[-1])
+        if (told := last_told(restored, key)) is not None:
+            yield Sample(name, told)
 
 
 def _migrations(facts: Facts) -> Iterator[Sample]:
